@@ -1,0 +1,33 @@
+"""Generated secrets of this machine, in one file that only its owner can read."""
+
+import fcntl
+import json
+import os
+import secrets
+from pathlib import Path
+
+
+def credential(home: Path, name: str) -> str:
+    """Return the secret of that name, generated at first use (256 bits, URL-safe).
+
+    The file HOME/secrets.json has mode 0600 and is replaced whole, so a reader never sees half.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / "secrets.json"
+    with (home / ".secrets.lock").open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        if name not in known:
+            known[name] = secrets.token_urlsafe(32)
+            write_private(path, json.dumps(known, indent=2) + "\n")
+    return known[name]
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file by one of mode 0600."""
+    aside = path.with_name(path.name + ".new")
+    aside.unlink(missing_ok=True)
+    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        os.fsync(file.fileno())
+    aside.replace(path)

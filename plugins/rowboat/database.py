@@ -1,0 +1,167 @@
+"""Connections to Postgres: one role for each kind of work, one place that words driver errors."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import psycopg2
+from psycopg2 import errorcodes
+from psycopg2.extensions import (
+    ISOLATION_LEVEL_REPEATABLE_READ,
+    connection,
+    cursor,
+    make_dsn,
+    parse_dsn,
+)
+
+from rowboat import server
+from rowboat.errors import ConnectionLost, Contended, DatabaseRefused, RowRefused
+from rowboat.settings import settings
+
+Connection: TypeAlias = connection
+Cursor: TypeAlias = cursor
+Result = TypeVar("Result")
+Role: TypeAlias = Literal["owner", "loader", "api", "reader"]
+
+RACES = {  # another writer came between the judge and the merge: judge again
+    errorcodes.SERIALIZATION_FAILURE,
+    errorcodes.DEADLOCK_DETECTED,
+    errorcodes.UNIQUE_VIOLATION,
+    errorcodes.FOREIGN_KEY_VIOLATION,
+}
+ROW_FAULTS = ("22", "23", "P0", "44")  # classes of errors that one row can cause
+_ATTEMPTS = 8
+_SESSION = (
+    "-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601 -c bytea_output=hex"
+    " -c search_path=pg_catalog,pg_temp -c temp_buffers=64MB -c work_mem=64MB"
+)
+
+
+def uri(role: Role) -> str:
+    """Return the address of the database for a role, its password included.
+
+    The embedded server has a login for every role; an address of the user's own serves all.
+    """
+    own = settings().database_url
+    if own is not None:
+        return own.get_secret_value()
+    return server.embedded(settings().home).uri(f"rowboat_{role}")
+
+
+def connect(address: str) -> Connection:
+    """Open a session whose literals are UTC, ISO 8601 and free of any search path.
+
+    Raises ConnectionLost with the host, never with the password.
+    """
+    with worded(address):
+        opened: Connection = psycopg2.connect(
+            make_dsn(address, options=_SESSION, application_name="rowboat", connect_timeout=10)
+        )
+    opened.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ)
+    return opened
+
+
+@contextmanager
+def session(role: Role) -> Iterator[Connection]:
+    """Open a connection for a role and close it at the end."""
+    opened = connect(uri(role))
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def transaction(open_connection: Connection, keep: bool = True) -> Iterator[Cursor]:
+    """Run a block in one transaction: committed at its end, rolled back on any error.
+
+    With keep=False it is rolled back in any case. Driver errors leave as Rowboat's own.
+    """
+    with worded(), open_connection.cursor() as opened:
+        try:
+            yield opened
+        except BaseException:
+            if not open_connection.closed:
+                open_connection.rollback()
+            raise
+        if keep:
+            open_connection.commit()
+        else:
+            open_connection.rollback()
+
+
+class Steps:
+    """Gives each step a transaction of its own, or all of them the same one (`within`)."""
+
+    def __init__(self, open_connection: Connection, within: Cursor | None = None) -> None:
+        self._connection, self._within = open_connection, within
+
+    @property
+    def are_one(self) -> bool:
+        """Tell whether all steps are one transaction."""
+        return self._within is not None
+
+    def __call__(self) -> AbstractContextManager[Cursor]:
+        """Return the context of one step."""
+        return nullcontext(self._within) if self._within else transaction(self._connection)
+
+
+def persistently(work: Callable[[], Result]) -> Result:
+    """Do a whole transaction, again after a short random pause while other writers interfere.
+
+    Raises Contended when they go on interfering.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return work()
+        except Contended:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
+    raise AssertionError
+
+
+@contextmanager
+def worded(address: str | None = None) -> Iterator[None]:
+    """Turn a driver's error into one of Rowboat's, with the cause kept."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        fact = _first_line(error)
+        if error.pgcode in RACES:
+            raise Contended(f"other writers keep changing the same rows: {fact}") from error
+        if (error.pgcode or "").startswith(ROW_FAULTS):
+            raise RowRefused(fact) from error
+        if _is_loss(error):
+            place = f" at {_place(address)}" if address else ""
+            raise ConnectionLost(f"the database{place} cannot be reached: {fact}") from error
+        raise DatabaseRefused(f"the database refused: {fact}") from error
+
+
+def rows(cursor_: Cursor) -> list[dict[str, Any]]:
+    """Return what is left of a result as dictionaries by column name."""
+    columns = [column.name for column in cursor_.description or ()]
+    return [dict(zip(columns, row, strict=True)) for row in cursor_.fetchall()]
+
+
+def _is_loss(error: psycopg2.Error) -> bool:
+    """Tell a lost connection (class 08, 57P0x, or no answer at all) from a refused statement."""
+    if error.pgcode is None:
+        return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+    return error.pgcode.startswith("08") or error.pgcode in {
+        errorcodes.ADMIN_SHUTDOWN,
+        errorcodes.CRASH_SHUTDOWN,
+        errorcodes.CANNOT_CONNECT_NOW,
+    }
+
+
+def _first_line(error: psycopg2.Error) -> str:
+    said = error.diag.message_primary or (str(error).strip().splitlines() or ["no answer"])[0]
+    return said.strip()
+
+
+def _place(address: str) -> str:
+    parts = parse_dsn(address)
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}"

@@ -1,0 +1,123 @@
+"""The one door: stage, judge, merge, quarantine, report, in the transaction of the caller.
+
+CSV files, HTTP batches, AVRO backups and the quarantine itself all enter here.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from rowboat import judge, merge, quarantine, stage
+from rowboat.catalog import Table
+from rowboat.database import Cursor
+from rowboat.errors import BrokenPromise
+from rowboat.queries import query
+from rowboat.stage import Cargo
+
+Source = Literal["file", "retry", "api", "backup"]
+
+
+@dataclass
+class Report:
+    """The numbers of one or more passages: read = inserted + updated + unchanged + rejected."""
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: "Report") -> "Report":
+        mine, theirs = asdict(self), asdict(other)
+        return Report(**{name: mine[name] + theirs[name] for name in mine})
+
+    def check(self) -> None:
+        """Assert the equation; raises BrokenPromise."""
+        if self.read != self.inserted + self.updated + self.unchanged + self.rejected:
+            raise BrokenPromise(f"the counts of a load do not add up: {self}")
+
+    def __str__(self) -> str:
+        return (
+            f"read {self.read:,}, inserted {self.inserted:,}, updated {self.updated:,}, "
+            f"unchanged {self.unchanged:,}, rejected {self.rejected:,}"
+        )
+
+
+@dataclass
+class Passage:
+    """Where a cargo comes from and who brings it; kept with the report.
+
+    `first_line` to `last_line` (from 1) and `first_byte` to `last_byte` are the part of a file;
+    `own` collects the transactions in which this source has written so far; `insert_only` refuses
+    keys that the table has.
+    """
+
+    source: Source
+    source_name: str
+    actor: str
+    run: str | None = None
+    version: int | None = None
+    first_line: int | None = None
+    last_line: int | None = None
+    first_byte: int | None = None
+    last_byte: int | None = None
+    own: list[str] = field(default_factory=list)
+    insert_only: bool = False
+    remembers: bool = False
+
+
+def open_door(cursor: Cursor, table: Table, columns: tuple[str, ...]) -> None:
+    """Prepare the session for cargoes of these columns."""
+    stage.build(cursor, table, columns)
+
+
+def pass_through(
+    cursor: Cursor, table: Table, cargo: Cargo, passage: Passage
+) -> tuple[Report, int | None]:
+    """Pass a cargo through the door within the caller's transaction.
+
+    Returns the report and the greatest id, where the key is one integer. Raises BrokenPromise where the counts do not add up; the caller's rollback undoes everything.
+    """
+    bench = judge.Bench(
+        table,
+        cargo.columns,
+        passage.source if passage.source == "file" else "request",
+        passage.own,
+        passage.insert_only,
+        passage.remembers,
+        cargo.rejected_ids,
+    )
+    stage.fill(cursor, table, cargo)
+    judge.judge(cursor, bench)
+    merged = merge.merge(cursor, bench)
+    rejected = quarantine.count(cursor, cargo)
+    report = Report(
+        cargo.read, merged.inserted, merged.updated, merged.unchanged, rejected
+    )
+    report.check()
+    load_id, xid = _record(cursor, table, passage, report)
+    if merged.updated:
+        merge.record_overwritten(cursor, bench, load_id)
+    if rejected or cargo.rejected_ids is not None:
+        quarantine.keep(cursor, cargo, _facts(load_id, table, passage))
+    passage.remembers = bench.remembers
+    passage.own = sorted({*passage.own, xid})
+    return report, merged.last_id
+
+
+def _record(
+    cursor: Cursor, table: Table, passage: Passage, report: Report
+) -> tuple[int, str]:
+    facts = asdict(passage) | asdict(report) | {"table": table.full_name}
+    cursor.execute(query("door.record"), facts)
+    load_id, xid = cursor.fetchone()  # type: ignore[misc]
+    return load_id, xid
+
+
+def _facts(load_id: int, table: Table, passage: Passage) -> dict[str, Any]:
+    return {
+        "load_id": load_id,
+        "table": table.full_name,
+        "source": passage.source,
+        "source_name": passage.source_name,
+        "version": passage.version,
+    }

@@ -1,0 +1,111 @@
+"""Every failure that Rowboat explains: a fact about the named thing, then what to do.
+
+The docstring of a class is its default fact, `hint` its default remedy.
+"""
+
+
+class RowboatError(Exception):
+    """the work could not be done"""
+
+    hint = "see the cause above; `rowboat check` looks for the usual ones"
+
+    def __init__(self, fact: str | None = None, hint: str | None = None) -> None:
+        self.fact = fact or (type(self).__doc__ or "").strip()
+        self.hint = hint or type(self).hint
+        super().__init__(self.fact)
+
+    def __str__(self) -> str:
+        return f"{self.fact}\nHINT: {self.hint}"
+
+    def __reduce__(self) -> tuple[type["RowboatError"], tuple[str, str]]:
+        return type(self), (self.fact, self.hint)
+
+
+class SettingError(RowboatError):
+    """a setting has a value that cannot be used"""
+
+    hint = "correct it in the environment or in .env"
+
+
+class SqlFileError(RowboatError):
+    """a file under sql/ cannot be read"""
+
+    hint = "each statement starts with '-- name: NAME' and a line that tells what it does"
+
+
+class ServerError(RowboatError):
+    """the embedded Postgres could not be started"""
+
+    hint = "its log is in ROWBOAT_HOME/postgres/server.log"
+
+
+class PortTaken(RowboatError):
+    """a port that Rowboat needs is taken"""
+
+    hint = "stop the program that listens there, or choose another port"
+
+
+class ConnectionLost(RowboatError):
+    """the database cannot be reached"""
+
+    hint = "check that Postgres runs and that ROWBOAT_DATABASE_URL is right, then run it again"
+
+
+class DatabaseRefused(RowboatError):
+    """the database refused the statement"""
+
+    hint = "`rowboat migrate` brings the schema up to date"
+
+
+class RowRefused(DatabaseRefused):
+    """the database refused a row by a rule that cannot be judged set by set"""
+
+    hint = "correct the row"
+
+
+class MigrationFailed(RowboatError):
+    """a migration failed; everything is as it was before"""
+
+    hint = "correct the file and run `rowboat migrate` again"
+
+
+class UnknownTable(RowboatError):
+    """there is no such table"""
+
+    hint = "`rowboat status` lists the tables"
+
+
+class FileRefused(RowboatError):
+    """the file cannot be loaded"""
+
+    hint = "correct the file; the next `rowboat ingest` takes it again"
+
+
+class FileChanged(FileRefused):
+    """the file changed while it was read"""
+
+    hint = "wait until it is written, then run `rowboat ingest` again"
+
+
+class LimitExceeded(FileRefused):
+    """more rows are rejected than ROWBOAT_REJECT_LIMIT allows; nothing was kept"""
+
+    hint = "correct the file, or raise ROWBOAT_REJECT_LIMIT"
+
+
+class Stopped(RowboatError):
+    """the load was stopped; what had passed the door stays"""
+
+    hint = "run `rowboat ingest` again: it goes on where it stopped"
+
+
+class Contended(RowboatError):
+    """other writers kept changing the same rows"""
+
+    hint = "run it again when they are done"
+
+
+class BrokenPromise(RowboatError):
+    """the counts of a load do not add up; it was rolled back"""
+
+    hint = "this is a defect of Rowboat: nothing was changed; please report it with the file"

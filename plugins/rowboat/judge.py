@@ -1,0 +1,303 @@
+"""Judges staged rows: every row, every rule, set by set, in SQL.
+
+A verdict is (row, rule, column, sentence); a row gets all of its reasons. What a rule needs is
+read from the catalog, so a new table brings its own rules.
+"""
+
+from dataclasses import dataclass, field
+
+from psycopg2 import sql
+
+from rowboat import literals
+from rowboat.catalog import Check, Column, ForeignKey, Table, Unique
+from rowboat.database import Cursor
+from rowboat.queries import query
+from rowboat.stage import cell_name, same_key
+
+Sql = sql.Composable
+_COMMA, _AND, _OR, _CONCAT = sql.SQL(", "), sql.SQL(" and "), sql.SQL(" or "), sql.SQL(" || ")
+_SHOWN = 80  # characters of a cell that a sentence shows
+
+
+@dataclass
+class Bench:
+    """What the judge knows while it works on one chunk.
+
+    `source` words the source in a sentence ("file", "request"); `own` are the transactions in
+    which this source has already written; `insert_only` refuses keys that the table has;
+    `remembers` tells that `seen` holds keys of this source; `rejected_ids` are the quarantined
+    rows that are judged again.
+    """
+
+    table: Table
+    columns: tuple[str, ...]
+    source: str
+    own: list[str] = field(default_factory=list)
+    insert_only: bool = False
+    remembers: bool = False
+    rejected_ids: list[int] | None = None
+    dirty: set[str] = field(default_factory=set)
+
+    def cell(self, name: str, alias: str = "s") -> Sql:
+        """The stage's cell for a column, under an alias of the stage."""
+        return sql.SQL("{}.{}").format(
+            sql.Identifier(alias), cell_name(self.columns.index(name))
+        )
+
+    def value(self, name: str) -> Sql:
+        """The cell as a value of its column; null where it is none."""
+        column = self.table.by_name[name]
+        return literals.typed(column, self.cell(name), trusted=name not in self.dirty)
+
+    def has(self, names: tuple[str, ...]) -> bool:
+        """Tell whether the rows bring all of these columns."""
+        return set(names) <= set(self.columns)
+
+    def given(self, names: tuple[str, ...]) -> Sql:
+        """SQL: every one of these columns has a value in the row."""
+        return _AND.join(sql.SQL("({}) is not null").format(self.value(name)) for name in names)
+
+    def joined(self, names: tuple[str, ...], others: list[Sql]) -> Sql:
+        """SQL: the row's values of these columns equal others."""
+        return _AND.join(
+            sql.SQL("{} = {}").format(other, self.value(name))
+            for name, other in zip(names, others, strict=True)
+        )
+
+    def shown(self, names: tuple[str, ...]) -> Sql:
+        """SQL: the columns and their text in a sentence, as `id 7`."""
+        return sql.SQL(" || ', ' || ").join(
+            sql.SQL("{} || left({}, {})").format(
+                sql.Literal(f"{name} "), self.cell(name), sql.Literal(_SHOWN)
+            )
+            for name in names
+        )
+
+
+def judge(cursor: Cursor, bench: Bench) -> None:
+    """Write into `verdict` every reason of every row on the stage, and into `match` the rows
+    whose key the table has."""
+    _judge_cells(cursor, bench)
+    _judge_checks(cursor, bench)
+    for key in bench.table.foreign_keys:
+        if bench.has(key.columns):
+            _judge_reference(cursor, bench, key)
+    if bench.table.key and bench.has(bench.table.key.columns):
+        _judge_key(cursor, bench, bench.table.key)
+    for unique in bench.table.uniques:
+        if bench.has(unique.columns):
+            _judge_repeated(cursor, bench, unique)
+            _judge_taken(cursor, bench, unique)
+
+
+def _judge_cells(cursor: Cursor, bench: Bench) -> None:
+    reasons, broken = [], []
+    for name in bench.columns:
+        column, cell = bench.table.by_name[name], bench.cell(name)
+        if column.not_null:
+            is_missing = query("judge.is_missing", cell=cell)
+            message = sql.Literal(f"{name} is empty")
+            reasons.append(_reason(bench, "required", name, message, is_missing))
+            broken.append(is_missing)
+        if not literals.always_valid(column):
+            valid = literals.valid(column, cell)
+            is_no_value = query("judge.is_no_value", cell=cell, valid=valid)
+            reasons.append(_reason(bench, "type", name, _type_message(column, cell), is_no_value))
+            broken.append(is_no_value)
+    if not reasons:
+        return
+    cursor.execute(query("judge.cells", reasons=_COMMA.join(reasons), broken=_OR.join(broken)))
+    if cursor.rowcount:
+        cursor.execute(query("judge.dirty_columns"))
+        bench.dirty = {name for (name,) in cursor.fetchall()}
+
+
+def _type_message(column: Column, cell: Sql) -> Sql:
+    words = literals.literal(column)
+    return query(
+        "judge.type_message",
+        cell=cell,
+        form=literals.form(column, cell),
+        beyond=sql.Literal(words.beyond.format(type=column.type)),
+        not_noun=sql.Literal(f"not {words.noun}"),
+    )
+
+
+def _judge_checks(cursor: Cursor, bench: Bench) -> None:
+    checks = [check for check in bench.table.checks if set(check.columns) & set(bench.columns)]
+    if not checks:
+        return
+    names = sorted({name for check in checks for name in check.columns})
+    values = [
+        sql.SQL("{} as {}").format(_value_or_default(bench, name), sql.Identifier(name))
+        for name in names
+    ]
+    broken = [query("judge.is_false", expression=sql.SQL(_escaped(check))) for check in checks]
+    reasons = [
+        _reason(bench, "check", check.columns[0], sql.Literal(check.message), is_false)
+        for check, is_false in zip(checks, broken, strict=True)
+    ]
+    cursor.execute(
+        query(
+            "judge.checks",
+            values=_COMMA.join(values),
+            reasons=_COMMA.join(reasons),
+            broken=_OR.join(broken),
+        )
+    )
+
+
+def _escaped(check: Check) -> str:
+    """The CHECK as Postgres prints it, safe from the driver's and the composer's placeholders."""
+    return check.expression.replace("{", "{{").replace("}", "}}").replace("%", "%%")
+
+
+def _value_or_default(bench: Bench, name: str) -> Sql:
+    """The row's value; for a column it does not bring, what the database will put there."""
+    if name in bench.columns:
+        return bench.value(name)
+    column = bench.table.by_name[name]
+    constant = column.default is not None and "nextval" not in column.default
+    text = column.default if constant and not column.generated else "null"
+    return sql.SQL("({})::{}").format(sql.SQL(text or "null"), sql.SQL(column.type))
+
+
+def _judge_reference(cursor: Cursor, bench: Bench, key: ForeignKey) -> None:
+    own = key.parent == bench.table.full_name and bench.has(key.parent_columns)
+    parents = [sql.Identifier("p", name) for name in key.parent_columns]
+    pairs = zip(key.parent_columns, key.columns, strict=True)
+    wanted = sql.SQL(" || ', ' || ").join(
+        sql.SQL("{} || left({}, {})").format(
+            sql.Literal(f"{parent} "), bench.cell(name), sql.Literal(_SHOWN)
+        )
+        for parent, name in pairs
+    )
+    parts = {
+        "place": _place(bench, key.columns[0], "reference"),
+        "column": sql.Literal(", ".join(key.columns)),
+        "message": _CONCAT.join([sql.Literal(f"{key.parent} has no "), wanted]),
+        "given": bench.given(key.columns),
+        "parent": key.parent_identifier,
+        "joined": bench.joined(key.columns, parents),
+    }
+    if not own:
+        cursor.execute(query("judge.reference", **parts))
+        return
+    parts["own_key"] = _key_value(bench, key.parent_columns)
+    parts["child_key"] = _key_value(bench, key.columns)
+    cursor.execute(query("judge.own_reference", **parts))
+
+
+def _key_value(bench: Bench, names: tuple[str, ...]) -> Sql:
+    return sql.SQL("jsonb_build_array({})").format(_COMMA.join(map(bench.value, names)))
+
+
+def _judge_key(cursor: Cursor, bench: Bench, key: Unique) -> None:
+    if not _is_beyond(cursor, bench):
+        seen = sql.SQL("false")
+        if bench.remembers:
+            seen = query("judge.seen", joined=same_key([bench.value(n) for n in key.columns]))
+        columns = [sql.Identifier("t", name) for name in bench.columns]
+        cursor.execute(
+            query(
+                "judge.match",
+                columns=_COMMA.join(columns),
+                values=_COMMA.join(map(bench.value, bench.columns)),
+                seen=seen,
+                table=bench.table.identifier,
+                joined=bench.joined(key.columns, [sql.Identifier("t", n) for n in key.columns]),
+            ),
+            {"own": bench.own},
+        )
+        if cursor.rowcount:
+            _judge_known(cursor, bench, key)
+    _judge_repeated(cursor, bench, key)
+
+
+def _judge_known(cursor: Cursor, bench: Bench, key: Unique) -> None:
+    again = bench.rejected_ids is not None
+    taken = bench.insert_only or again
+    where = "is already in the table" if taken else _earlier(bench)
+    newer = query("judge.newer") if again else sql.SQL("false")
+    cursor.execute(
+        query("judge.known", newer=newer, **_duplicate(bench, key, where)),
+        {"insert_only": bench.insert_only, "rejected_ids": bench.rejected_ids},
+    )
+
+
+def _is_beyond(cursor: Cursor, bench: Bench) -> bool:
+    """Tell cheaply, for one integer key, that no row of the stage can be in the table."""
+    name = bench.table.serial_key
+    if name is None:
+        return False
+    cursor.execute(
+        query(
+            "judge.is_beyond",
+            value=bench.value(name),
+            column=sql.Identifier(name),
+            table=bench.table.identifier,
+        )
+    )
+    return bool(cursor.fetchone()[0])  # type: ignore[index]
+
+
+def _judge_repeated(cursor: Cursor, bench: Bench, unique: Unique) -> None:
+    cursor.execute(
+        query(
+            "judge.repeated",
+            values=_COMMA.join(map(bench.value, unique.columns)),
+            given=bench.given(unique.columns),
+            cells_here=_COMMA.join(bench.cell(name) for name in bench.columns),
+            cells_first=_COMMA.join(bench.cell(name, "f") for name in bench.columns),
+            **_duplicate(bench, unique, _earlier(bench)),
+        )
+    )
+
+
+def _judge_taken(cursor: Cursor, bench: Bench, unique: Unique) -> None:
+    key = bench.table.key
+    other_row: Sql = sql.SQL("true")
+    if key and bench.has(key.columns):
+        other_row = _OR.join(
+            sql.SQL("{} is distinct from {}").format(sql.Identifier("t", name), bench.value(name))
+            for name in key.columns
+        )
+    cursor.execute(
+        query(
+            "judge.taken",
+            table=bench.table.identifier,
+            joined=bench.joined(unique.columns, [sql.Identifier("t", n) for n in unique.columns]),
+            other_row=other_row,
+            **_duplicate(bench, unique, "belongs to another row"),
+        )
+    )
+
+
+def _duplicate(bench: Bench, unique: Unique, where: str) -> dict[str, Sql]:
+    return {
+        "place": _place(bench, unique.columns[0], "duplicate"),
+        "column": sql.Literal(", ".join(unique.columns)),
+        "message": _CONCAT.join([bench.shown(unique.columns), sql.Literal(f" {where}")]),
+    }
+
+
+def _earlier(bench: Bench) -> str:
+    return f"stands earlier in this {bench.source}"
+
+
+def _reason(bench: Bench, rule: str, column: str, message: Sql, broken: Sql) -> Sql:
+    return query(
+        "judge.reason",
+        place=_place(bench, column, rule),
+        rule=sql.Literal(rule),
+        column=sql.Literal(column),
+        message=message,
+        broken=broken,
+    )
+
+
+def _place(bench: Bench, column: str, rule: str) -> Sql:
+    """Where a reason stands among those of its row: by column, then by rule."""
+    rules = ("required", "type", "check", "reference", "duplicate")
+    at = bench.columns.index(column) if column in bench.columns else len(bench.columns)
+    return sql.Literal(at * len(rules) + rules.index(rule))

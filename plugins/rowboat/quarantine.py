@@ -1,0 +1,98 @@
+"""Keeps refused rows: original bytes and every reason; judges them again when it may help."""
+
+import io
+import json
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import Any
+
+from psycopg2 import sql
+
+from rowboat.catalog import Table
+from rowboat.database import Cursor, rows
+from rowboat.queries import query
+from rowboat.stage import Cargo, cell_name
+
+
+def keep(cursor: Cursor, cargo: Cargo, facts: dict[str, Any]) -> int:
+    """Store every refused row of a cargo and return how many there are.
+
+    `facts` are the load's id, table, source, source_name and version. Rows that come from the
+    quarantine stay there with their reasons of today; the others of such a cargo are settled.
+    """
+    refused = _refused_ordinals(cursor)
+    cursor.copy_expert(query("quarantine.fill"), io.StringIO(_copy_lines(cargo, refused)))
+    if cargo.rejected_ids is not None:
+        cursor.execute(query("quarantine.again"))
+        settled = {"load_id": facts["load_id"], "ids": cargo.rejected_ids}
+        cursor.execute(query("quarantine.settle"), settled)
+        cursor.execute(query("quarantine.count_back"), settled)
+        return len(refused)
+    if refused or cargo.refused:
+        pairs = [
+            sql.SQL("{}, s.{}").format(sql.Literal(name), cell_name(index))
+            for index, name in enumerate(cargo.columns)
+        ]
+        fields = query("quarantine.fields", pairs=sql.SQL(", ").join(pairs))
+        cursor.execute(query("quarantine.keep", fields=fields), facts)
+    return len(refused) + len(cargo.refused)
+
+
+def count(cursor: Cursor, cargo: Cargo) -> int:
+    """Return how many rows of a cargo are refused, staged or not."""
+    return len(_refused_ordinals(cursor)) + len(cargo.refused)
+
+
+def waiting(cursor: Cursor, table: Table, every: bool, after: int, limit: int) -> Cargo | None:
+    """Return the next open rows of a table as a cargo to judge again, or None at the end.
+
+    Those whose only fault is a missing parent; with `every`, all that could be split.
+    """
+    columns = tuple(column.name for column in table.settable)
+    cursor.execute(
+        query("quarantine.open" if every else "quarantine.waiting"),
+        {"table": table.full_name, "after": after, "limit": limit},
+    )
+    found = rows(cursor)
+    if not found:
+        return None
+    present = tuple(name for name in columns if name in found[0]["fields"])
+    same = list(takewhile(lambda row: set(row["fields"]) == set(present), found))
+    return Cargo(
+        columns=present,
+        delimiter=",",
+        text=_csv([[row["fields"][name] for name in present] for row in same]),
+        staged=len(same),
+        origin=lambda n: (same[n]["line"], bytes(same[n]["raw"])),
+        rejected_ids=[row["id"] for row in same],
+    )
+
+
+def _refused_ordinals(cursor: Cursor) -> list[int]:
+    cursor.execute(query("quarantine.verdicts"))
+    return [n for (n,) in cursor.fetchall()]
+
+
+def _copy_lines(cargo: Cargo, refused: list[int]) -> str:
+    return "".join(_lines(cargo, refused))
+
+
+def _lines(cargo: Cargo, refused: list[int]) -> Iterator[str]:
+    """Write refused rows in COPY's text format (bytes as hexadecimal, backslash doubled)."""
+    for n in refused:
+        line, raw = cargo.origin(n - 1)
+        again = cargo.rejected_ids[n - 1] if cargo.rejected_ids else r"\N"
+        yield f"{n}\t{line}\t\\\\x{raw.hex()}\t\\N\t{again}\n"
+    for each in cargo.refused:
+        reasons = json.dumps([reason.to_json() for reason in each.reasons])
+        escaped = reasons.replace("\\", "\\\\")
+        yield f"\\N\t{each.line}\t\\\\x{each.raw.hex()}\t{escaped}\t\\N\n"
+
+
+def _csv(table: list[list[str | None]]) -> bytes:
+    """Write rows so that NULL and the empty text stay apart, as COPY reads them."""
+    return "".join(
+        ",".join("" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in row)
+        + "\n"
+        for row in table
+    ).encode()

@@ -1,0 +1,366 @@
+"""Cuts text into records and finds, before the database sees them, those that cannot be staged.
+
+The cutter thinks in columns of byte positions (numpy), not in rows. A newline ends a record where
+the number of quotes before it is even, as in RFC 4180. Where quotes stand in places that the RFC
+does not allow, counting them would misread every record that follows; such a chunk is scanned
+record by record instead, and a record that makes no sense ends with its line.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from rowboat.dialect import Dialect
+from rowboat.errors import FileRefused
+
+LONGEST = 8 * 2**20  # bytes of one record
+
+Positions = npt.NDArray[np.int64]
+_QUOTE, _LF, _CR, _NUL = 0x22, 0x0A, 0x0D, 0x00
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a row was refused: the rule, the column where there is one, a sentence."""
+
+    rule: str
+    column: str | None
+    message: str
+
+    def to_json(self) -> dict[str, str | None]:
+        """Return it as the quarantine and the API show it."""
+        return {"rule": self.rule, "column": self.column, "message": self.message}
+
+
+@dataclass
+class Records:
+    """The records of one chunk.
+
+    `starts`, `ends`: byte positions in `text`, newline left out; `lines`: line of each, from 0;
+    `refused`: index of a record that cannot be staged → why. `consumed` bytes and `newlines` lines
+    of the chunk are used up.
+    """
+
+    text: bytes
+    dialect: Dialect
+    starts: Positions
+    ends: Positions
+    lines: Positions
+    consumed: int
+    newlines: int
+    refused: dict[int, list[Reason]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def raw(self, index: int) -> bytes:
+        """Return the bytes of one record."""
+        return self.text[self.starts[index] : self.ends[index]]
+
+    def head(self, count: int) -> "Records":
+        """Return the first `count` records as a chunk of their own."""
+        if count >= len(self):
+            return self
+        return replace(
+            self,
+            starts=self.starts[:count],
+            ends=self.ends[:count],
+            lines=self.lines[:count],
+            consumed=int(self.starts[count]),
+            newlines=int(self.lines[count]),
+            refused={index: why for index, why in self.refused.items() if index < count},
+        )
+
+    def without_first(self) -> "Records":
+        """Return the chunk without its first record, a header."""
+        refused = {index - 1: why for index, why in self.refused.items() if index}
+        return replace(
+            self,
+            starts=self.starts[1:],
+            ends=self.ends[1:],
+            lines=self.lines[1:],
+            refused=refused,
+        )
+
+    def refuse(self, index: int, rule: str, message: str) -> None:
+        """Mark a record as one that cannot be staged."""
+        self.refused.setdefault(index, []).append(Reason(rule, None, message))
+
+    def staged(self) -> Positions:
+        """Return the indexes of the records that `copy_text` holds, in order."""
+        kept = np.ones(len(self), dtype=bool)
+        kept[list(self.refused)] = False
+        return np.flatnonzero(kept)
+
+    def copy_text(self) -> bytes:
+        """Return the records that can be staged as CSV with LF, for COPY."""
+        after = self._after()
+        sent = self._sent(after)
+        if self.dialect.newline == "\n" and sent.all():
+            return self.text[: self.consumed]
+        taken = np.frombuffer(self.text, np.uint8, self.consumed).copy()
+        taken[(after - 1)[after > self.ends]] = _LF
+        return taken[sent].tobytes()
+
+    def _after(self) -> Positions:
+        """For each record: where the newline run behind it ends and the next record starts."""
+        if not len(self):
+            return self.starts
+        last = self.text.find(self.dialect.newline.encode(), self.ends[-1], self.consumed)
+        return np.append(self.starts[1:], last + 1 if last >= 0 else self.ends[-1])
+
+    def _sent(self, after: Positions) -> npt.NDArray[np.bool_]:
+        """Mark the bytes to send: neither blank lines, nor refused records, nor CR before LF."""
+        sent = np.ones(self.consumed, dtype=bool)
+        sent[: self.starts[0] if len(self) else self.consumed] = False
+        sent[after[-1] if len(self) else 0 :] = False
+        for index in self.refused:
+            sent[self.starts[index] : after[index]] = False
+        surplus = after - self.ends
+        sent[self.ends[surplus == 2]] = False
+        for index in np.flatnonzero(surplus > 2):
+            sent[self.ends[index] : after[index] - 1] = False
+        return sent
+
+
+def cut(text: bytes, dialect: Dialect, at_end: bool) -> Records:
+    """Cut what is whole of `text` into records of the dialect.
+
+    Unless `at_end`, what follows the last border is left for the next chunk. Raises FileRefused
+    for a line longer than any record may be.
+    """
+    records = _cut_regular(text, dialect, at_end)
+    if records is None or (not at_end and len(text) - records.consumed > LONGEST):
+        records = _cut_irregular(text, dialect, at_end)
+    _find_wrong_shapes(records)
+    _find_wrong_bytes(records)
+    return records
+
+
+def _cut_regular(text: bytes, dialect: Dialect, at_end: bool) -> Records | None:
+    """Cut by counting quotes; None where a quote stands in a place that is not allowed."""
+    data = np.frombuffer(text, np.uint8)
+    newlines = np.flatnonzero(data == ord(dialect.newline))
+    borders = newlines
+    if b'"' in text:
+        quotes = np.flatnonzero(data == _QUOTE)
+        borders = newlines[_outside(newlines, quotes)]
+        if at_end and len(quotes) % 2:
+            return None
+        reach = len(text) if at_end else int(borders[-1]) + 1 if len(borders) else 0
+        if not _quotes_are_regular(data, quotes[: np.searchsorted(quotes, reach)], dialect):
+            return None
+    if at_end and len(text) and (not len(borders) or borders[-1] != len(text) - 1):
+        borders = np.append(borders, len(text))
+    consumed = min(int(borders[-1]) + 1, len(text)) if len(borders) else 0
+    starts = np.append(0, borders[:-1] + 1) if len(borders) else borders
+    return _records(text, dialect, starts, borders, newlines, consumed)
+
+
+def _records(
+    text: bytes,
+    dialect: Dialect,
+    starts: Positions,
+    ends: Positions,
+    newlines: Positions,
+    consumed: int,
+) -> Records:
+    """Leave out blank lines and the CR of CRLF; count lines."""
+    if dialect.newline == "\n" and b"\r" in text:
+        data = np.frombuffer(text, np.uint8)
+        ends = ends - ((ends > starts) & (data[np.maximum(ends, 1) - 1] == _CR))
+    filled = ends > starts
+    starts, ends = starts[filled], ends[filled]
+    used = int(np.searchsorted(newlines, consumed))
+    lines = np.searchsorted(newlines, starts)
+    return Records(text, dialect, starts, ends, lines, consumed, used)
+
+
+def _outside(positions: Positions, quotes: Positions) -> npt.NDArray[np.bool_]:
+    """Tell which positions stand outside quotes: those with an even number before them."""
+    return np.searchsorted(quotes, positions) % 2 == 0
+
+
+def _quotes_are_regular(
+    data: npt.NDArray[np.uint8], quotes: Positions, dialect: Dialect
+) -> bool:
+    """Tell whether each field's quotes enclose all of it; `""` within is close and open."""
+    opening, closing = quotes[::2], quotes[1::2]
+    borders = (ord(dialect.delimiter), ord(dialect.newline), _QUOTE)
+    before = data[opening[opening > 0] - 1]
+    after = data[closing[closing < len(data) - 1] + 1]
+    allowed_after = (*borders, _CR) if dialect.newline == "\n" else borders
+    return bool(np.isin(before, borders).all() and np.isin(after, allowed_after).all())
+
+
+def _find_wrong_shapes(records: Records) -> None:
+    """Refuse records with too few or too many fields, or with a bare CR or LF in them."""
+    if not len(records):
+        return
+    data = np.frombuffer(records.text, np.uint8)
+    quotes = np.flatnonzero(data == _QUOTE) if b'"' in records.text else None
+    if quotes is not None and not _every_record_is_balanced(records, quotes):
+        counts = np.array([_count_fields(records, index) for index in range(len(records))])
+    else:
+        delimiters = np.flatnonzero(data == ord(records.dialect.delimiter))
+        counts = _counts(records, _unquoted(delimiters, quotes))
+    expected = len(records.dialect.columns)
+    for index in map(int, np.flatnonzero(counts != expected)):
+        if index not in records.refused:
+            found = f"{counts[index]} field" + ("s" if counts[index] != 1 else "")
+            records.refuse(index, "shape", f"has {found} instead of {expected}")
+    stray = b"\r" if records.dialect.newline == "\n" else b"\n"
+    if stray in records.text[: records.consumed]:
+        _find_stray(records, data, stray, quotes)
+
+
+def _unquoted(positions: Positions, quotes: Positions | None) -> Positions:
+    return positions if quotes is None else positions[_outside(positions, quotes)]
+
+
+def _counts(records: Records, delimiters: Positions) -> Positions:
+    """Count the fields of every record."""
+    wanted = len(records.dialect.columns) - 1
+    inside = delimiters[: np.searchsorted(delimiters, records.consumed)]
+    if wanted and len(inside) == wanted * len(records):
+        rows = inside.reshape(-1, wanted)
+        if (rows[:, 0] >= records.starts).all() and (rows[:, -1] < records.ends).all():
+            return np.full(len(records), wanted + 1)
+    before = np.searchsorted(inside, records.starts)
+    return np.searchsorted(inside, records.ends) - before + 1
+
+
+def _every_record_is_balanced(records: Records, quotes: Positions) -> bool:
+    return bool(_outside(records.starts, quotes).all() and _outside(records.ends, quotes).all())
+
+
+def _count_fields(records: Records, index: int) -> int:
+    raw = records.raw(index)
+    delimiter = records.dialect.delimiter.encode()
+    if b'"' not in raw:
+        return raw.count(delimiter) + 1
+    return re.sub(rb'"[^"]*"', b"", raw).count(delimiter) + 1
+
+
+def _find_stray(
+    records: Records, data: npt.NDArray[np.uint8], stray: bytes, quotes: Positions | None
+) -> None:
+    name = "carriage return" if stray == b"\r" else "line feed"
+    for index, position in _positions_in(records, np.flatnonzero(data == ord(stray))):
+        within = records.text.count(b'"', int(records.starts[index]), position) % 2
+        if quotes is None or not within:
+            _refuse_once(records, index, "shape", f"a {name} stands inside an unquoted field")
+
+
+def _find_wrong_bytes(records: Records) -> None:
+    """Refuse records that hold a NUL or are not UTF-8."""
+    text = memoryview(records.text)[: records.consumed]
+    if b"\0" in records.text:
+        data = np.frombuffer(text, np.uint8)
+        for index, _ in _positions_in(records, np.flatnonzero(data == _NUL)):
+            _refuse_once(records, index, "encoding", "holds a NUL byte, which no text may hold")
+    if records.text.isascii() or _is_utf8(text):
+        return
+    for index in range(len(records)):
+        if not _is_utf8(raw := records.raw(index)):
+            records.refuse(index, "encoding", _wrong_byte(raw))
+
+
+def _is_utf8(data: bytes | memoryview) -> bool:
+    try:
+        str(data, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _wrong_byte(raw: bytes) -> str:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start + 1}"
+    return "is not UTF-8"
+
+
+def _positions_in(records: Records, positions: Positions) -> Iterator[tuple[int, int]]:
+    """Pair each position that lies within a record with the record's index."""
+    owners = np.searchsorted(records.starts, positions, side="right") - 1
+    for owner, position in zip(owners.tolist(), positions.tolist(), strict=True):
+        if owner >= 0 and position < records.ends[owner]:
+            yield owner, position
+
+
+def _refuse_once(records: Records, index: int, rule: str, message: str) -> None:
+    if Reason(rule, None, message) not in records.refused.get(index, ()):
+        records.refuse(index, rule, message)
+
+
+@cache
+def _patterns(delimiter: str, newline: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Compile: a whole record up to its newline; as many whole fields as there are."""
+    d = re.escape(delimiter.encode())
+    n = re.escape(newline.encode())
+    ending = rb"(\r?\n|\r?\Z)" if newline == "\n" else rb"(" + n + rb"|\Z)"
+    field = rb'(?:"(?:[^"]++|"")*+"(?!")|[^"' + d + rb"\r\n]*+)"
+    fields = field + rb"(?:" + d + field + rb")*+"
+    return re.compile(fields + ending), re.compile(fields)
+
+
+def _cut_irregular(text: bytes, dialect: Dialect, at_end: bool) -> Records:
+    """Cut record by record; one that makes no sense ends with its line and is refused."""
+    whole, some = _patterns(dialect.delimiter, dialect.newline)
+    newline = dialect.newline.encode()
+    starts: list[int] = []
+    ends: list[int] = []
+    refused: dict[int, str] = {}
+    position = 0
+    while position < len(text):
+        match = whole.match(text, position)
+        if match and (at_end or match.end() > match.start(1)):
+            end, after = match.start(1), match.end()
+        else:
+            stop = some.match(text, position)
+            reason = _reason(text, stop.end() if stop else position, dialect)
+            open_quote = reason.startswith("the quote that opens")
+            end = text.find(newline, position)
+            if not at_end and (end < 0 or open_quote) and len(text) - position <= LONGEST:
+                break
+            if end < 0:
+                end = len(text)
+                if end - position > LONGEST:
+                    raise FileRefused(
+                        f"a line is longer than {LONGEST // 2**20} MiB",
+                        "look whether it is a CSV file at all",
+                    )
+            after = min(end + 1, len(text))
+            refused[len(starts)] = reason
+        starts.append(position)
+        ends.append(end)
+        position = after
+    data = np.frombuffer(text, np.uint8)
+    newlines = np.flatnonzero(data == ord(dialect.newline))
+    bounds = np.array(starts, np.int64), np.array(ends, np.int64)
+    records = _records(text, dialect, *bounds, newlines, position)
+    at = {start: index for index, start in enumerate(records.starts.tolist())}
+    for index, reason in refused.items():
+        if starts[index] in at:
+            records.refuse(at[starts[index]], "shape", reason)
+    return records
+
+
+def _reason(text: bytes, position: int, dialect: Dialect) -> str:
+    """Tell why a record stops making sense at a position."""
+    stopper = text[position : position + 1]
+    if stopper == b"\r" or stopper == b"\n":
+        name = "carriage return" if stopper == b"\r" else "line feed"
+        return f"a {name} stands inside an unquoted field"
+    if stopper != b'"':
+        return "text follows a closing quote"
+    before = text[position - 1 : position] if position else b""
+    if not before or before in (dialect.delimiter.encode(), b"\n", b"\r"):
+        return "the quote that opens a field is never closed"
+    return "a quote stands inside an unquoted field"

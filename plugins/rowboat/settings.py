@@ -1,0 +1,99 @@
+"""Every setting of Rowboat, declared once: name, default, help.
+
+A setting NAME is read from ROWBOAT_NAME in the environment, else from `.env` beside the project.
+No secret has a default.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from rowboat.errors import SettingError
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """The settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ROWBOAT_", env_file=PROJECT / ".env", env_ignore_empty=True, extra="ignore"
+    )
+
+    home: Path = Field(
+        PROJECT / ".rowboat",
+        description="Folder of all that a running system keeps on this machine: the embedded "
+        "Postgres, Airflow's home, logs, secrets.",
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="Postgres to use (postgresql://…). Unset: the embedded one, started on demand.",
+    )
+    raw_data: Path = Field(PROJECT / "raw_data", description="Folder of the CSV files.")
+    backups: Path = Field(PROJECT / "backups", description="Folder of the AVRO backups.")
+    migrations: Path = Field(
+        PROJECT / "sql" / "migrations", description="Folder of the schema's migrations."
+    )
+    schemas: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Schemas whose tables Rowboat manages, separated by commas. Empty: all whose "
+        "tables its owner role owns.",
+    )
+    settle: float = Field(
+        1.0, ge=0, description="Seconds for which a file's size must be still before it is taken."
+    )
+    chunk_bytes: int = Field(
+        8 * 2**20,
+        ge=64,
+        le=256 * 2**20,
+        description="Bytes of a file that pass the door in one transaction.",
+    )
+    reject_limit: str | None = Field(
+        None,
+        description="Rejected rows, as a count (500) or a share (10%), above which nothing of a "
+        "file is kept. Such a file is one transaction, so it cannot resume in the middle.",
+    )
+    gzip_ratio: int = Field(
+        200, ge=10, description="Times a .gz file may grow when it is unpacked; beyond: refused."
+    )
+    poll: float = Field(
+        0.5, gt=0, description="Seconds between two looks of the Airflow trigger at raw_data."
+    )
+    airflow_port: int = Field(8080, description="Port of Airflow's web page on this machine.")
+
+    @field_validator("schemas", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("reject_limit")
+    @classmethod
+    def _limit(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\d+|\d+(\.\d+)?%", value):
+            raise ValueError("must be a count such as 500 or a share such as 10%")
+        return value
+
+    def allowed_rejects(self, read: int) -> float:
+        """Return how many of `read` rows may be rejected before nothing is kept."""
+        if self.reject_limit is None:
+            return float("inf")
+        if self.reject_limit.endswith("%"):
+            return read * float(self.reject_limit[:-1]) / 100
+        return int(self.reject_limit)
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process; raises SettingError with the variable's name."""
+    try:
+        return Settings()  # type: ignore[call-arg, unused-ignore]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "ROWBOAT_" + str(first["loc"][0]).upper()
+        raise SettingError(f"{name} cannot be used: {first['msg'].lower()}") from None

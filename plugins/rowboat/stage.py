@@ -1,0 +1,97 @@
+"""Stages rows as text next to their table, where SQL can judge them set by set."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from psycopg2 import sql
+
+from rowboat.catalog import Table
+from rowboat.database import Cursor
+from rowboat.errors import BrokenPromise
+from rowboat.queries import query
+from rowboat.records import Reason
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A row that could not be staged: its line, its original bytes, why."""
+
+    line: int
+    raw: bytes
+    reasons: list[Reason]
+
+
+@dataclass
+class Cargo:
+    """The rows of one passage through the door, whatever their source.
+
+    `text` is CSV for COPY with `staged` rows of `columns`; `origin` gives the line and the
+    original bytes of the nth staged row (from 0); `refused` are rows that could not be staged.
+    `rejected_ids` names the quarantined row behind each staged one, where it is judged again.
+    """
+
+    columns: tuple[str, ...]
+    delimiter: str
+    text: bytes
+    staged: int
+    origin: Callable[[int], tuple[int, bytes]]
+    refused: list[Refused] = field(default_factory=list)
+    rejected_ids: list[int] | None = None
+
+    @property
+    def read(self) -> int:
+        """Number of rows, staged or refused."""
+        return self.staged + len(self.refused)
+
+
+def build(cursor: Cursor, table: Table, columns: tuple[str, ...]) -> None:
+    """Make the session's temporary tables for rows of these columns."""
+    cells = [sql.SQL("{} text").format(cell_name(index)) for index in range(len(columns))]
+    key = [
+        sql.SQL("{} {}").format(key_name(index), sql.SQL(table.by_name[name].type))
+        for index, name in enumerate(table.key.columns if table.key else ())
+    ]
+    cursor.execute(
+        query("stage.build", cells=sql.SQL(", ").join(cells), key=sql.SQL(", ").join(key))
+    )
+
+
+def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
+    """Empty the stage and copy the cargo in."""
+    cursor.execute(query("stage.clear"))
+    if not cargo.staged:
+        return
+    cells = [cell_name(index) for index in range(len(cargo.columns))]
+    plain = [
+        cell
+        for cell, name in zip(cells, cargo.columns, strict=True)
+        if not table.by_name[name].is_text
+    ]
+    force_null = query("stage.force_null", cells=sql.SQL(", ").join(plain)) if plain else sql.SQL("")
+    statement = query(
+        "stage.fill",
+        cells=sql.SQL(", ").join(cells),
+        delimiter=sql.Literal(cargo.delimiter),
+        force_null=force_null,
+    )
+    cursor.copy_expert(statement, io.BytesIO(cargo.text))
+    if cursor.rowcount != cargo.staged:
+        raise BrokenPromise(f"{cargo.staged} rows were sent to the stage, {cursor.rowcount} came")
+
+
+def cell_name(index: int) -> sql.Identifier:
+    """Name the stage's column for the nth column of a cargo."""
+    return sql.Identifier(f"c{index}")
+
+
+def key_name(index: int) -> sql.Identifier:
+    """Name the column of `seen` for the nth column of the key."""
+    return sql.Identifier(f"k{index}")
+
+
+def same_key(cells: Sequence[sql.Composable]) -> sql.Composed:
+    """SQL: the key in `seen` (as e) equals the given values."""
+    return sql.SQL(" and ").join(
+        sql.SQL("e.{} = {}").format(key_name(index), cell) for index, cell in enumerate(cells)
+    )

@@ -1,0 +1,86 @@
+-- The database is the data dictionary: everything is read back from Postgres's own catalog.
+
+-- name: tables
+-- Every managed table with its columns and constraints, as JSON.
+select
+    n.nspname as schema,
+    c.relname as name,
+    obj_description(c.oid, 'pg_class') as comment,
+    exists (
+        select from pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
+    ) as has_triggers,
+    (
+        select json_agg(
+            json_build_object(
+                'name', a.attname,
+                'type', format_type(a.atttypid, a.atttypmod),
+                'base', coalesce(
+                    (select b.typname from pg_type as b where b.oid = t.typbasetype), t.typname
+                ),
+                'modifier', case when t.typtype = 'd' then t.typtypmod else a.atttypmod end,
+                'category', t.typcategory,
+                'not_null', a.attnotnull or t.typnotnull,
+                'default', pg_get_expr(d.adbin, d.adrelid),
+                'identity', nullif(a.attidentity, ''),
+                'generated', a.attgenerated <> '',
+                'sequence', pg_get_serial_sequence(format('%%I.%%I', n.nspname, c.relname), a.attname),
+                'labels', (
+                    select json_agg(e.enumlabel order by e.enumsortorder)
+                    from pg_enum as e where e.enumtypid = t.oid
+                ),
+                'comment', col_description(c.oid, a.attnum)
+            )
+            order by a.attnum
+        )
+        from pg_attribute as a
+        join pg_type as t on t.oid = a.atttypid
+        left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    ) as columns,
+    (
+        select json_agg(
+            json_build_object(
+                'name', k.conname,
+                'kind', k.contype,
+                'columns', (
+                    select json_agg(a.attname order by i.ordinal)
+                    from unnest(k.conkey) with ordinality as i (attnum, ordinal)
+                    join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = i.attnum
+                ),
+                'parent_schema', pn.nspname,
+                'parent', p.relname,
+                'parent_columns', (
+                    select json_agg(a.attname order by i.ordinal)
+                    from unnest(k.confkey) with ordinality as i (attnum, ordinal)
+                    join pg_attribute as a on a.attrelid = k.confrelid and a.attnum = i.attnum
+                ),
+                'on_delete', k.confdeltype,
+                'match', k.confmatchtype,
+                'expression', case when k.contype = 'c' then pg_get_expr(k.conbin, k.conrelid) end,
+                'nulls_equal', coalesce(x.indnullsnotdistinct, false),
+                'comment', obj_description(k.oid, 'pg_constraint')
+            )
+            order by k.contype, k.conname
+        )
+        from pg_constraint as k
+        left join pg_class as p on p.oid = k.confrelid
+        left join pg_namespace as pn on pn.oid = p.relnamespace
+        left join pg_index as x on x.indexrelid = k.conindid and k.contype in ('p', 'u')
+        where k.conrelid = c.oid and k.contype in ('p', 'u', 'f', 'c')
+    ) as constraints
+from pg_class as c
+join pg_namespace as n on n.oid = c.relnamespace
+where
+    c.relkind in ('r', 'p')
+    and not c.relispartition
+    and c.relpersistence = 'p'
+    and n.nspname not in ('ingest_status', 'backup_status', 'rowboat', 'information_schema')
+    and n.nspname not like 'pg\_%%'
+    and case
+        when cardinality(%(schemas)s::text[]) > 0 then n.nspname = any(%(schemas)s::text[])
+        else c.relowner = (
+            select s.relowner from pg_class as s
+            where s.oid = to_regclass('rowboat.migrations')
+        )
+    end
+order by n.nspname, c.relname;

@@ -1,0 +1,14 @@
+-- The report of a passage through the door.
+
+-- name: record
+-- One load with its counts; the row's own CHECK asserts that they add up.
+insert into ingest_status.loads (
+    table_name, source, source_name, version, first_line, last_line, first_byte, last_byte,
+    actor, run, read, inserted, updated, unchanged, rejected
+)
+values (
+    %(table)s, %(source)s, %(source_name)s, %(version)s, %(first_line)s, %(last_line)s,
+    %(first_byte)s, %(last_byte)s, %(actor)s, %(run)s,
+    %(read)s, %(inserted)s, %(updated)s, %(unchanged)s, %(rejected)s
+)
+returning id, xid::xid::text;

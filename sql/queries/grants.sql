@@ -1,0 +1,35 @@
+-- Least privilege: what each role may do. Applied after every migration.
+
+-- name: use
+-- A role may see that a managed schema is there.
+grant usage on schema {schema} to {role};
+
+-- name: look
+-- The reader reads.
+grant select on all tables in schema {schema} to {role};
+
+-- name: change
+-- Loader and API change rows and move sequences; they own nothing and drop nothing.
+grant select, insert, update, delete on all tables in schema {schema} to {role};
+grant select, usage, update on all sequences in schema {schema} to {role};
+
+-- name: loader_service
+-- The loader keeps positions, loads, the quarantine and the record of backups.
+grant usage on schema ingest_status, backup_status, rowboat to {role};
+grant select, insert, update on all tables in schema ingest_status, backup_status to {role};
+grant delete on ingest_status.ingest_status, backup_status.backup_status to {role};
+grant select on rowboat.migrations to {role};
+
+-- name: api_service
+-- The API passes rows through the door; it reads positions and backups and changes neither.
+grant usage on schema ingest_status, backup_status, rowboat to {role};
+grant select on all tables in schema ingest_status, backup_status to {role};
+grant insert on ingest_status.loads, ingest_status.overwritten to {role};
+grant insert, update on ingest_status.rejected_rows to {role};
+grant select on rowboat.migrations to {role};
+
+-- name: reader_service
+-- The reader sees where rows came from, not what was refused: refused rows may be private.
+grant usage on schema ingest_status, backup_status to {role};
+grant select on ingest_status.ingest_status, ingest_status.loads,
+    backup_status.backup_status to {role};

@@ -1,0 +1,151 @@
+-- The judge: every row of the stage against every rule, set by set. A row gets all its reasons.
+
+-- name: cells
+-- Required and type: one pass over the stage; only broken rows are looked at twice.
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select s.n, r.place, r.rule, r.column_name, r.message
+from pg_temp.stage as s
+cross join lateral (values {reasons}) as r (place, rule, column_name, message, broken)
+where ({broken}) and r.broken;
+
+-- name: reason
+-- One possible reason of one row.
+({place}, {rule}, {column}::text, {message}, {broken})
+
+-- name: is_missing
+-- A required cell is empty.
+{cell} is null
+
+-- name: is_no_value
+-- A cell is there and is no value of its column.
+({cell} is not null and not {valid})
+
+-- name: type_message
+-- What is wrong with a cell: its form, or a value that the type cannot hold.
+'''' || left({cell}, 80) || case when length({cell}) > 80 then '…' else '' end || ''' is '
+    || case when {form} then {beyond} else {not_noun} end
+
+-- name: dirty_columns
+-- The columns that hold at least one cell of a wrong type.
+select distinct column_name from pg_temp.verdict where rule = 'type';
+
+-- name: checks
+-- The table's CHECKs over typed values; a check that is NULL holds, as in SQL.
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select t."rowboat n", r.place, r.rule, r.column_name, r.message
+from (select s.n as "rowboat n", {values} from pg_temp.stage as s) as t
+cross join lateral (values {reasons}) as r (place, rule, column_name, message, broken)
+where ({broken}) and r.broken;
+
+-- name: is_false
+-- A check does not hold.
+({expression}) is false
+
+-- name: reference
+-- Rows that name a parent which is not there.
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select s.n, {place}, 'reference', {column}, {message}
+from pg_temp.stage as s
+where {given} and not exists (select from {parent} as p where {joined});
+
+-- name: own_reference
+-- The same where the parent is the table itself: rows of the stage are parents too, unless they
+-- are refused; so a refused parent refuses its children, however deep.
+with recursive families as materialized (
+    select s.n, {own_key} as parent_key, {child_key} as child_key
+    from pg_temp.stage as s
+    where {given} and not exists (select from {parent} as p where {joined})
+),
+members as materialized (
+    select s.n, {own_key} as parent_key from pg_temp.stage as s
+    where not exists (select from pg_temp.verdict as v where v.n = s.n)
+),
+orphans as (
+    select f.n, f.parent_key from families as f
+    where not exists (select from members as m where m.parent_key = f.child_key)
+    union
+    select f.n, f.parent_key from orphans as o
+    join families as f on f.child_key = o.parent_key
+    where not exists (
+        select from members as m where m.parent_key = f.child_key and m.n <> o.n
+    )
+)
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select s.n, {place}, 'reference', {column}, {message}
+from pg_temp.stage as s
+join orphans as o on o.n = s.n;
+
+-- name: match
+-- Rows whose key is in the table: equal to it or not, and whether this very source wrote it.
+insert into pg_temp.match (n, same, own, previous)
+select
+    s.n,
+    not row({columns})::record *<> row({values})::record,
+    t.xmin = any(%(own)s::text[]::xid[]) or {seen},
+    t.xmin::text::bigint
+from pg_temp.stage as s
+join {table} as t on {joined};
+
+-- name: seen
+-- An equal row stood earlier in this source and was left untouched.
+exists (select from pg_temp.seen as e where {joined})
+
+-- name: is_beyond
+-- Every key of the stage is greater than any in the table: no row can match.
+select coalesce(min({value}) > (select max({column}) from {table}), false)
+    or not exists (select from {table})
+from pg_temp.stage as s;
+
+-- name: known
+-- Keys that this source, or a source that may only insert, finds taken.
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select
+    s.n, {place}, 'duplicate', {column},
+    {message} || case when m.same then ' with the same values' else ' with other values' end
+from pg_temp.match as m
+join pg_temp.stage as s on s.n = m.n
+where m.own or %(insert_only)s or {newer};
+
+-- name: newer
+-- The row was written again after this one was refused: what waited must not undo it.
+not exists (
+    select from ingest_status.loads as l
+    join ingest_status.rejected_rows as q
+        on q.id = (%(rejected_ids)s::bigint[])[s.n] and l.id <= q.load_id
+    where l.xid::xid::text::bigint = m.previous
+)
+
+-- name: repeated
+-- A key that stands more than once in the stage: the first row that is good keeps it.
+with keys as (
+    select {values} from pg_temp.stage as s where {given} group by {values} having count(*) > 1
+),
+rivals as (
+    select
+        s.n,
+        min(s.n) filter (
+            where not exists (select from pg_temp.verdict as v where v.n = s.n)
+        ) over (
+            partition by {values} order by s.n rows between unbounded preceding and 1 preceding
+        ) as first
+    from pg_temp.stage as s
+    where {given} and ({values}) in (select * from keys)
+)
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select
+    s.n, {place}, 'duplicate', {column},
+    {message} || case
+        when row({cells_here}) is not distinct from row({cells_first}) then ' with the same values'
+        else ' with other values'
+    end
+from rivals as r
+join pg_temp.stage as s on s.n = r.n
+join pg_temp.stage as f on f.n = r.first;
+
+-- name: taken
+-- A unique value that another row of the table holds.
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select s.n, {place}, 'duplicate', {column}, {message}
+from pg_temp.stage as s
+join {table} as t on {joined}
+where {other_row};

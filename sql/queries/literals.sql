@@ -1,0 +1,67 @@
+-- The form of a canonical literal, per base type. Postgres itself judges the value
+-- (pg_input_is_valid); these keep out what its input functions accept beyond the canonical form.
+
+-- name: integer
+-- Digits, with a minus where negative: no blanks, no plus, no 0x1F, no 1_000.
+{cell} ~ '^-?[0-9]+$'
+
+-- name: number
+-- Decimal digits with a point and an exponent: no NaN, no infinity.
+{cell} ~ '^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$'
+
+-- name: boolean
+-- The words true and false, or Postgres's own t and f.
+lower({cell}) in ('true', 'false', 't', 'f')
+
+-- name: date
+-- ISO 8601 extended calendar date.
+{cell} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$'
+
+-- name: time
+-- ISO 8601 extended time of day, to the microsecond.
+{cell} ~ '^[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?$'
+
+-- name: timestamp
+-- ISO 8601 extended date and time without an offset.
+{cell} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?)?$'
+
+-- name: timestamptz
+-- ISO 8601 extended date and time; the usual form first, as the general one costs five times more.
+({cell} like '____-__-__T__:__:__Z' and translate({cell}, '0123456789', '') = '--T::Z')
+or {cell} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?(Z|[-+][0-9]{{2}}(:?[0-9]{{2}})?)?)?$'
+
+-- name: uuid
+-- RFC 9562 text form.
+{cell} ~* '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$'
+
+-- name: bytea
+-- Hexadecimal digits after \x.
+{cell} ~ '^\\x([0-9a-fA-F]{{2}})*$'
+
+-- name: any
+-- Whatever the type's own input function accepts.
+true
+
+-- name: valid
+-- A value of the type, in canonical form.
+(pg_input_is_valid({cell}, {type}) and ({form}) and ({fits}))
+
+-- name: fits_any
+-- The type holds every digit that was given.
+true
+
+-- name: fits_length
+-- No character is cut off.
+char_length({cell}) <= {length}
+
+-- name: fits_scale
+-- No decimal place is rounded away.
+scale(trim_scale({cell}::numeric)) <= {scale}
+
+-- name: typed
+-- A cell as a value of its column; NULL where it is none.
+case when {valid} then {cell}::{type} end
+
+-- name: trusted
+-- A cell of a column in which every value is known to be valid.
+{cell}::{type}

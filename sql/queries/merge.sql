@@ -1,0 +1,66 @@
+-- The merge: what the judge let through enters the table, in the transaction that staged it.
+
+-- name: may_skip_triggers
+-- May this role keep foreign-key triggers from firing?
+select has_parameter_privilege('session_replication_role', 'set');
+
+-- name: skip_triggers
+-- For this transaction only: the judge has checked every parent, set by set.
+set local session_replication_role = replica;
+
+-- name: hold
+-- Keep the parents where they are until the transaction ends.
+lock table {parents} in {mode} mode;
+
+-- name: insert
+-- Good rows whose key the table does not have, in the order of the source.
+insert into {table} ({columns})
+select {values} from pg_temp.stage as s
+where {good} and not exists (select from pg_temp.match as m where m.n = s.n);
+
+-- name: good
+-- No verdict speaks against the row.
+not exists (select from pg_temp.verdict as v where v.n = s.n)
+
+-- name: update
+-- Good rows whose key the table has with other values.
+update {table} as t set ({columns}) = row({values})
+from pg_temp.stage as s
+join pg_temp.match as m on m.n = s.n
+where {good} and not m.same and {joined};
+
+-- name: unchanged
+-- Good rows that the table already has, to the last bit.
+select count(*) from pg_temp.match as s where s.same and {good};
+
+-- name: overwritten
+-- Which transactions had written the rows that this load updates.
+insert into ingest_status.overwritten (load_id, previous, keys)
+select %(load_id)s, m.previous, array_agg(jsonb_build_array({key})::text)
+from pg_temp.stage as s
+join pg_temp.match as m on m.n = s.n
+where {good} and not m.same
+group by m.previous;
+
+-- name: remember
+-- Keys of equal rows: a second one further down in the same source is a duplicate.
+insert into pg_temp.seen
+select {key} from pg_temp.stage as s
+join pg_temp.match as m on m.n = s.n
+where {good} and m.same;
+
+-- name: greatest
+-- The greatest value of an identity column among the good rows of the stage.
+select max({value}) from pg_temp.stage as s where {good};
+
+-- name: last_value
+-- Where a sequence stands; one that was never used stands before its start.
+select case when is_called then last_value else last_value - 1 end from {sequence};
+
+-- name: advance
+-- Move a sequence past an id that was given explicitly, never back.
+select setval(%(sequence)s, greatest(%(value)s, nextval(%(sequence)s)));
+
+-- name: has_matches
+-- Did the judge find any key in the table?
+select exists (select from pg_temp.match);

@@ -1,0 +1,37 @@
+-- The record of the schema's migrations.
+
+-- name: lock
+-- One migrating process at a time; the session holds it across its transactions.
+select pg_advisory_lock(hashtextextended('rowboat.migrations', 0));
+
+-- name: unlock
+-- Let the next one migrate.
+select pg_advisory_unlock(hashtextextended('rowboat.migrations', 0));
+
+-- name: prepare
+-- The table of records, made before the first migration.
+create schema if not exists rowboat;
+create table if not exists rowboat.migrations (
+    number integer primary key,
+    name text not null,
+    digest text not null,
+    applied_at timestamptz not null default now()
+);
+
+-- name: applied
+-- What the database has.
+select number, digest from rowboat.migrations order by number;
+
+-- name: record
+-- A migration was applied.
+insert into rowboat.migrations (number, name, digest)
+values (%(number)s, %(name)s, %(digest)s);
+
+-- name: forget
+-- A migration was taken back.
+delete from rowboat.migrations where number = %(number)s;
+
+-- name: roles
+-- The working roles that this cluster has.
+select rolname from pg_roles
+where rolname in ('rowboat_loader', 'rowboat_api', 'rowboat_reader');

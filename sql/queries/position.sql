@@ -1,0 +1,100 @@
+-- Positions: how far each file is loaded.
+
+-- name: all
+-- Every known file.
+select * from ingest_status.ingest_status order by file_name;
+
+-- name: lock_file
+-- One loader works on a file at a time; the session holds it for the whole pass.
+select pg_advisory_lock(hashtextextended('rowboat.file.' || %(file_name)s, 0));
+
+-- name: unlock_file
+-- Let the next loader look at the file.
+select pg_advisory_unlock(hashtextextended('rowboat.file.' || %(file_name)s, 0));
+
+-- name: read
+-- Where a file stands.
+select * from ingest_status.ingest_status where file_name = %(file_name)s;
+
+-- name: hold
+-- The same, held until the transaction ends.
+select * from ingest_status.ingest_status where file_name = %(file_name)s for update;
+
+-- name: begin
+-- A pass begins: a new file at the first byte, a rewritten one there again, a grown one where it stood.
+insert into ingest_status.ingest_status as p
+    (file_name, table_name, state, file_size, file_time_ns, dialect, actor, run, started_at)
+values (
+    %(file_name)s, %(table_name)s, 'loading', %(file_size)s, %(file_time_ns)s, %(dialect)s,
+    %(actor)s, %(run)s, clock_timestamp()
+)
+on conflict (file_name) do update set
+    table_name = excluded.table_name,
+    state = 'loading',
+    file_size = excluded.file_size,
+    file_time_ns = excluded.file_time_ns,
+    dialect = case when p.loaded_bytes = 0 then excluded.dialect else p.dialect end,
+    error = null,
+    actor = excluded.actor,
+    run = excluded.run,
+    started_at = excluded.started_at,
+    finished_at = null
+returning *;
+
+-- name: restart
+-- The file was rewritten: its text counts from the first byte again.
+update ingest_status.ingest_status set
+    version = version + 1, dialect = %(dialect)s, loaded_bytes = 0, loaded_lines = 0,
+    prefix_sha256 = %(nothing)s, last_id = null,
+    read = 0, inserted = 0, updated = 0, unchanged = 0, rejected = 0, vanished = 0
+where file_name = %(file_name)s
+returning *;
+
+-- name: move
+-- The position moves with the rows it speaks of.
+update ingest_status.ingest_status set
+    loaded_bytes = %(loaded_bytes)s,
+    loaded_lines = %(loaded_lines)s,
+    prefix_sha256 = %(prefix_sha256)s,
+    last_id = greatest(last_id, %(last_id)s),
+    read = read + %(read)s,
+    inserted = inserted + %(inserted)s,
+    updated = updated + %(updated)s,
+    unchanged = unchanged + %(unchanged)s,
+    rejected = rejected + %(rejected)s
+where file_name = %(file_name)s and loaded_bytes = %(from_bytes)s and version = %(version)s
+returning *;
+
+-- name: finish
+-- The pass is over.
+update ingest_status.ingest_status set
+    state = 'loaded', file_size = %(file_size)s, file_time_ns = %(file_time_ns)s,
+    vanished = vanished + %(vanished)s, error = null, finished_at = clock_timestamp()
+where file_name = %(file_name)s
+returning *;
+
+-- name: fail
+-- The file could not be loaded, or belongs to no table; its rows stay where they are.
+insert into ingest_status.ingest_status
+    (file_name, table_name, state, file_size, file_time_ns, error, actor, run, finished_at)
+values (
+    %(file_name)s, %(table_name)s, %(state)s, %(file_size)s, %(file_time_ns)s, %(error)s,
+    %(actor)s, %(run)s, clock_timestamp()
+)
+on conflict (file_name) do update set
+    table_name = excluded.table_name, state = excluded.state, file_size = excluded.file_size,
+    file_time_ns = excluded.file_time_ns, error = excluded.error, actor = excluded.actor,
+    run = excluded.run, finished_at = excluded.finished_at;
+
+-- name: transactions
+-- The transactions in which versions of a file wrote rows.
+select xid::xid::text from ingest_status.loads
+where source = 'file' and source_name = %(file_name)s
+    and version between %(first_version)s and %(last_version)s;
+
+-- name: vanished
+-- Rows that earlier versions of a file wrote, that nobody changed since, and that it has no more.
+select jsonb_build_array({key})::text
+from {table} as t
+where t.xmin = any(%(earlier)s::text[]::xid[])
+    and not exists (select from pg_temp.seen as e where {joined});

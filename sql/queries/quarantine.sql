@@ -1,0 +1,116 @@
+-- The quarantine: refused rows with their original bytes and every reason.
+
+-- name: verdicts
+-- The staged rows that are refused.
+select distinct n from pg_temp.verdict order by n;
+
+-- name: fill
+-- Original bytes of refused rows; reasons only where the row could not be staged.
+copy pg_temp.refused (n, line, raw, reasons, rejected_id) from stdin;
+
+-- name: keep
+-- Refused rows into quarantine, in the order of the source.
+insert into ingest_status.rejected_rows
+    (load_id, table_name, source, source_name, version, line, raw, fields, reasons)
+select
+    %(load_id)s, %(table)s, %(source)s, %(source_name)s, %(version)s, r.line, r.raw,
+    {fields}, coalesce(r.reasons, v.reasons)
+from pg_temp.refused as r
+left join pg_temp.stage as s on s.n = r.n
+left join (
+    select n, json_agg(
+        json_build_object('rule', rule, 'column', column_name, 'message', message) order by place
+    )::jsonb as reasons
+    from pg_temp.verdict group by n
+) as v on v.n = r.n
+order by r.line;
+
+-- name: fields
+-- A staged row as column → text.
+case when s.n is not null then jsonb_build_object({pairs}) end
+
+-- name: again
+-- Rows that were judged again and are refused again: their reasons may have changed.
+update ingest_status.rejected_rows as q set reasons = v.reasons
+from pg_temp.refused as r
+join (
+    select n, json_agg(
+        json_build_object('rule', rule, 'column', column_name, 'message', message) order by place
+    )::jsonb as reasons
+    from pg_temp.verdict group by n
+) as v on v.n = r.n
+where q.id = r.rejected_id and q.reasons is distinct from v.reasons;
+
+-- name: settle
+-- Rows that went in after all.
+update ingest_status.rejected_rows as q
+set settled_at = clock_timestamp(), settled_as = 'loaded', settled_by = %(load_id)s
+from unnest(%(ids)s::bigint[]) with ordinality as i (id, n)
+where q.id = i.id and not exists (select from pg_temp.verdict as v where v.n = i.n);
+
+-- name: supersede
+-- What an earlier version of a file had wrong is settled by the version that replaces it.
+update ingest_status.rejected_rows
+set settled_at = clock_timestamp(), settled_as = 'superseded'
+where source = 'file' and source_name = %(source_name)s and version < %(version)s
+    and settled_at is null;
+
+-- name: waiting
+-- Open rows of a table whose only fault is a missing parent; locked, so one process judges them.
+select id, source, source_name, line, raw, fields
+from ingest_status.rejected_rows
+where table_name = %(table)s and settled_at is null and fields is not null
+    and not reasons @? '$[*] ? (@.rule != "reference")'
+    and id > %(after)s
+order by id limit %(limit)s
+for update;
+
+-- name: open
+-- Open rows that could be split into fields, whatever their faults.
+select id, source, source_name, line, raw, fields
+from ingest_status.rejected_rows
+where table_name = %(table)s and settled_at is null and fields is not null and id > %(after)s
+order by id limit %(limit)s
+for update;
+
+-- name: tables_waiting
+-- Which of these tables have rows that wait for a parent.
+select distinct table_name from ingest_status.rejected_rows
+where table_name = any(%(tables)s) and settled_at is null
+    and reasons @? '$[*] ? (@.rule == "reference")';
+
+-- name: count_back
+-- Rows of a file that went in after all no longer count as rejected there.
+update ingest_status.ingest_status as f
+set
+    rejected = f.rejected - c.inserted - c.updated - c.unchanged,
+    inserted = f.inserted + c.inserted,
+    updated = f.updated + c.updated,
+    unchanged = f.unchanged + c.unchanged
+from (
+    select
+        q.source_name,
+        count(*) filter (where m.n is null) as inserted,
+        count(*) filter (where not m.same) as updated,
+        count(*) filter (where m.same) as unchanged
+    from unnest(%(ids)s::bigint[]) with ordinality as i (id, n)
+    join ingest_status.rejected_rows as q on q.id = i.id
+    left join pg_temp.match as m on m.n = i.n
+    where q.settled_by = %(load_id)s and q.source = 'file'
+    group by q.source_name
+) as c
+where f.file_name = c.source_name;
+
+-- name: list
+-- The newest refused rows.
+select q.id, q.table_name, q.source, q.source_name, q.line, q.raw, q.reasons, q.rejected_at
+from ingest_status.rejected_rows as q
+where q.settled_at is null and (%(table)s::text is null or q.table_name = %(table)s)
+order by q.source_name, q.line, q.id;
+
+-- name: example
+-- The first open row of a file, to show in a message.
+select line, reasons -> 0 ->> 'message'
+from ingest_status.rejected_rows
+where source_name = %(source_name)s and settled_at is null
+order by id limit 1;
