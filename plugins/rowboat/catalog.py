@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from psycopg2 import sql
 
@@ -188,7 +189,9 @@ class Catalog:
         def depth(name: str, above: tuple[str, ...]) -> int:
             if name not in depths:
                 parents = self.parents(self.by_name[name]) - {*above, name}
-                found = 1 + max((depth(each, (*above, name)) for each in sorted(parents)), default=-1)
+                found = 1 + max(
+                    (depth(each, (*above, name)) for each in sorted(parents)), default=-1
+                )
                 if above and self.parents(self.by_name[name]) & set(above):
                     return found
                 depths[name] = found
@@ -200,7 +203,9 @@ class Catalog:
 
     def in_order(self) -> list[Table]:
         """The tables, parents first."""
-        return sorted(self.tables, key=lambda table: (self.depths[table.full_name], table.full_name))
+        return sorted(
+            self.tables, key=lambda table: (self.depths[table.full_name], table.full_name)
+        )
 
 
 def read(cursor: Cursor) -> Catalog:
@@ -209,7 +214,7 @@ def read(cursor: Cursor) -> Catalog:
     return Catalog(tuple(_table(row) for row in rows(cursor)))
 
 
-def _table(row: dict) -> Table:  # type: ignore[type-arg]
+def _table(row: dict[str, Any]) -> Table:
     constraints = row["constraints"] or []
     uniques = [
         Unique(each["name"], tuple(each["columns"]), each["nulls_equal"])

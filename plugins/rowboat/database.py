@@ -36,6 +36,7 @@ _ATTEMPTS = 8
 _SESSION = (
     "-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601 -c bytea_output=hex"
     " -c search_path=pg_catalog,pg_temp -c temp_buffers=64MB -c work_mem=64MB"
+    " -c client_connection_check_interval=2s"  # a killed loader must not go on holding its file
 )
 
 
@@ -144,6 +145,13 @@ def rows(cursor_: Cursor) -> list[dict[str, Any]]:
     """Return what is left of a result as dictionaries by column name."""
     columns = [column.name for column in cursor_.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in cursor_.fetchall()]
+
+
+def one(cursor_: Cursor) -> tuple[Any, ...]:
+    """Return the only row of a result."""
+    row: tuple[Any, ...] | None = cursor_.fetchone()
+    assert row is not None
+    return row
 
 
 def _is_loss(error: psycopg2.Error) -> bool:

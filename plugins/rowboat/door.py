@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from rowboat import judge, merge, quarantine, stage
 from rowboat.catalog import Table
-from rowboat.database import Cursor
+from rowboat.database import Cursor, one
 from rowboat.errors import BrokenPromise
 from rowboat.queries import query
 from rowboat.stage import Cargo
@@ -62,7 +62,6 @@ class Passage:
     last_byte: int | None = None
     own: list[str] = field(default_factory=list)
     insert_only: bool = False
-    remembers: bool = False
 
 
 def open_door(cursor: Cursor, table: Table, columns: tuple[str, ...]) -> None:
@@ -75,41 +74,37 @@ def pass_through(
 ) -> tuple[Report, int | None]:
     """Pass a cargo through the door within the caller's transaction.
 
-    Returns the report and the greatest id, where the key is one integer. Raises BrokenPromise where the counts do not add up; the caller's rollback undoes everything.
+    Returns the report and the greatest id, where the key is one integer. Raises
+    BrokenPromise where the counts do not add up; the caller's rollback undoes everything.
     """
     bench = judge.Bench(
         table,
         cargo.columns,
+        cargo.staged,
         passage.source if passage.source == "file" else "request",
         passage.own,
         passage.insert_only,
-        passage.remembers,
         cargo.rejected_ids,
     )
     stage.fill(cursor, table, cargo)
     judge.judge(cursor, bench)
     merged = merge.merge(cursor, bench)
-    rejected = quarantine.count(cursor, cargo)
-    report = Report(
-        cargo.read, merged.inserted, merged.updated, merged.unchanged, rejected
-    )
+    rejected = len(bench.refused) + len(cargo.refused)
+    report = Report(cargo.read, merged.inserted, merged.updated, merged.unchanged, rejected)
     report.check()
     load_id, xid = _record(cursor, table, passage, report)
     if merged.updated:
         merge.record_overwritten(cursor, bench, load_id)
     if rejected or cargo.rejected_ids is not None:
-        quarantine.keep(cursor, cargo, _facts(load_id, table, passage))
-    passage.remembers = bench.remembers
+        quarantine.keep(cursor, cargo, bench.refused, _facts(load_id, table, passage))
     passage.own = sorted({*passage.own, xid})
     return report, merged.last_id
 
 
-def _record(
-    cursor: Cursor, table: Table, passage: Passage, report: Report
-) -> tuple[int, str]:
+def _record(cursor: Cursor, table: Table, passage: Passage, report: Report) -> tuple[int, str]:
     facts = asdict(passage) | asdict(report) | {"table": table.full_name}
     cursor.execute(query("door.record"), facts)
-    load_id, xid = cursor.fetchone()  # type: ignore[misc]
+    load_id, xid = one(cursor)
     return load_id, xid
 
 

@@ -75,10 +75,22 @@ class UnknownTable(RowboatError):
     hint = "`rowboat status` lists the tables"
 
 
+class UnknownRow(RowboatError):
+    """there is no such row"""
+
+    hint = "check the key"
+
+
 class FileRefused(RowboatError):
     """the file cannot be loaded"""
 
     hint = "correct the file; the next `rowboat ingest` takes it again"
+
+
+class Unmatched(FileRefused):
+    """the file belongs to no table"""
+
+    hint = "name it after its table, put it into a folder of that name, or take it out of raw_data"
 
 
 class FileChanged(FileRefused):
@@ -91,6 +103,12 @@ class LimitExceeded(FileRefused):
     """more rows are rejected than ROWBOAT_REJECT_LIMIT allows; nothing was kept"""
 
     hint = "correct the file, or raise ROWBOAT_REJECT_LIMIT"
+
+
+class FileExists(RowboatError):
+    """the file to write is there already"""
+
+    hint = "name another file with --to"
 
 
 class Stopped(RowboatError):

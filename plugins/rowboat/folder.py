@@ -63,7 +63,7 @@ def listing(folder: Path) -> Iterator["os.DirEntry[str]"]:
 
 def locate(path: Path, catalog: Catalog) -> FoundFile:
     """Find the table of one file that the user named; raises FileRefused where there is none."""
-    absolute = Path(os.path.abspath(path))  # keeps symlinks, so that they can be refused
+    absolute = path.absolute()  # not resolved: a link is to be seen as one
     try:
         found = absolute.stat()
     except OSError as error:

@@ -16,7 +16,7 @@ from psycopg2 import sql
 from rowboat import catalog as catalogs
 from rowboat import database, dialect, folder, position, retry
 from rowboat.catalog import Catalog, Table
-from rowboat.database import Connection, Cursor, Steps, persistently, transaction
+from rowboat.database import Connection, Cursor, Steps, one, persistently, transaction
 from rowboat.dialect import Dialect
 from rowboat.door import Passage, Report, open_door, pass_through
 from rowboat.errors import (
@@ -27,6 +27,7 @@ from rowboat.errors import (
     RowboatError,
     RowRefused,
     Stopped,
+    Unmatched,
 )
 from rowboat.folder import FoundFile
 from rowboat.merge import may_skip_triggers, skip_triggers
@@ -51,7 +52,7 @@ class Run:
     run: str | None = None
     dry_run: bool = False
     checksum: bool = False
-    progress: Progress = lambda name, done, size: None
+    progress: Progress = lambda *_: None
     stop: Event = field(default_factory=Event)
 
     @property
@@ -97,9 +98,9 @@ def ingest(paths: Sequence[Path], run: Run) -> list[FileReport]:
         todo, reports = triage(connection, found, run)
         if run.dry_run:
             with transaction(connection, keep=False) as cursor:
-                return reports + [
-                    load(connection, catalog, each, run, cursor) for each in in_order(todo, catalog)
-                ]
+                for each in in_order(todo, catalog):
+                    reports.append(load(connection, catalog, each, run, cursor))
+                todo = []
     for _, level in groupby(in_order(todo, catalog), lambda each: depth(each, catalog)):
         reports += _load_level(list(level), catalog, run)
     return sorted(reports, key=lambda report: report.file)
@@ -115,7 +116,7 @@ def triage(
     for each in found:
         before = known.get(each.name)
         if each.table is None:
-            reports.append(_fail(connection, each, FileRefused(each.problem), run, "unmatched"))
+            reports.append(_fail(connection, each, Unmatched(each.problem), run, "unmatched"))
         elif before and before.covers(each.size, each.time_ns) and not run.checksum:
             reports.append(FileReport(each.name, each.table.full_name, "unchanged"))
         else:
@@ -195,7 +196,9 @@ def _load(
                 return _Pass(Steps(connection, cursor), found, run, skips).go(before)
 
         one_transaction = settings().reject_limit is not None and within is None
-        done = persistently(whole) if one_transaction else _Pass(steps, found, run, skips).go(before)
+        done = (
+            persistently(whole) if one_transaction else _Pass(steps, found, run, skips).go(before)
+        )
     if done.report.inserted or done.report.updated:
         retry.children(steps, catalog, table, run.actor, run.run)
     return done
@@ -251,9 +254,7 @@ class _Pass:
         """Recognise the dialect, record that the pass begins, prepare the session."""
         kept = before.dialect if before and before.loaded_bytes and not rewritten else None
         sample = self.text.peek(dialect.SAMPLE_BYTES)
-        self.dialect = (
-            Dialect.from_json(kept) if kept else dialect.recognise(sample, self.table)
-        )
+        self.dialect = Dialect.from_json(kept) if kept else dialect.recognise(sample, self.table)
         if rewritten:
             self._check_rewritable()
         with self.steps() as cursor:
@@ -332,7 +333,7 @@ class _Pass:
         ends_open = after.size and after.last not in (b"\n", b"\r")
         lines = self.position.loaded_lines - bool(begun and self.position.loaded_bytes)
         cargo = _cargo(self.text, records, lines)
-        to = {
+        to: dict[str, Any] = {
             "loaded_bytes": after.size,
             "loaded_lines": lines + records.newlines + bool(ends_open),
             "prefix_sha256": after.sha256,
@@ -358,16 +359,14 @@ class _Pass:
         report, last_id = Report(), None
         if cargo.read:
             report, last_id = pass_through(cursor, self.table, cargo, self.passage)
-        return report, position.move(
-            cursor, self.position, to | {"last_id": last_id}, vars(report)
-        )
+        return report, position.move(cursor, self.position, to | {"last_id": last_id}, vars(report))
 
     def _check_limit(self) -> None:
         rejected, read = self.total.rejected, self.total.read
         if rejected > settings().allowed_rejects(read):
             with self.steps() as cursor:
                 cursor.execute(query("quarantine.example"), {"source_name": self.found.name})
-                line, message = cursor.fetchone()  # type: ignore[misc]
+                line, message = one(cursor)
             raise LimitExceeded(
                 f"{rejected:,} of {read:,} rows are rejected, more than ROWBOAT_REJECT_LIMIT "
                 f"({settings().reject_limit}) allows; nothing was kept. The first, in line "
@@ -436,7 +435,6 @@ def _fail(
     error: RowboatError,
     run: Run,
     state: str,
-    within: Cursor | None = None,
 ) -> FileReport:
     """Record why a file is not loaded; what had passed the door before stays."""
     table = found.table.full_name if found.table else None

@@ -4,18 +4,21 @@ A verdict is (row, rule, column, sentence); a row gets all of its reasons. What 
 read from the catalog, so a new table brings its own rules.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from psycopg2 import sql
 
 from rowboat import literals
 from rowboat.catalog import Check, Column, ForeignKey, Table, Unique
-from rowboat.database import Cursor
+from rowboat.database import Cursor, one
 from rowboat.queries import query
 from rowboat.stage import cell_name, same_key
 
-Sql = sql.Composable
+Sql: TypeAlias = sql.Composable
 _COMMA, _AND, _OR, _CONCAT = sql.SQL(", "), sql.SQL(" and "), sql.SQL(" or "), sql.SQL(" || ")
+_FEW = 10_000  # rows of a stage up to which looking keys up one by one is cheaper
 _SHOWN = 80  # characters of a cell that a sentence shows
 
 
@@ -25,24 +28,24 @@ class Bench:
 
     `source` words the source in a sentence ("file", "request"); `own` are the transactions in
     which this source has already written; `insert_only` refuses keys that the table has;
-    `remembers` tells that `seen` holds keys of this source; `rejected_ids` are the quarantined
-    rows that are judged again.
+    `rejected_ids` are the quarantined rows that are judged again. The judge fills
+    in: `dirty` columns, which hold a cell of a wrong type; `refused` rows, by their number on the stage; the `key_range` of an integer key.
     """
 
     table: Table
     columns: tuple[str, ...]
+    staged: int
     source: str
     own: list[str] = field(default_factory=list)
     insert_only: bool = False
-    remembers: bool = False
     rejected_ids: list[int] | None = None
     dirty: set[str] = field(default_factory=set)
+    refused: list[int] = field(default_factory=list)
+    key_range: tuple[int | None, int | None] = (None, None)
 
     def cell(self, name: str, alias: str = "s") -> Sql:
         """The stage's cell for a column, under an alias of the stage."""
-        return sql.SQL("{}.{}").format(
-            sql.Identifier(alias), cell_name(self.columns.index(name))
-        )
+        return sql.SQL("{}.{}").format(sql.Identifier(alias), cell_name(self.columns.index(name)))
 
     def value(self, name: str) -> Sql:
         """The cell as a value of its column; null where it is none."""
@@ -57,7 +60,7 @@ class Bench:
         """SQL: every one of these columns has a value in the row."""
         return _AND.join(sql.SQL("({}) is not null").format(self.value(name)) for name in names)
 
-    def joined(self, names: tuple[str, ...], others: list[Sql]) -> Sql:
+    def joined(self, names: tuple[str, ...], others: Sequence[Sql]) -> Sql:
         """SQL: the row's values of these columns equal others."""
         return _AND.join(
             sql.SQL("{} = {}").format(other, self.value(name))
@@ -75,8 +78,11 @@ class Bench:
 
 
 def judge(cursor: Cursor, bench: Bench) -> None:
-    """Write into `verdict` every reason of every row on the stage, and into `match` the rows
-    whose key the table has."""
+    """Write into `verdict` every reason of every row on the stage.
+
+    Also into `match` the rows whose key the table has.
+    """
+    _allow_nested_loops(cursor, bench.staged <= _FEW)
     _judge_cells(cursor, bench)
     _judge_checks(cursor, bench)
     for key in bench.table.foreign_keys:
@@ -88,6 +94,13 @@ def judge(cursor: Cursor, bench: Bench) -> None:
         if bench.has(unique.columns):
             _judge_repeated(cursor, bench, unique)
             _judge_taken(cursor, bench, unique)
+    cursor.execute(query("judge.refused"))
+    bench.refused = [n for (n,) in cursor.fetchall()]
+    _allow_nested_loops(cursor, True)
+
+
+def _allow_nested_loops(cursor: Cursor, allowed: bool) -> None:
+    cursor.execute(query("judge.think_in_sets", allowed=sql.SQL("on" if allowed else "off")))
 
 
 def _judge_cells(cursor: Cursor, bench: Bench) -> None:
@@ -193,21 +206,23 @@ def _key_value(bench: Bench, names: tuple[str, ...]) -> Sql:
 
 
 def _judge_key(cursor: Cursor, bench: Bench, key: Unique) -> None:
-    if not _is_beyond(cursor, bench):
-        seen = sql.SQL("false")
-        if bench.remembers:
-            seen = query("judge.seen", joined=same_key([bench.value(n) for n in key.columns]))
+    if _may_match(cursor, bench):
+        within: Sql = sql.SQL("true")
+        if bench.table.serial_key:
+            within = query("judge.within", column=sql.Identifier(bench.table.serial_key))
         columns = [sql.Identifier("t", name) for name in bench.columns]
+        least, greatest = bench.key_range
         cursor.execute(
             query(
                 "judge.match",
                 columns=_COMMA.join(columns),
                 values=_COMMA.join(map(bench.value, bench.columns)),
-                seen=seen,
+                seen=same_key([bench.value(name) for name in key.columns]),
                 table=bench.table.identifier,
                 joined=bench.joined(key.columns, [sql.Identifier("t", n) for n in key.columns]),
+                within=within,
             ),
-            {"own": bench.own},
+            {"own": bench.own, "least": least, "greatest": greatest},
         )
         if cursor.rowcount:
             _judge_known(cursor, bench, key)
@@ -225,20 +240,22 @@ def _judge_known(cursor: Cursor, bench: Bench, key: Unique) -> None:
     )
 
 
-def _is_beyond(cursor: Cursor, bench: Bench) -> bool:
-    """Tell cheaply, for one integer key, that no row of the stage can be in the table."""
+def _may_match(cursor: Cursor, bench: Bench) -> bool:
+    """Tell whether any key of the stage can be in the table; cheap for one integer key."""
     name = bench.table.serial_key
     if name is None:
-        return False
+        return True
     cursor.execute(
         query(
-            "judge.is_beyond",
+            "judge.range",
             value=bench.value(name),
             column=sql.Identifier(name),
             table=bench.table.identifier,
         )
     )
-    return bool(cursor.fetchone()[0])  # type: ignore[index]
+    least, greatest, known = one(cursor)
+    bench.key_range = least, greatest
+    return least is not None and known is not None and least <= known
 
 
 def _judge_repeated(cursor: Cursor, bench: Bench, unique: Unique) -> None:

@@ -71,9 +71,7 @@ def typed(column: Column, cell: sql.Composable, trusted: bool) -> sql.Composed:
     """SQL: the cell as a value of the column; null where it is none, unless all are trusted."""
     if trusted or always_valid(column):
         return query("literals.trusted", cell=cell, type=sql.SQL(column.type))
-    return query(
-        "literals.typed", cell=cell, type=sql.SQL(column.type), valid=valid(column, cell)
-    )
+    return query("literals.typed", cell=cell, type=sql.SQL(column.type), valid=valid(column, cell))
 
 
 def _fits(column: Column, cell: sql.Composable) -> sql.Composed:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 
 from rowboat.catalog import Catalog, Table
-from rowboat.database import Cursor
+from rowboat.database import Cursor, one
 from rowboat.judge import Bench
 from rowboat.queries import identifiers, query
 
@@ -37,7 +37,7 @@ def may_skip_triggers(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
             if refers and (table.key is None or key.parent_columns != table.key.columns):
                 return False  # an update may move what a child refers to
     cursor.execute(query("merge.may_skip_triggers"))
-    return bool(cursor.fetchone()[0])  # type: ignore[index]
+    return bool(one(cursor)[0])
 
 
 def skip_triggers(cursor: Cursor, table: Table) -> None:
@@ -46,9 +46,7 @@ def skip_triggers(cursor: Cursor, table: Table) -> None:
     The judge checks all parents at once. Must come first in the transaction, so that the snapshot
     which the judge sees is taken after the lock.
     """
-    parents = [
-        key.parent_identifier for key in table.foreign_keys if key.parent != table.full_name
-    ]
+    parents = [key.parent_identifier for key in table.foreign_keys if key.parent != table.full_name]
     if parents:
         _hold(cursor, parents, "share")
     if table.refers_to_itself:
@@ -64,44 +62,39 @@ def _hold(cursor: Cursor, tables: list[sql.Identifier], mode: str) -> None:
 
 def merge(cursor: Cursor, bench: Bench) -> Merged:
     """Move the good rows of the stage into the table and its sequences past their ids."""
-    good = query("merge.good")
-    values = _COMMA.join(map(bench.value, bench.columns))
-    updated = unchanged = 0
-    if _has_matches(cursor):
-        updated = _update(cursor, bench, good)
-        cursor.execute(query("merge.unchanged", good=good))
-        unchanged = cursor.fetchone()[0]  # type: ignore[index]
-        if unchanged:
-            cursor.execute(query("merge.remember", key=_key(bench), good=good))
-            bench.remembers = True
+    cursor.execute(query("merge.matched", good=_good(bench)))
+    different, unchanged = one(cursor)
+    updated = _update(cursor, bench) if different else 0
+    if unchanged:
+        cursor.execute(query("merge.remember", key=_key(bench), good=_good(bench)))
     cursor.execute(
         query(
             "merge.insert",
             table=bench.table.identifier,
             columns=identifiers(bench.columns),
-            values=values,
-            good=good,
+            values=_COMMA.join(map(bench.value, bench.columns)),
+            good=_good(bench),
+            new=query("merge.new") if different or unchanged else sql.SQL("true"),
         )
     )
     inserted = cursor.rowcount
     if inserted:
-        _advance_sequences(cursor, bench, good)
+        _advance_sequences(cursor, bench)
     name = bench.table.serial_key
-    last_id = _greatest(cursor, bench, name, good) if name and bench.has((name,)) else None
+    last_id = _greatest(cursor, bench, name) if name and bench.has((name,)) else None
     return Merged(inserted, updated, unchanged, last_id)
 
 
 def record_overwritten(cursor: Cursor, bench: Bench, load_id: int) -> None:
     """Keep which loads had written the rows that this one updated."""
     cursor.execute(
-        query("merge.overwritten", key=_key(bench), good=query("merge.good")),
+        query("merge.overwritten", key=_key(bench), good=_good(bench)),
         {"load_id": load_id},
     )
 
 
-def _has_matches(cursor: Cursor) -> bool:
-    cursor.execute(query("merge.has_matches"))
-    return bool(cursor.fetchone()[0])  # type: ignore[index]
+def _good(bench: Bench) -> sql.Composable:
+    return query("merge.good") if bench.refused else sql.SQL("true")
 
 
 def _key(bench: Bench) -> sql.Composable:
@@ -109,41 +102,37 @@ def _key(bench: Bench) -> sql.Composable:
     return _COMMA.join(map(bench.value, bench.table.key.columns))
 
 
-def _update(cursor: Cursor, bench: Bench, good: sql.Composable) -> int:
+def _update(cursor: Cursor, bench: Bench) -> int:
     assert bench.table.key is not None
-    key = bench.table.key.columns
-    rest = tuple(name for name in bench.columns if name not in key)
-    if not rest:
-        return 0
+    rest = tuple(name for name in bench.columns if name not in bench.table.key.columns)
     cursor.execute(
         query(
             "merge.update",
             table=bench.table.identifier,
             columns=identifiers(rest),
             values=_COMMA.join(map(bench.value, rest)),
-            joined=bench.joined(key, [sql.Identifier("t", name) for name in key]),
-            good=good,
+            good=_good(bench),
         )
     )
     return cursor.rowcount
 
 
-def _advance_sequences(cursor: Cursor, bench: Bench, good: sql.Composable) -> None:
+def _advance_sequences(cursor: Cursor, bench: Bench) -> None:
     for name in bench.columns:
         sequence = bench.table.by_name[name].sequence
         if sequence is None:
             continue
-        greatest = _greatest(cursor, bench, name, good)
+        greatest = _greatest(cursor, bench, name)
         cursor.execute(query("merge.last_value", sequence=sql.Identifier(*_parts(sequence))))
-        if greatest is not None and greatest > cursor.fetchone()[0]:  # type: ignore[index]
+        if greatest is not None and greatest > one(cursor)[0]:
             cursor.execute(query("merge.advance"), {"sequence": sequence, "value": greatest})
 
 
-def _greatest(
-    cursor: Cursor, bench: Bench, name: str, good: sql.Composable
-) -> int | None:
-    cursor.execute(query("merge.greatest", value=bench.value(name), good=good))
-    found: int | None = cursor.fetchone()[0]  # type: ignore[index]
+def _greatest(cursor: Cursor, bench: Bench, name: str) -> int | None:
+    if name == bench.table.serial_key and not bench.refused:
+        return bench.key_range[1]
+    cursor.execute(query("merge.greatest", value=bench.value(name), good=_good(bench)))
+    found: int | None = one(cursor)[0]
     return found
 
 

@@ -14,7 +14,7 @@ from psycopg2 import sql
 
 from rowboat import catalog
 from rowboat.database import Connection, Cursor, rows, transaction
-from rowboat.errors import DatabaseRefused, MigrationFailed
+from rowboat.errors import MigrationFailed
 from rowboat.queries import query
 from rowboat.settings import settings
 
@@ -110,9 +110,7 @@ def _next(connection: Connection, known: dict[int, Migration], target: int) -> s
 
 def _run(cursor: Cursor, step: Migration, statements: str, record: str) -> None:
     cursor.execute(statements)
-    cursor.execute(
-        query(record), {"number": step.number, "name": step.name, "digest": step.digest}
-    )
+    cursor.execute(query(record), {"number": step.number, "name": step.name, "digest": step.digest})
 
 
 def _check(done: dict[int, str], known: dict[int, Migration]) -> None:

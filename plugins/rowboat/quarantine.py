@@ -14,33 +14,25 @@ from rowboat.queries import query
 from rowboat.stage import Cargo, cell_name
 
 
-def keep(cursor: Cursor, cargo: Cargo, facts: dict[str, Any]) -> int:
-    """Store every refused row of a cargo and return how many there are.
+def keep(cursor: Cursor, cargo: Cargo, refused: list[int], facts: dict[str, Any]) -> None:
+    """Store every refused row of a cargo: `refused` by their number on the stage, and its own.
 
     `facts` are the load's id, table, source, source_name and version. Rows that come from the
     quarantine stay there with their reasons of today; the others of such a cargo are settled.
     """
-    refused = _refused_ordinals(cursor)
-    cursor.copy_expert(query("quarantine.fill"), io.StringIO(_copy_lines(cargo, refused)))
+    cursor.copy_expert(query("quarantine.fill"), io.StringIO("".join(_lines(cargo, refused))))
     if cargo.rejected_ids is not None:
         cursor.execute(query("quarantine.again"))
         settled = {"load_id": facts["load_id"], "ids": cargo.rejected_ids}
         cursor.execute(query("quarantine.settle"), settled)
         cursor.execute(query("quarantine.count_back"), settled)
-        return len(refused)
-    if refused or cargo.refused:
-        pairs = [
-            sql.SQL("{}, s.{}").format(sql.Literal(name), cell_name(index))
-            for index, name in enumerate(cargo.columns)
-        ]
-        fields = query("quarantine.fields", pairs=sql.SQL(", ").join(pairs))
-        cursor.execute(query("quarantine.keep", fields=fields), facts)
-    return len(refused) + len(cargo.refused)
-
-
-def count(cursor: Cursor, cargo: Cargo) -> int:
-    """Return how many rows of a cargo are refused, staged or not."""
-    return len(_refused_ordinals(cursor)) + len(cargo.refused)
+        return
+    pairs = [
+        sql.SQL("{}, s.{}").format(sql.Literal(name), cell_name(index))
+        for index, name in enumerate(cargo.columns)
+    ]
+    fields = query("quarantine.fields", pairs=sql.SQL(", ").join(pairs))
+    cursor.execute(query("quarantine.keep", fields=fields), facts)
 
 
 def waiting(cursor: Cursor, table: Table, every: bool, after: int, limit: int) -> Cargo | None:
@@ -68,15 +60,6 @@ def waiting(cursor: Cursor, table: Table, every: bool, after: int, limit: int) -
     )
 
 
-def _refused_ordinals(cursor: Cursor) -> list[int]:
-    cursor.execute(query("quarantine.verdicts"))
-    return [n for (n,) in cursor.fetchall()]
-
-
-def _copy_lines(cargo: Cargo, refused: list[int]) -> str:
-    return "".join(_lines(cargo, refused))
-
-
 def _lines(cargo: Cargo, refused: list[int]) -> Iterator[str]:
     """Write refused rows in COPY's text format (bytes as hexadecimal, backslash doubled)."""
     for n in refused:
@@ -92,7 +75,6 @@ def _lines(cargo: Cargo, refused: list[int]) -> Iterator[str]:
 def _csv(table: list[list[str | None]]) -> bytes:
     """Write rows so that NULL and the empty text stay apart, as COPY reads them."""
     return "".join(
-        ",".join("" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in row)
-        + "\n"
+        ",".join("" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in row) + "\n"
         for row in table
     ).encode()

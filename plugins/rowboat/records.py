@@ -6,6 +6,8 @@ does not allow, counting them would misread every record that follows; such a ch
 record by record instead, and a record that makes no sense ends with its line.
 """
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -60,6 +62,12 @@ class Records:
     def raw(self, index: int) -> bytes:
         """Return the bytes of one record."""
         return self.text[self.starts[index] : self.ends[index]]
+
+    def fields(self, index: int) -> dict[str, str]:
+        """Return one record as column → text, quotes taken off."""
+        text = self.raw(index).decode("utf-8", "replace")
+        row = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.dialect.delimiter))
+        return dict(zip(self.dialect.columns, row, strict=False))
 
     def head(self, count: int) -> "Records":
         """Return the first `count` records as a chunk of their own."""
@@ -122,7 +130,7 @@ class Records:
             sent[self.starts[index] : after[index]] = False
         surplus = after - self.ends
         sent[self.ends[surplus == 2]] = False
-        for index in np.flatnonzero(surplus > 2):
+        for index in np.flatnonzero(surplus > 2).tolist():
             sent[self.ends[index] : after[index] - 1] = False
         return sent
 
@@ -182,12 +190,11 @@ def _records(
 
 def _outside(positions: Positions, quotes: Positions) -> npt.NDArray[np.bool_]:
     """Tell which positions stand outside quotes: those with an even number before them."""
-    return np.searchsorted(quotes, positions) % 2 == 0
+    outside: npt.NDArray[np.bool_] = np.searchsorted(quotes, positions) % 2 == 0
+    return outside
 
 
-def _quotes_are_regular(
-    data: npt.NDArray[np.uint8], quotes: Positions, dialect: Dialect
-) -> bool:
+def _quotes_are_regular(data: npt.NDArray[np.uint8], quotes: Positions, dialect: Dialect) -> bool:
     """Tell whether each field's quotes enclose all of it; `""` within is close and open."""
     opening, closing = quotes[::2], quotes[1::2]
     borders = (ord(dialect.delimiter), ord(dialect.newline), _QUOTE)

@@ -10,9 +10,7 @@ from rowboat.queries import query
 AT_ONCE = 10_000  # rows judged again in one transaction
 
 
-def children(
-    steps: Steps, catalog: Catalog, parent: Table, actor: str, run: str | None
-) -> Report:
+def children(steps: Steps, catalog: Catalog, parent: Table, actor: str, run: str | None) -> Report:
     """Judge again what waited for rows of a table, and then what waited for those."""
     total = Report()
     for child in _waiting(steps, catalog.children(parent)):

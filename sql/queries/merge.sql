@@ -16,22 +16,27 @@ lock table {parents} in {mode} mode;
 -- Good rows whose key the table does not have, in the order of the source.
 insert into {table} ({columns})
 select {values} from pg_temp.stage as s
-where {good} and not exists (select from pg_temp.match as m where m.n = s.n);
+where {good} and {new};
+
+-- name: new
+-- The table does not have the row's key.
+not exists (select from pg_temp.match as m where m.n = s.n)
 
 -- name: good
 -- No verdict speaks against the row.
 not exists (select from pg_temp.verdict as v where v.n = s.n)
 
+-- name: matched
+-- Good rows whose key the table has: with other values, and with the same to the last bit.
+select count(*) filter (where not s.same), count(*) filter (where s.same)
+from pg_temp.match as s where {good};
+
 -- name: update
--- Good rows whose key the table has with other values.
+-- Good rows whose key the table has with other values; a row that moved since is a race.
 update {table} as t set ({columns}) = row({values})
 from pg_temp.stage as s
 join pg_temp.match as m on m.n = s.n
-where {good} and not m.same and {joined};
-
--- name: unchanged
--- Good rows that the table already has, to the last bit.
-select count(*) from pg_temp.match as s where s.same and {good};
+where {good} and not m.same and t.tableoid = m.home and t.ctid = m.place;
 
 -- name: overwritten
 -- Which transactions had written the rows that this load updates.
@@ -60,7 +65,3 @@ select case when is_called then last_value else last_value - 1 end from {sequenc
 -- name: advance
 -- Move a sequence past an id that was given explicitly, never back.
 select setval(%(sequence)s, greatest(%(value)s, nextval(%(sequence)s)));
-
--- name: has_matches
--- Did the judge find any key in the table?
-select exists (select from pg_temp.match);

@@ -1,9 +1,5 @@
 -- The quarantine: refused rows with their original bytes and every reason.
 
--- name: verdicts
--- The staged rows that are refused.
-select distinct n from pg_temp.verdict order by n;
-
 -- name: fill
 -- Original bytes of refused rows; reasons only where the row could not be staged.
 copy pg_temp.refused (n, line, raw, reasons, rejected_id) from stdin;

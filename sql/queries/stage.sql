@@ -7,9 +7,15 @@ create temporary table stage (
     n integer generated always as identity,
     {cells}
 );
-create temporary table verdict (n integer, place integer, rule text, column_name text, message text);
-create temporary table match (n integer, same boolean, own boolean, previous bigint);
-create temporary table refused (n integer, line bigint, raw bytea, reasons jsonb, rejected_id bigint);
+create temporary table verdict (
+    n integer, place integer, rule text, column_name text, message text
+);
+create temporary table match (
+    n integer, same boolean, own boolean, previous bigint, home oid, place tid
+);
+create temporary table refused (
+    n integer, line bigint, raw bytea, reasons jsonb, rejected_id bigint
+);
 create temporary table seen ({key});
 
 -- name: clear

@@ -1,0 +1,1 @@
+"""The HTTP service: takes rows through the door and answers metric queries."""

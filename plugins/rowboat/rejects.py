@@ -1,0 +1,66 @@
+"""Reads the quarantine for people: as a list, as a CSV file."""
+
+import csv
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rowboat.database import Cursor, rows
+from rowboat.errors import FileExists
+from rowboat.queries import query
+
+
+@dataclass(frozen=True)
+class Reject:
+    """An open refused row: where it came from, its original bytes, every reason."""
+
+    id: int
+    table_name: str
+    source: str
+    source_name: str
+    line: int
+    raw: bytes
+    reasons: list[dict[str, Any]]
+    rejected_at: datetime
+
+    @property
+    def text(self) -> str:
+        """The bytes as text; those that are no UTF-8 as \\xNN."""
+        return self.raw.decode("utf-8", "backslashreplace")
+
+    @property
+    def why(self) -> str:
+        """All reasons in one line."""
+        return "; ".join(reason["message"] for reason in self.reasons)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for one JSON document; the bytes also as hexadecimal."""
+        return vars(self) | {"raw": self.text, "raw_hex": self.raw.hex()}
+
+
+def read(cursor: Cursor, table: str | None) -> list[Reject]:
+    """Return the open refused rows of a table, or of all."""
+    cursor.execute(query("quarantine.list"), {"table": table})
+    return [Reject(**(row | {"raw": bytes(row["raw"])})) for row in rows(cursor)]
+
+
+def export(found: list[Reject], to: Path) -> None:
+    """Write refused rows as CSV: where, why, and the row as it stood, byte for byte.
+
+    Raises FileExists.
+    """
+    try:
+        descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    except FileExistsError:
+        raise FileExists(f"{to} is there already") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["table", "file", "line", "why", "reasons", "row"])
+        for each in found:
+            raw = each.raw.decode("utf-8", "surrogateescape")
+            reasons = json.dumps(each.reasons, ensure_ascii=False)
+            place = (each.table_name, each.source_name, each.line)
+            writer.writerow([*place, each.why, reasons, raw])

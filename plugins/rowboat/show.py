@@ -1,0 +1,174 @@
+"""Documents for programs and tables for eyes, from the reports of the library."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from rowboat.door import Report
+from rowboat.ingest import FileReport
+from rowboat.rejects import Reject
+from rowboat.status import Status
+from rowboat.trace import LineTrace, Origin, RowTrace
+
+COUNTS = ("read", "inserted", "updated", "unchanged", "rejected")
+_COLOURS = {"loaded": "green", "failed": "red", "unmatched": "yellow", "loading": "cyan"}
+
+
+def as_document(found: Any) -> dict[str, Any]:
+    """Return a dataclass as a JSON document."""
+    return asdict(found)
+
+
+def ingest_document(reports: Sequence[FileReport]) -> dict[str, Any]:
+    """Return reports as `rowboat ingest --json` answers them."""
+    files = [
+        {
+            "file": each.file,
+            "table": each.table,
+            "state": each.state,
+            **vars(each.report),
+            "vanished": each.vanished,
+            "error": each.error,
+            "hint": each.hint,
+        }
+        for each in reports
+    ]
+    return {"files": files, "totals": vars(total(reports))}
+
+
+def total(reports: Sequence[FileReport]) -> Report:
+    """Add the numbers of all files."""
+    return sum((each.report for each in reports), Report())
+
+
+def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType:
+    """Show reports as a table, then what to do next."""
+    table = _table("file", "table", "state", numbers=COUNTS)
+    for each in reports:
+        row = [_plain(each.file), _short(each.table), _state(each.state)]
+        table.add_row(*row, *(f"{vars(each.report)[name]:,}" for name in COUNTS))
+    sums = total(reports)
+    table.add_row(
+        "total", "", "", *(f"{vars(sums)[name]:,}" for name in COUNTS), style="bold"
+    )  # fmt: skip
+    parts: list[RenderableType] = [table]
+    for each in reports:
+        if each.error:
+            parts.append(Text(f"{each.file} {each.error}\nHINT: {each.hint}", style="red"))
+        if each.vanished:
+            some = ", ".join(each.vanished[:5]) + (", …" if len(each.vanished) > 5 else "")
+            parts.append(
+                Text(f"{each.file}: {len(each.vanished):,} keys are no longer in it: {some}")
+            )
+    if dry_run:
+        parts.append(Text("dry run: nothing was changed", style="cyan"))
+    elif sums.rejected:
+        parts.append(Text("`rowboat rejects list` shows the rejected rows and why", style="cyan"))
+    return Group(*parts)
+
+
+def status(found: Status) -> RenderableType:
+    """Show tables, files and backup."""
+    tables = _table("table", numbers=("rows", "in quarantine"))
+    for each in found.tables:
+        about = "" if each.exact else "about "
+        tables.add_row(_plain(each.table), f"{about}{each.rows:,}", f"{each.rejected:,}")
+    files = _table("file", "table", "state", "finished", numbers=("lines", "bytes", *COUNTS))
+    for file in found.files:
+        files.add_row(
+            *(_plain(file.file_name), _short(file.table_name), _state(file.state)),
+            f"{file.finished_at:%Y-%m-%d %H:%M}" if file.finished_at else "-",
+            *(f"{getattr(file, f'loaded_{name}'):,}" for name in ("lines", "bytes")),
+            *(f"{getattr(file, name):,}" for name in COUNTS),
+        )
+    errors = [
+        Text(f"{file.file_name} {file.error}", style="red") for file in found.files if file.error
+    ]
+    backup = "no backup has been taken yet"
+    if found.backup:
+        proven = "verified" if found.backup["verified"] else "not verified"
+        hours = found.backup["age"] / 3600
+        backup = f"newest backup: {found.backup['set_name']}, {hours:.1f} hours old, {proven}"
+    return Group(tables, Text(), files, *errors, Text(), Text(backup))
+
+
+def rejects(found: Sequence[Reject], limit: int) -> RenderableType:
+    """Show refused rows: place, text, reasons."""
+    if not found:
+        return Text("the quarantine is empty")
+    table = _table("file", "line")
+    table.add_column("why", ratio=1)
+    table.add_column("row", ratio=1, no_wrap=True, overflow="ellipsis")
+    for each in found[:limit]:
+        text = _plain(each.text.replace("\n", "⏎").replace("\r", "␍"))
+        table.add_row(_plain(each.source_name), f"{each.line:,}", _plain(each.why), text)
+    rest = len(found) - limit
+    if rest <= 0:
+        return table
+    more = f"{rest:,} more: --limit shows them, `rowboat rejects export` writes all"
+    return Group(table, Text(more, style="cyan"))
+
+
+def row_trace(found: RowTrace) -> RenderableType:
+    """Tell a row's story in sentences."""
+    lines = [f"{found.table} {','.join(found.key)}"]
+    lines += [f"  {name}: {value}" for name, value in found.fields.items()]
+    if found.writer is None:
+        lines.append("written not through the door: by someone with SQL, or before Rowboat")
+    else:
+        lines.append(f"written by {_origin(found.writer)}")
+    lines += [f"before that by {_origin(each)}" for each in found.earlier]
+    return Text("\n".join(lines))
+
+
+def line_trace(found: LineTrace) -> RenderableType:
+    """Tell a line's story in sentences."""
+    lines = [f"{found.file}:{found.line} {found.state}"]
+    if found.key:
+        lines.append(f"  {found.table} {','.join(found.key)}")
+    lines += [f"  {reason['rule']}: {reason['message']}" for reason in found.reasons]
+    if found.load:
+        lines.append(f"  {_load(found.load)}")
+    return Text("\n".join(lines))
+
+
+def _origin(origin: Origin) -> str:
+    place = ""
+    if origin.file:
+        place = f"{origin.file}:{origin.line}" if origin.line else origin.file
+    note = f" ({origin.note})" if origin.note else ""
+    return f"{place}{note}, {_load(origin.load)}" if place else f"{_load(origin.load)}{note}"
+
+
+def _load(load: dict[str, Any]) -> str:
+    run = f" in run {load['run']}" if load["run"] else ""
+    at = f"{load['finished_at']:%Y-%m-%d %H:%M:%S} UTC"
+    return f"load {load['id']} of {load['source_name']} by {load['actor']}{run} at {at}"
+
+
+def _table(*names: str, numbers: Sequence[str] = ()) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _short(table: str | None) -> str:
+    """Leave out the schema where a column is narrow."""
+    return _plain(table.rpartition(".")[2]) if table else "-"
+
+
+def _state(state: str) -> str:
+    colour = _COLOURS.get(state)
+    return f"[{colour}]{state}[/]" if colour else state
+
+
+def _plain(text: str) -> str:
+    return escape(text)

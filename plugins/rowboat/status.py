@@ -1,0 +1,61 @@
+"""The state of everything: tables, files and positions, quarantine, newest backup."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from psycopg2 import sql
+
+from rowboat import catalog as catalogs
+from rowboat import position
+from rowboat.catalog import Table
+from rowboat.database import Cursor, one, rows
+from rowboat.position import Position
+from rowboat.queries import query
+
+EXACT_UP_TO = 1_000_000  # rows; above it counting costs more than the answer is worth
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """A table with its number of rows (exact or estimated) and of open refused rows."""
+
+    table: str
+    rows: int
+    exact: bool
+    rejected: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `rowboat status` shows; `backup` is the newest set with its age in seconds."""
+
+    tables: list[TableStatus]
+    files: list[Position]
+    backup: dict[str, Any] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as one JSON document."""
+        return asdict(self)
+
+
+def read(cursor: Cursor) -> Status:
+    """Read the state of everything."""
+    cursor.execute(query("status.quarantine"))
+    rejected = {row["table_name"]: row["open"] for row in rows(cursor)}
+    tables = [
+        TableStatus(table.full_name, *_count(cursor, table), rejected.get(table.full_name, 0))
+        for table in catalogs.read(cursor).in_order()
+    ]
+    cursor.execute(query("status.newest_backup"))
+    backup = next(iter(rows(cursor)), None)
+    return Status(tables, list(position.all_positions(cursor).values()), backup)
+
+
+def _count(cursor: Cursor, table: Table) -> tuple[int, bool]:
+    name = table.identifier
+    cursor.execute(query("status.estimate", table=sql.Literal(name.as_string(cursor))))
+    estimate = one(cursor)[0]
+    if estimate > EXACT_UP_TO:
+        return estimate, False
+    cursor.execute(query("status.count", table=name))
+    return one(cursor)[0], True

@@ -1,0 +1,1 @@
+"""All that knows Airflow: its console link, its change trigger, connections, running it."""
