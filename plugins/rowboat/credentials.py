@@ -27,7 +27,7 @@ def write_private(path: Path, text: str) -> None:
     """Replace a file by one of mode 0600."""
     aside = path.with_name(path.name + ".new")
     aside.unlink(missing_ok=True)
-    with Path(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)).open("w") as file:
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
         os.fsync(file.fileno())
     aside.replace(path)

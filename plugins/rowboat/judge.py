@@ -29,7 +29,8 @@ class Bench:
     `source` words the source in a sentence ("file", "request"); `own` are the transactions in
     which this source has already written; `insert_only` refuses keys that the table has;
     `rejected_ids` are the quarantined rows that are judged again. The judge fills
-    in: `dirty` columns, which hold a cell of a wrong type; `refused` rows, by their number on the stage; the `key_range` of an integer key.
+    in: `dirty` columns, which hold a cell of a wrong type; `refused` rows, by their number on the
+    stage; the `key_range` of an integer key.
     """
 
     table: Table

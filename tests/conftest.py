@@ -1,0 +1,145 @@
+"""Real Postgres for every test: one embedded server, a database of its own cloned per test."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+
+from rowboat import catalog as catalogs
+from rowboat import database, ingest, migrations, server
+from rowboat.database import Connection, Role
+from rowboat.settings import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = "rowboat_template"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.EmbeddedServer]:
+    """An embedded server with a migrated template database."""
+    embedded = server.EmbeddedServer(tmp_path_factory.mktemp("home"))
+    embedded.acquire()
+    with _admin(embedded) as run:
+        run("create database {} owner rowboat_owner", TEMPLATE)
+    owner = database.connect(embedded.uri("rowboat_owner", TEMPLATE))
+    migrations.migrate(owner)
+    owner.close()
+    yield embedded
+    embedded.release()
+
+
+@dataclass
+class Boat:
+    """A system of a test's own: database, raw_data, and short ways to use them."""
+
+    raw: Path
+    uri: Callable[[Role], str]
+    opened: list[Connection] = field(default_factory=list)
+
+    def connect(self, role: Role = "loader") -> Connection:
+        """Open a connection that the fixture closes."""
+        self.opened.append(database.connect(self.uri(role)))
+        return self.opened[-1]
+
+    def query(self, statement: str, values: Any = None, role: Role = "owner") -> list[Any]:
+        """Run a statement; one-column rows come as plain values."""
+        connection = self.connect(role)
+        with database.transaction(connection) as cursor:
+            cursor.execute(statement, values)
+            found = cursor.fetchall() if cursor.description else []
+        connection.close()
+        return [row[0] if len(row) == 1 else row for row in found]
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Put a file into raw_data."""
+        path = self.raw / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def ingest(self, *paths: Path, **options: Any) -> dict[str, ingest.FileReport]:
+        """Load what changed and return file → report."""
+        run = ingest.Run("tester", **options)
+        return {report.file: report for report in ingest.ingest(paths, run)}
+
+    def rejects(self) -> list[tuple[int, bytes, list[str]]]:
+        """Return (line, raw, ["rule: message", …]) of every open refused row."""
+        found = self.query(
+            "select line, raw, reasons from ingest_status.rejected_rows"
+            " where settled_at is null order by source_name, line, id"
+        )
+        return [
+            (line, bytes(raw), [f"{each['rule']}: {each['message']}" for each in reasons])
+            for line, raw, reasons in found
+        ]
+
+    def catalog(self) -> catalogs.Catalog:
+        """Read the data dictionary."""
+        with database.transaction(self.connect()) as cursor:
+            return catalogs.read(cursor)
+
+
+@pytest.fixture
+def boat(
+    postgres: server.EmbeddedServer,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Boat]:
+    """A migrated database and an empty raw_data; settle time off."""
+    name = f"test_{abs(hash(request.node.nodeid)):x}"
+    with _admin(postgres) as run:
+        run("create database {} template rowboat_template owner rowboat_owner", name)
+
+    def uri(role: Role) -> str:
+        return postgres.uri(f"rowboat_{role}", name)
+
+    monkeypatch.setattr(database, "uri", uri)
+    raw = tmp_path / "raw_data"
+    raw.mkdir()
+    monkeypatch.setenv("ROWBOAT_RAW_DATA", str(raw))
+    monkeypatch.setenv("ROWBOAT_HOME", str(postgres.home))
+    monkeypatch.setenv("ROWBOAT_SETTLE", "0")
+    settings.cache_clear()
+    system = Boat(raw, uri)
+    yield system
+    for connection in system.opened:
+        connection.close()
+    settings.cache_clear()
+    with _admin(postgres) as run:
+        run("drop database {} with (force)", name)
+
+
+@pytest.fixture
+def setting(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Set a setting for one test: setting("chunk_bytes", "64")."""
+
+    def change(name: str, value: str) -> None:
+        monkeypatch.setenv(f"ROWBOAT_{name.upper()}", value)
+        settings.cache_clear()
+
+    return change
+
+
+class _admin:
+    """Runs statements as the server's superuser, outside any transaction."""
+
+    def __init__(self, embedded: server.EmbeddedServer) -> None:
+        self._embedded = embedded
+
+    def __enter__(self) -> Callable[[str, str], None]:
+        self._connection = psycopg2.connect(self._embedded.uri(server.SUPERUSER, "postgres"))
+        self._connection.autocommit = True
+
+        def run(statement: str, name: str) -> None:
+            with self._connection.cursor() as cursor:
+                cursor.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+        return run
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
