@@ -1,5 +1,6 @@
 """Real Postgres for every test: one embedded server, a database of its own cloned per test."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +124,23 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
         settings.cache_clear()
 
     return change
+
+
+@pytest.fixture
+def declare(
+    boat: Boat, tmp_path: Path, setting: Callable[[str, str], None]
+) -> Callable[[str], None]:
+    """Add tables to the test's database as a user would: by one SQL file."""
+
+    def add(statements: str) -> None:
+        folder = tmp_path / "migrations"
+        shutil.copytree(ROOT / "sql" / "migrations", folder)
+        form = f"-- migrate:up\n{statements}\n-- migrate:down\n"
+        (folder / "0003_domain.sql").write_text(form, encoding="utf-8")
+        setting("migrations", str(folder))
+        migrations.migrate(boat.connect("owner"))
+
+    return add
 
 
 class _admin:

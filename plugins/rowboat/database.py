@@ -40,11 +40,21 @@ _SESSION = (
 )
 
 
+_used: list[str] = []
+
+
+def use(address: str) -> None:
+    """Let this process use a database that its caller knows, as Airflow does its connections."""
+    _used[:] = [address]
+
+
 def uri(role: Role) -> str:
     """Return the address of the database for a role, its password included.
 
     The embedded server has a login for every role; an address of the user's own serves all.
     """
+    if _used:
+        return _used[0]
     own = settings().database_url
     if own is not None:
         return own.get_secret_value()

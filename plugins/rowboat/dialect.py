@@ -47,7 +47,7 @@ def recognise(sample: bytes, table: Table) -> Dialect:
     text = sample[start:].decode("utf-8", errors="replace")
     unquoted = re.sub(r'"[^"]*"', "", text)
     newline = "\r" if "\r" in unquoted and "\n" not in unquoted else "\n"
-    lines = [line + "\n" for line in text.split(newline)]
+    lines = [re.sub(r"[\r\n]", " ", line) + "\n" for line in text.split(newline)]
     if len(lines) > 1:
         lines.pop()  # what follows the last newline may be cut in the middle
     delimiter = max(DELIMITERS, key=lambda each: _fit(lines, each, table))

@@ -61,6 +61,11 @@ def listing(folder: Path) -> Iterator["os.DirEntry[str]"]:
             yield entry
 
 
+def relative(path: str) -> Path:
+    """Return a path below raw_data as the name that positions use."""
+    return Path(path).relative_to(settings().raw_data)
+
+
 def locate(path: Path, catalog: Catalog) -> FoundFile:
     """Find the table of one file that the user named; raises FileRefused where there is none."""
     absolute = path.absolute()  # not resolved: a link is to be seen as one
@@ -129,7 +134,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 def _found(entry: "os.DirEntry[str]", catalog: Catalog) -> FoundFile:
     path = Path(entry.path)
-    name = str(path.relative_to(settings().raw_data))
+    name = str(relative(entry.path))
     try:
         found = entry.stat()
         size, time_ns = found.st_size, found.st_mtime_ns

@@ -124,6 +124,12 @@ def triage(
     return todo, reports
 
 
+def totals(cursor: Cursor, run: str) -> Report:
+    """Add up what all loads of a run did."""
+    cursor.execute(query("door.totals"), {"run": run})
+    return Report(*one(cursor))
+
+
 def in_order(files: Sequence[FoundFile], catalog: Catalog) -> list[FoundFile]:
     """Sort files: parents before children, then by table and name."""
     return sorted(files, key=lambda e: (depth(e, catalog), e.table and e.table.full_name, e.name))

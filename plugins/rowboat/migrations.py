@@ -12,7 +12,7 @@ from pathlib import Path
 
 from psycopg2 import sql
 
-from rowboat import catalog
+from rowboat import catalog, dictionary
 from rowboat.database import Connection, Cursor, rows, transaction
 from rowboat.errors import MigrationFailed
 from rowboat.queries import query
@@ -54,6 +54,7 @@ def migrate(connection: Connection, to: int | None = None) -> list[str]:
     if target:
         with transaction(connection) as cursor:
             grant(cursor)
+            dictionary.write(catalog.read(cursor))
     return ran
 
 

@@ -26,19 +26,20 @@ def as_document(found: Any) -> dict[str, Any]:
 
 def ingest_document(reports: Sequence[FileReport]) -> dict[str, Any]:
     """Return reports as `rowboat ingest --json` answers them."""
-    files = [
-        {
-            "file": each.file,
-            "table": each.table,
-            "state": each.state,
-            **vars(each.report),
-            "vanished": each.vanished,
-            "error": each.error,
-            "hint": each.hint,
-        }
-        for each in reports
-    ]
-    return {"files": files, "totals": vars(total(reports))}
+    return {"files": list(map(file_document, reports)), "totals": vars(total(reports))}
+
+
+def file_document(report: FileReport) -> dict[str, Any]:
+    """Return the report of one file."""
+    return {
+        "file": report.file,
+        "table": report.table,
+        "state": report.state,
+        **vars(report.report),
+        "vanished": report.vanished,
+        "error": report.error,
+        "hint": report.hint,
+    }
 
 
 def total(reports: Sequence[FileReport]) -> Report:

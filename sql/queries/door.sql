@@ -12,3 +12,11 @@ values (
     %(read)s, %(inserted)s, %(updated)s, %(unchanged)s, %(rejected)s
 )
 returning id, xid::xid::text;
+
+-- name: totals
+-- What all loads of a run did together.
+select
+    coalesce(sum(read), 0)::bigint, coalesce(sum(inserted), 0)::bigint,
+    coalesce(sum(updated), 0)::bigint, coalesce(sum(unchanged), 0)::bigint,
+    coalesce(sum(rejected), 0)::bigint
+from ingest_status.loads where run = %(run)s;

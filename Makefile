@@ -1,0 +1,23 @@
+# The two commands of the README are `make run` and `make test`; both install what they need.
+.PHONY: run setup test tools format lock
+
+run: ## everything on this machine, until Ctrl-C
+	@environments/local/install
+	@exec .venv/bin/rowboat up
+
+setup: ## the install alone
+	@environments/local/install
+	@echo "ready: .venv/bin/rowboat --help"
+
+test: tools ## format, lint, types and all tests
+	@environments/local/check
+
+tools:
+	@environments/local/install dev
+
+format: tools
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+lock: tools ## resolve the locks anew
+	@environments/local/lock

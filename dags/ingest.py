@@ -1,0 +1,47 @@
+"""
+### Loads what changed in `raw_data` into Postgres
+
+**When.** As soon as a file has changed and its size is still; every night at 03:30 UTC with
+checksums, for changes that size and time do not show; and by hand, with the form above *Trigger*.
+
+**What.** `detect` compares every file with its position in `ingest_status.ingest_status`. Each
+table has its tasks, ordered by its foreign keys: parents load before children, unrelated tables
+side by side, one mapped task for each file. A new table appears here by itself.
+
+**Rows.** Good rows go in. Bad rows are kept in `ingest_status.rejected_rows` with their original
+bytes and every reason (`rowboat rejects list`); they do not fail a task. Rows that only lack a
+parent go in by themselves when the parent arrives.
+
+**When it fails.** A file that cannot be read fails its task at once; the log ends with what is
+wrong and what to do. A lost connection is tried again. Loads resume where they stopped and load
+everything exactly once, so clearing a task is always safe.
+"""
+
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGroup
+
+from rowboat import dictionary
+from rowboat_airflow.ingest import PARAMS, RAW_DATA, detect, files, load, report, task_name
+
+with DAG(
+    "ingest",
+    doc_md=__doc__,
+    description="Loads what changed in raw_data into Postgres",
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("30 3 * * *", timezone="UTC"), assets=[RAW_DATA]
+    ),
+    catchup=False,
+    max_active_runs=1,
+    params=PARAMS,
+    tags=["rowboat"],
+):
+    outline = dictionary.read()
+    names = {each.table: task_name(each.table, outline) for each in outline}
+    found, end = detect(names), report()
+    loads = {}
+    for each in outline:
+        with TaskGroup(names[each.table], tooltip=each.table):
+            changed = files(each.table)
+            loads[each.table] = load.expand(file=changed)
+        found >> changed
+        [loads[parent] for parent in each.parents] >> loads[each.table] >> end
+    found >> end

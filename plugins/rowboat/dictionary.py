@@ -1,0 +1,57 @@
+"""The outline of the catalog as a file, for readers that must not ask the database.
+
+Airflow reads its DAG files every few seconds; their tasks and forms follow this outline.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rowboat.catalog import Catalog
+from rowboat.settings import settings
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A table and its parents, by full name; a ring of foreign keys is left open."""
+
+    table: str
+    parents: tuple[str, ...]
+
+
+def path() -> Path:
+    """The file: HOME/catalog.json."""
+    return settings().home / "catalog.json"
+
+
+def write(catalog: Catalog) -> None:
+    """Write the outline, parents first, if it has changed; a reader never sees half of it."""
+    depths = catalog.depths
+    outline = [
+        Outline(
+            table.full_name,
+            tuple(
+                sorted(
+                    name
+                    for name in catalog.parents(table)
+                    if depths[name] < depths[table.full_name]
+                )
+            ),
+        )
+        for table in catalog.in_order()
+    ]
+    if outline == read():
+        return
+    settings().home.mkdir(parents=True, exist_ok=True)
+    aside = path().with_suffix(".new")
+    aside.write_text(json.dumps([asdict(each) for each in outline], indent=2) + "\n")
+    aside.replace(path())
+
+
+def read() -> list[Outline]:
+    """Read the outline, parents first; empty before the first migration."""
+    try:
+        known = json.loads(path().read_text())
+    except FileNotFoundError:
+        return []
+    return [Outline(each["table"], tuple(each["parents"])) for each in known]

@@ -1,0 +1,177 @@
+"""The tasks of the DAG `ingest`: detect, one load per file, report."""
+
+import logging
+import re
+from typing import Any
+
+from airflow.sdk import Asset, AssetWatcher, Param, TriggerRule, get_current_context, task
+from rich.console import Console
+
+from rowboat import catalog as catalogs
+from rowboat import database, dictionary, folder, show
+from rowboat import ingest as library
+from rowboat.database import transaction
+from rowboat.dictionary import Outline
+from rowboat.errors import FileRefused
+from rowboat.ingest import FileReport, Run, triage
+from rowboat.settings import settings
+from rowboat_airflow.connections import use_connection
+from rowboat_airflow.retries import POLICY, RETRIES
+from rowboat_airflow.watcher import RawDataChanged
+
+log = logging.getLogger(__name__)
+
+REPORT = "report"
+
+RAW_DATA = Asset("raw_data", watchers=[AssetWatcher(name="raw_data", trigger=RawDataChanged())])  # type: ignore[no-untyped-call]
+PARAMS = {
+    "files": Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string"},
+        title="Files",
+        description="Names relative to raw_data, one a line. Empty: everything that changed.",
+    ),
+    "dry_run": Param(
+        False, type="boolean", title="Dry run", description="Judge everything, change nothing."
+    ),
+    "checksum": Param(
+        False,
+        type="boolean",
+        title="Checksum",
+        description="Look into files of the same size and time too.",
+    ),
+}
+
+
+def task_name(table: str, outline: list[Outline]) -> str:
+    """Return a name for a table's tasks: without schema where no other table has it."""
+    short = table.rpartition(".")[2]
+    alike = sum(each.table.rpartition(".")[2] == short for each in outline)
+    return re.sub(r"[^\w.-]", "_", short if alike == 1 else table)
+
+
+@task.branch(retries=RETRIES, retry_policy=POLICY)
+def detect(names: dict[str, str]) -> list[str]:
+    """Find the files that changed; only their tables' tasks will run.
+
+    `names` is table → name of its tasks. A dry run happens here, whole: in a transaction of its
+    own no task would see what another one would have loaded.
+    """
+    use_connection()
+    context = get_current_context()
+    run = _run(context)
+    if run.dry_run:
+        _tell(library.ingest(_paths(context), run))
+        log.info("dry run: nothing was changed")
+        return [REPORT]
+    with database.session("loader") as connection:
+        with transaction(connection) as cursor:
+            catalog = catalogs.read(cursor)
+            dictionary.write(catalog)
+        found = [folder.locate(path, catalog) for path in _paths(context)] or folder.scan(catalog)
+        todo, reports = triage(connection, found, run)
+    _tell([report for report in reports if report.state == "unmatched"])
+    changed: dict[str, list[str]] = {}
+    for file in library.in_order(todo, catalog):
+        changed.setdefault(str(file.table and file.table.full_name), []).append(file.name)
+    for table in [table for table in changed if table not in names]:
+        log.warning("%s is new: its files load when Airflow has read the DAG again", table)
+        del changed[table]
+    log.info("%d files changed", sum(map(len, changed.values())))
+    context["ti"].xcom_push(key="changed", value=changed)
+    return [REPORT, *(f"{names[table]}.files" for table in changed)]
+
+
+@task
+def files(table: str) -> list[str]:
+    """Hand the changed files of one table to its load."""
+    changed: dict[str, list[str]] = get_current_context()["ti"].xcom_pull("detect", key="changed")
+    return changed[table]
+
+
+@task(
+    map_index_template="{{ file_name }}",
+    trigger_rule=TriggerRule.ALL_DONE,  # what a failed parent leaves out waits in quarantine
+    retries=RETRIES,
+    retry_policy=POLICY,
+    show_return_value_in_logs=False,  # so that the report is the log's last word
+)
+def load(file: str) -> dict[str, Any]:
+    """Load one file from its position on; its rejected rows do not fail the task."""
+    use_connection()
+    context = get_current_context()
+    context["file_name"] = file  # type: ignore[typeddict-unknown-key]  # for the map index
+    run = _run(context)
+    run.progress = _percent()
+    with database.session("loader") as connection:
+        with transaction(connection) as cursor:
+            catalog = catalogs.read(cursor)
+        found = folder.locate(settings().raw_data / file, catalog)
+        report = library.load(connection, catalog, found, run)
+    if report.state == "failed":
+        raise FileRefused(f"{file} {report.error}", report.hint)
+    log.info("%s", report)
+    return show.file_document(report)
+
+
+@task(task_id=REPORT, trigger_rule=TriggerRule.ALL_DONE)
+def report() -> dict[str, int]:
+    """Add up what the run did, and fail it where a file or a task failed."""
+    context = get_current_context()
+    ti, run_id = context["ti"], context["run_id"]
+    use_connection()
+    with database.session("loader") as connection, transaction(connection) as cursor:
+        totals = library.totals(cursor, run_id)
+    log.info("%s", totals)
+    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[run_id]).get(run_id, {})
+    failed = sorted(
+        name for name, state in states.items() if state in ("failed", "upstream_failed")
+    )
+    if failed:
+        raise FileRefused(
+            f"{len(failed)} tasks of this run failed: {', '.join(failed)}",
+            "their logs tell why; what could be loaded is loaded",
+        )
+    return vars(totals)
+
+
+def _run(context: Any) -> Run:
+    """Read who runs, and how, from the DAG run; the sweep by the clock looks into every file."""
+    params, dag_run = context["params"], context["dag_run"]
+    user = getattr(dag_run, "triggering_user_name", None) or dag_run.run_type.value
+    return Run(
+        actor=f"airflow:{user}",
+        run=context["run_id"],
+        dry_run=params["dry_run"],
+        checksum=params["checksum"] or dag_run.run_type == "scheduled",
+    )
+
+
+def _paths(context: Any) -> list[Any]:
+    return [settings().raw_data / name for name in context["params"]["files"] or []]
+
+
+def _percent() -> library.Progress:
+    """Log a line for each tenth of a file."""
+    told = 0
+
+    def progress(name: str, done: int, size: int) -> None:
+        nonlocal told
+        tenth = 10 * done // max(size, 1)
+        if tenth > told:
+            told = tenth
+            log.info("%s: %d %%", name, 10 * tenth)
+
+    return progress
+
+
+def _tell(reports: list[FileReport]) -> None:
+    """Log reports as the command line shows them."""
+    if not reports:
+        return
+    console = Console(width=160, force_terminal=False)
+    with console.capture() as capture:
+        console.print(show.ingest_table(reports, dry_run=False))
+    for line in capture.get().splitlines():
+        log.info("%s", line)

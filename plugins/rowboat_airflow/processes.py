@@ -1,0 +1,87 @@
+"""Starts programs, keeps them running, and stops all that they started."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PATIENCE = 12  # seconds between the polite signal and the last one
+
+
+@dataclass
+class Program:
+    """A program that is to run: its log, its process, and when it was started."""
+
+    name: str
+    command: list[str]
+    log: Path
+    process: "subprocess.Popen[bytes] | None" = None
+    started: list[float] = field(default_factory=list)
+
+
+class Programs:
+    """A group of programs that live and end together."""
+
+    def __init__(self, environment: dict[str, str], logs: Path) -> None:
+        self._environment, self._logs = environment, logs
+        self._programs: list[Program] = []
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def start(self, name: str, command: list[str]) -> None:
+        """Start a program in a session of its own; its output goes to LOGS/NAME.log."""
+        program = Program(name, command, self._logs / f"{name}.log")
+        self._programs.append(program)
+        self._spawn(program)
+
+    def revive(self, tell: Callable[[str], None]) -> None:
+        """Start again whatever has ended; after five ends in a minute, once in 20 seconds."""
+        for program in self._programs:
+            if program.process is None or program.process.poll() is None:
+                continue
+            now = time.monotonic()
+            recent = [at for at in program.started if now - at < 60]
+            if len(recent) >= 5 and now - recent[-1] < 20:
+                continue
+            code = program.process.returncode
+            tell(f"{program.name} ended with code {code} and is started again: see {program.log}")
+            self._stop([program], signal.SIGKILL)
+            self._spawn(program)
+
+    def stop(self) -> None:
+        """End every program and what it started; the stubborn by force."""
+        self._stop(self._programs, signal.SIGTERM)
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and any(_lives(each) for each in self._programs):
+            time.sleep(0.05)
+        self._stop(self._programs, signal.SIGKILL)
+        for program in self._programs:
+            if program.process:
+                program.process.wait()
+
+    def _spawn(self, program: Program) -> None:
+        with program.log.open("ab") as log:
+            program.process = subprocess.Popen(
+                program.command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        program.started.append(time.monotonic())
+
+    @staticmethod
+    def _stop(programs: list[Program], which: signal.Signals) -> None:
+        for program in programs:
+            if program.process:
+                try:
+                    os.killpg(program.process.pid, which)
+                except ProcessLookupError:
+                    continue
+
+
+def _lives(program: Program) -> bool:
+    return program.process is not None and program.process.poll() is None

@@ -1,0 +1,187 @@
+"""Everything on this machine: embedded Postgres, schema, Airflow, the first load."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rowboat import database, migrations, server, show, status
+from rowboat.credentials import credential, write_private
+from rowboat.database import transaction
+from rowboat.errors import PortTaken, RowboatError
+from rowboat.settings import PROJECT, settings
+from rowboat_airflow.client import Airflow
+from rowboat_airflow.processes import Programs
+
+ADMIN = "admin"
+PARTS = ("scheduler", "dag-processor", "api-server", "triggerer")
+_START = 180  # seconds that a slow machine may take
+
+
+class NotUp(RowboatError):
+    """Airflow did not come up"""
+
+    hint = "its logs are in ROWBOAT_HOME/logs"
+
+
+def up(console: Console) -> tuple[dict[str, Any], str, bool]:
+    """Start everything, load raw_data by a run of the DAG `ingest`, and stay up until Ctrl-C.
+
+    Raises PortTaken before anything is started.
+    """
+    check_port()
+    home = settings().home
+    with console.status("starting Postgres …"):
+        embedded = server.embedded(home)
+    with database.session("owner") as connection:
+        for name in migrations.migrate(connection):
+            console.print(f"schema: {name}", highlight=False)
+    environment = airflow_environment(embedded)
+    programs = Programs(environment, home / "logs")
+    try:
+        with console.status("preparing Airflow's database …"):
+            prepare(environment)
+        for part in PARTS:
+            programs.start(part, [airflow_command(), part])
+        airflow = connect()
+        with console.status("starting Airflow …"):
+            wait_until_healthy(airflow, programs, console)
+        load_raw_data(airflow, console)
+        tell_addresses(console, embedded)
+        while True:
+            time.sleep(1)
+            programs.revive(lambda line: console.print(line, style="yellow", highlight=False))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        console.print("stopping …")
+        programs.stop()
+    return {"stopped": True}, "everything has stopped; `make run` goes on where this ended", True
+
+
+def check_port() -> None:
+    """Raise PortTaken where something listens on Airflow's port."""
+    port = settings().airflow_port
+    if not server.port_is_free(port):
+        raise PortTaken(
+            f"port {port} is taken, and Airflow's web page needs it",
+            "stop what listens there (another `make run`?), or set ROWBOAT_AIRFLOW_PORT to "
+            "another port",
+        )
+
+
+def airflow_environment(embedded: server.EmbeddedServer) -> dict[str, str]:
+    """Return the environment of Airflow's programs; metadata lie in the embedded server."""
+    home = settings().home.resolve()
+    port = settings().airflow_port
+    folder = home / "airflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    passwords = folder / "passwords.json"
+    write_private(passwords, json.dumps({ADMIN: credential(home, "airflow_admin")}))
+    metadata = embedded.uri(server.AIRFLOW, server.AIRFLOW)
+    sections = {
+        "CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": str(max(4, os.cpu_count() or 1)),
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "CORE__EXECUTION_API_SERVER_URL": f"http://{server.HOST}:{port}/execution/",
+        "CORE__FERNET_KEY": credential(home, "airflow_fernet") + "=",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "API__HOST": server.HOST,
+        "API__PORT": str(port),
+        "API__BASE_URL": f"http://{server.HOST}:{port}",
+        "API__WORKERS": "1",
+        "API__SECRET_KEY": credential(home, "airflow_api"),
+        "API_AUTH__JWT_SECRET": credential(home, "airflow_jwt"),
+        "DATABASE__SQL_ALCHEMY_CONN": metadata.replace("postgresql:", "postgresql+psycopg2:", 1),
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+        "LOGGING__BASE_LOG_FOLDER": str(home / "logs" / "tasks"),
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    return (
+        dict(os.environ)
+        | {f"AIRFLOW__{name}": value for name, value in sections.items()}
+        | {
+            "AIRFLOW_HOME": str(folder),
+            "AIRFLOW_CONN_ROWBOAT": database.uri("loader"),
+            "ROWBOAT_HOME": str(home),
+            "ROWBOAT_RAW_DATA": str(settings().raw_data.absolute()),
+            "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}",
+        }
+    )
+
+
+def airflow_command() -> str:
+    """Return the path of this environment's `airflow`."""
+    return str(Path(sysconfig.get_path("scripts")) / "airflow")
+
+
+def prepare(environment: dict[str, str]) -> None:
+    """Bring Airflow's own tables up to date; raises NotUp with its last words."""
+    done = subprocess.run(
+        [airflow_command(), "db", "migrate"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        last = "\n".join(done.stderr.splitlines()[-5:])
+        raise NotUp(f"Airflow's database could not be prepared: {last}")
+
+
+def connect() -> Airflow:
+    """Return a session of the admin with this machine's Airflow."""
+    address = f"http://{server.HOST}:{settings().airflow_port}"
+    return Airflow(address, ADMIN, credential(settings().home, "airflow_admin"))
+
+
+def wait_until_healthy(airflow: Airflow, programs: Programs, console: Console) -> None:
+    """Wait until all parts work and the DAG `ingest` is known; raises NotUp."""
+    end = time.monotonic() + _START
+    while not (airflow.healthy() and airflow.knows("ingest")):
+        if time.monotonic() > end:
+            raise NotUp
+        programs.revive(lambda line: console.print(line, style="yellow", highlight=False))
+        time.sleep(0.25)
+
+
+def load_raw_data(airflow: Airflow, console: Console) -> None:
+    """Load raw_data by a run of the DAG `ingest` and show where everything stands."""
+    run = airflow.trigger("ingest")
+    with console.status("loading raw_data by the DAG ingest …"):
+        state = list(airflow.states("ingest", run))[-1]
+    with database.session("loader") as connection, transaction(connection) as cursor:
+        console.print(show.status(status.read(cursor)), highlight=False)
+    if state != "success":
+        console.print(f"the run {run} of the DAG ingest failed: its log tells why", style="red")
+
+
+def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
+    """Print where everything is and how to get in."""
+    home = settings().home
+    lines = [
+        "",
+        "Rowboat is up.",
+        f"  Airflow    http://{server.HOST}:{settings().airflow_port}",
+        f"             {ADMIN} / {credential(home, 'airflow_admin')}",
+        f"  Postgres   {embedded.uri('rowboat_reader')}  (may read)",
+        f"  raw_data   {settings().raw_data}: what you put there is loaded at once",
+        f"  passwords  {home / 'secrets.json'}, logs {home / 'logs'}",
+        "",
+        "Ctrl-C stops everything.",
+    ]
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    sys.stderr.flush()

@@ -1,0 +1,70 @@
+"""Wakes the DAG `ingest` when raw_data changed. A wake-up only: the first task finds out what."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from rowboat import database, position
+from rowboat import folder as folders
+from rowboat.database import transaction
+from rowboat.errors import RowboatError
+from rowboat.settings import settings
+from rowboat_airflow.connections import use_connection_async
+
+Listing = dict[str, tuple[int, int]]
+
+
+class RawDataChanged(BaseEventTrigger):
+    """Fires when a file of raw_data has changed, is still, and is not what was loaded last."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class and its arguments, as Airflow keeps them."""
+        return "rowboat_airflow.watcher.RawDataChanged", {}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look at the folder every ROWBOAT_POLL seconds; ask the database only when it changed."""
+        looked: Listing | None = None
+        seen: Listing = {}
+        still_since = time.monotonic()
+        while True:
+            try:
+                now = await asyncio.to_thread(listing)
+                if now != seen:
+                    seen, still_since = now, time.monotonic()
+                elif seen != looked and time.monotonic() - still_since >= settings().settle:
+                    await use_connection_async()
+                    changed = await asyncio.to_thread(news, seen)
+                    looked = seen
+                    if changed:
+                        yield TriggerEvent({"files": changed})  # type: ignore[no-untyped-call]
+            except RowboatError as error:
+                self.log.warning("%s", error)
+                await asyncio.sleep(5)
+            await asyncio.sleep(settings().poll)
+
+
+def listing() -> Listing:
+    """Return name → (size, time in ns) of what lies in raw_data; links are not followed."""
+    found: Listing = {}
+    for entry in folders.listing(settings().raw_data):
+        try:
+            state = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        name = str(folders.relative(entry.path))
+        found[name] = state.st_size, state.st_mtime_ns
+    return found
+
+
+def news(found: Listing) -> list[str]:
+    """Return the names that are not known to the database as they are now."""
+    with database.session("loader") as connection, transaction(connection) as cursor:
+        known = position.all_positions(cursor)
+    return [
+        name
+        for name, state in sorted(found.items())
+        if name not in known or (known[name].file_size, known[name].file_time_ns) != state
+    ]
