@@ -61,7 +61,8 @@ def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], c
 @click.version_option(__version__)
 def main() -> None:
     """Keep a folder of CSV files, a Postgres database and a shelf of AVRO backups in step."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.default_int_handler)
 
 
 @command(main)

@@ -23,6 +23,12 @@ class Airflow:
         self._login = {"username": user, "password": password}
         self._http = httpx.Client(base_url=address, timeout=30, trust_env=False)
 
+    def __enter__(self) -> "Airflow":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
     def healthy(self) -> bool:
         """Tell whether the web server, scheduler, triggerer and DAG processor all work."""
         try:

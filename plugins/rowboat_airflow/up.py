@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -49,10 +50,10 @@ def up(console: Console) -> tuple[dict[str, Any], str, bool]:
             prepare(environment)
         for part in PARTS:
             programs.start(part, [airflow_command(), part])
-        airflow = connect()
-        with console.status("starting Airflow …"):
-            wait_until_healthy(airflow, programs, console)
-        load_raw_data(airflow, console)
+        with connect() as airflow:
+            with console.status("starting Airflow …"):
+                wait_until_healthy(airflow, programs, console)
+            load_raw_data(airflow, console)
         tell_addresses(console, embedded)
         while True:
             time.sleep(1)
@@ -60,6 +61,8 @@ def up(console: Console) -> tuple[dict[str, Any], str, bool]:
     except KeyboardInterrupt:
         pass
     finally:
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
         console.print("stopping …")
         programs.stop()
     return {"stopped": True}, "everything has stopped; `make run` goes on where this ended", True

@@ -1,6 +1,7 @@
 """Wakes the DAG `ingest` when raw_data changed. A wake-up only: the first task finds out what."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +16,7 @@ from rowboat.settings import settings
 from rowboat_airflow.connections import use_connection_async
 
 Listing = dict[str, tuple[int, int]]
+AGAIN, RARELY = 5.0, 60.0  # seconds after which an event that woke nobody is sent again
 
 
 class RawDataChanged(BaseEventTrigger):
@@ -25,19 +27,23 @@ class RawDataChanged(BaseEventTrigger):
         return "rowboat_airflow.watcher.RawDataChanged", {}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look at the folder every ROWBOAT_POLL seconds; ask the database only when it changed."""
-        looked: Listing | None = None
+        """Look at the folder every ROWBOAT_POLL seconds; ask the database only when it changed.
+
+        Airflow may fold an event into a run that has looked already; so while what changed stays
+        unknown to the database, the event is sent again.
+        """
         seen: Listing = {}
-        still_since = time.monotonic()
+        due, pause = math.inf, AGAIN
         while True:
             try:
                 now = await asyncio.to_thread(listing)
                 if now != seen:
-                    seen, still_since = now, time.monotonic()
-                elif seen != looked and time.monotonic() - still_since >= settings().settle:
+                    seen, due, pause = now, time.monotonic() + settings().settle, AGAIN
+                elif time.monotonic() >= due:
                     await use_connection_async()
                     changed = await asyncio.to_thread(news, seen)
-                    looked = seen
+                    due = time.monotonic() + pause if changed else math.inf
+                    pause = min(2 * pause, RARELY)
                     if changed:
                         yield TriggerEvent({"files": changed})  # type: ignore[no-untyped-call]
             except RowboatError as error:

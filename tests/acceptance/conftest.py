@@ -1,0 +1,151 @@
+"""The whole system, started as a user starts it: `rowboat up` with a real Airflow."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from rowboat import server
+from rowboat.credentials import credential
+from rowboat_airflow.client import Airflow
+from tests.conftest import ROOT
+
+CHALLENGE = Path(os.environ.get("ROWBOAT_CHALLENGE", ROOT.parent / "shared/data/challenge"))
+ROWBOAT = str(Path(sys.executable).with_name("rowboat"))
+NEW_TABLES = """
+-- Suppliers and what they deliver: a domain that no code knows.
+-- migrate:up
+create schema trade;
+create table trade.suppliers (code text primary key, name text not null);
+create table trade.deliveries (
+    id bigint primary key, supplier text not null references trade.suppliers, price numeric(12, 2)
+);
+-- migrate:down
+drop schema trade cascade;
+"""
+
+
+@dataclass
+class System:
+    """A running system: its folders, its Airflow, its database."""
+
+    home: Path
+    raw: Path
+    migrations: Path
+    environment: dict[str, str]
+    process: "subprocess.Popen[str]"
+    output: Path
+    airflow: Airflow
+
+    def query(self, statement: str, values: Any = None) -> list[Any]:
+        """Ask the database as the loader."""
+        address = server.EmbeddedServer(self.home).uri("rowboat_loader")
+        connection = psycopg2.connect(address)
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            found = cursor.fetchall()
+        connection.close()
+        return found
+
+    def put(self, name: str, content: str | bytes) -> None:
+        """Put a file into raw_data, whole at once."""
+        aside = self.raw / f".{name}"
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
+        aside.rename(self.raw / name)
+
+    def run(self, **conf: Any) -> tuple[str, str]:
+        """Run the DAG ingest by hand; return its id and its last state."""
+        run = self.airflow.trigger("ingest", **conf)
+        return run, list(self.airflow.states("ingest", run))[-1]
+
+    def rowboat(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the command line beside the running system."""
+        return subprocess.run(
+            [ROWBOAT, *arguments],
+            env=self.environment, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+
+def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
+    """Await a condition and return its value; fail when it does not come true."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > end:
+            pytest.fail(f"not true within {seconds} s")
+        time.sleep(0.05)
+    return value
+
+
+@pytest.fixture(scope="session")
+def challenge() -> Path:
+    """The folder of the real files; they are not part of the repository."""
+    if not CHALLENGE.is_dir():
+        pytest.skip(f"the real files are not in {CHALLENGE}; ROWBOAT_CHALLENGE names their folder")
+    return CHALLENGE
+
+
+def start(environment: dict[str, str], output: Path) -> "subprocess.Popen[str]":
+    """Start `rowboat up` and wait until it says that it is up."""
+    with output.open("w") as log:
+        process = subprocess.Popen(
+            [ROWBOAT, "up"],
+            env=environment, stdout=log, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+    until(lambda: "Rowboat is up." in output.read_text() or process.poll() is not None, 180)
+    assert process.poll() is None, output.read_text()
+    return process
+
+
+def stop(process: "subprocess.Popen[str]") -> float:
+    """Press Ctrl-C and return the seconds until everything has ended."""
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)
+    return time.monotonic() - begun
+
+
+@pytest.fixture(scope="session")
+def system(challenge: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The system with the real files in raw_data, loaded by its first start."""
+    folder = tmp_path_factory.mktemp("system")
+    home, raw, moved = folder / "home", folder / "raw_data", folder / "migrations"
+    raw.mkdir()
+    for path in challenge.glob("*.csv"):
+        shutil.copy(path, raw)
+    shutil.copytree(ROOT / "sql" / "migrations", moved)
+    port = server.free_port()
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("ROWBOAT_")
+    } | {
+        "ROWBOAT_HOME": str(home),
+        "ROWBOAT_RAW_DATA": str(raw),
+        "ROWBOAT_MIGRATIONS": str(moved),
+        "ROWBOAT_AIRFLOW_PORT": str(port),
+        "ROWBOAT_SETTLE": "0.2",
+        "ROWBOAT_POLL": "0.2",
+        "PYTHONWARNINGS": "default",
+    }
+    output = folder / "up.log"
+    process = start(environment, output)
+    address = f"http://127.0.0.1:{port}"
+    with Airflow(address, "admin", credential(home, "airflow_admin")) as airflow:
+        system = System(home, raw, moved, environment, process, output, airflow)
+        yield system
+    if system.process.poll() is None:
+        stop(system.process)
+
+
+def secrets(home: Path) -> list[str]:
+    """Every secret of a system."""
+    return list(json.loads((home / "secrets.json").read_text()).values())
