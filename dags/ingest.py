@@ -33,6 +33,7 @@ with DAG(
     max_active_runs=1,
     params=PARAMS,
     tags=["rowboat"],
+    default_args={"owner": "rowboat"},
 ):
     outline = dictionary.read()
     names = {each.table: task_name(each.table, outline) for each in outline}
