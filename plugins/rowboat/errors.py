@@ -7,7 +7,7 @@ The docstring of a class is its default fact, `hint` its default remedy.
 class RowboatError(Exception):
     """the work could not be done"""
 
-    hint = "see the cause above; `rowboat check` looks for the usual ones"
+    hint = "look at the cause above and run it again"
 
     def __init__(self, fact: str | None = None, hint: str | None = None) -> None:
         self.fact = fact or (type(self).__doc__ or "").strip()

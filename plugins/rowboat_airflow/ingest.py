@@ -48,7 +48,7 @@ def task_name(table: str, outline: list[Outline]) -> str:
     """Return a name for a table's tasks: without schema where no other table has it."""
     short = table.rpartition(".")[2]
     alike = sum(each.table.rpartition(".")[2] == short for each in outline)
-    return re.sub(r"[^\w.-]", "_", short if alike == 1 else table)
+    return re.sub(r"[^\w-]", "_", short if alike == 1 else table)
 
 
 @task.branch(retries=RETRIES, retry_policy=POLICY)
