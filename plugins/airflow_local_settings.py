@@ -4,5 +4,6 @@ Tasks are forked from it, so what is imported here need not be imported again by
 load through Airflow becomes visible a quarter sooner.
 """
 
-import rowboat.ingest
-import rowboat.show  # noqa: F401
+from rowboat import ingest, show
+
+__all__ = ["ingest", "show"]

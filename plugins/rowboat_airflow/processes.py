@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,17 +48,22 @@ class Programs:
                 continue
             code = program.process.returncode
             tell(f"{program.name} ended with code {code} and is started again: see {program.log}")
-            self._stop([program], signal.SIGKILL)
+            _signal(program, signal.SIGKILL)
             self._spawn(program)
 
     def stop(self) -> None:
-        """End every program and what it started; the stubborn by force."""
-        self._stop(self._programs, signal.SIGTERM)
+        """End the programs, the last one started first; the stubborn by force.
+
+        Later programs lean on earlier ones: a task that is ended still tells the API server.
+        """
         end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and any(_lives(each) for each in self._programs):
-            time.sleep(0.05)
-        self._stop(self._programs, signal.SIGKILL)
+        for program in reversed(self._programs):
+            _signal(program, signal.SIGTERM)
+        for program in reversed(self._programs):
+            while _lives(program) and time.monotonic() < end:
+                time.sleep(0.05)
         for program in self._programs:
+            _signal(program, signal.SIGKILL)
             if program.process:
                 program.process.wait()
 
@@ -73,15 +79,13 @@ class Programs:
             )
         program.started.append(time.monotonic())
 
-    @staticmethod
-    def _stop(programs: list[Program], which: signal.Signals) -> None:
-        for program in programs:
-            if program.process:
-                try:
-                    os.killpg(program.process.pid, which)
-                except ProcessLookupError:
-                    continue
-
 
 def _lives(program: Program) -> bool:
     return program.process is not None and program.process.poll() is None
+
+
+def _signal(program: Program, which: signal.Signals) -> None:
+    """Signal a program and all that it started, even after its own end."""
+    if program.process:
+        with suppress(ProcessLookupError):
+            os.killpg(program.process.pid, which)

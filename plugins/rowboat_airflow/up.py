@@ -21,7 +21,12 @@ from rowboat_airflow.client import Airflow
 from rowboat_airflow.processes import Programs
 
 ADMIN = "admin"
-PARTS = ("scheduler", "dag-processor", "api-server", "triggerer")
+PARTS = (
+    ["api-server"],
+    ["dag-processor"],
+    ["triggerer", "--skip-serve-logs"],  # the API server reads the log files itself
+    ["scheduler", "--skip-serve-logs"],
+)
 _START = 180  # seconds that a slow machine may take
 
 
@@ -49,7 +54,7 @@ def up(console: Console) -> tuple[dict[str, Any], str, bool]:
         with console.status("preparing Airflow's database …"):
             prepare(environment)
         for part in PARTS:
-            programs.start(part, [airflow_command(), part])
+            programs.start(part[0], [airflow_command(), *part])
         with connect() as airflow:
             with console.status("starting Airflow …"):
                 wait_until_healthy(airflow, programs, console)
@@ -109,6 +114,10 @@ def airflow_environment(embedded: server.EmbeddedServer) -> dict[str, str]:
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs" / "tasks"),
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        # what a stop interrupted is taken up again within seconds of the next start
+        "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
