@@ -24,7 +24,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Embedd
     """An embedded server with a migrated template database."""
     embedded = server.EmbeddedServer(tmp_path_factory.mktemp("home"))
     embedded.acquire()
-    with _admin(embedded) as run:
+    with _Admin(embedded) as run:
         run("create database {} owner rowboat_owner", TEMPLATE)
     owner = database.connect(embedded.uri("rowboat_owner", TEMPLATE))
     migrations.migrate(owner)
@@ -93,7 +93,7 @@ def boat(
 ) -> Iterator[Boat]:
     """A migrated database and an empty raw_data; settle time off."""
     name = f"test_{abs(hash(request.node.nodeid)):x}"
-    with _admin(postgres) as run:
+    with _Admin(postgres) as run:
         run("create database {} template rowboat_template owner rowboat_owner", name)
 
     def uri(role: Role) -> str:
@@ -111,7 +111,7 @@ def boat(
     for connection in system.opened:
         connection.close()
     settings.cache_clear()
-    with _admin(postgres) as run:
+    with _Admin(postgres) as run:
         run("drop database {} with (force)", name)
 
 
@@ -143,7 +143,7 @@ def declare(
     return add
 
 
-class _admin:
+class _Admin:
     """Runs statements as the server's superuser, outside any transaction."""
 
     def __init__(self, embedded: server.EmbeddedServer) -> None:

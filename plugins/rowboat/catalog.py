@@ -1,6 +1,7 @@
 """The data dictionary: tables, columns and rules as Postgres itself declares them."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,7 @@ class Column:
     base: str
     modifier: int
     category: str
+    is_domain: bool
     not_null: bool
     default: str | None
     identity: str | None
@@ -47,6 +49,13 @@ class Column:
         """Tell whether a source must have the column."""
         return self.not_null and self.default is None and self.identity is None
 
+    @property
+    def has_constant_default(self) -> bool:
+        """Tell whether its default is known beforehand: one that calls no function."""
+        if self.default is None or self.generated or self.identity:
+            return False
+        return not re.search(r"[\w\"]\(", re.sub(r"'([^']|'')*'", "''", self.default))
+
 
 @dataclass(frozen=True)
 class Unique:
@@ -67,6 +76,7 @@ class ForeignKey:
     parent_name: str
     parent_columns: tuple[str, ...]
     on_delete: str
+    all_or_none: bool
 
     @property
     def parent(self) -> str:
@@ -135,6 +145,10 @@ class Table:
             return None
         name = self.key.columns[0]
         return name if self.by_name[name].base in INTEGERS else None
+
+    def covers(self, names: Sequence[str], columns: Sequence[str]) -> bool:
+        """Tell whether rows of some columns have a known value in others, given or by default."""
+        return all(name in columns or self.by_name[name].has_constant_default for name in names)
 
     @property
     def refers_to_itself(self) -> bool:
@@ -241,6 +255,7 @@ def _table(row: dict[str, Any]) -> Table:
                 each["parent"],
                 tuple(each["parent_columns"]),
                 each["on_delete"],
+                each["match"] == "f",
             )
             for each in constraints
             if each["kind"] == "f"

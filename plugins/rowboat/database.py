@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import psycopg2
-from psycopg2 import errorcodes
+from psycopg2 import errorcodes, sql
 from psycopg2.extensions import (
     ISOLATION_LEVEL_REPEATABLE_READ,
     connection,
@@ -18,10 +18,10 @@ from psycopg2.extensions import (
 
 from rowboat import server
 from rowboat.errors import ConnectionLost, Contended, DatabaseRefused, RowRefused
+from rowboat.queries import query
 from rowboat.settings import settings
 
 Connection: TypeAlias = connection
-Cursor: TypeAlias = cursor
 Result = TypeVar("Result")
 Role: TypeAlias = Literal["owner", "loader", "api", "reader"]
 
@@ -41,6 +41,16 @@ _SESSION = (
 
 
 _used: list[str] = []
+
+
+class Cursor(cursor):
+    """A cursor that takes a % in the names and literals of a statement for what it is."""
+
+    def execute(self, statement: str | bytes | sql.Composable, values: Any = None) -> None:
+        """Run a statement; `%%` stands for a % in the text of sql/queries."""
+        if isinstance(statement, sql.Composable):
+            statement, values = _rendered(statement, self), values or {}
+        super().execute(statement, values)
 
 
 def use(address: str) -> None:
@@ -90,7 +100,7 @@ def transaction(open_connection: Connection, keep: bool = True) -> Iterator[Curs
 
     With keep=False it is rolled back in any case. Driver errors leave as Rowboat's own.
     """
-    with worded(), open_connection.cursor() as opened:
+    with worded(), open_connection.cursor(cursor_factory=Cursor) as opened:
         try:
             yield opened
         except BaseException:
@@ -101,6 +111,22 @@ def transaction(open_connection: Connection, keep: bool = True) -> Iterator[Curs
             open_connection.commit()
         else:
             open_connection.rollback()
+
+
+@contextmanager
+def savepoint(within: Cursor, keep: bool = True) -> Iterator[None]:
+    """Run a block so that its failure leaves the transaction as it was; driver errors are worded.
+
+    With keep=False its success is taken back too.
+    """
+    within.execute(query("database.savepoint"))
+    try:
+        with worded():
+            yield
+    except BaseException:
+        within.execute(query("database.go_back"))
+        raise
+    within.execute(query("database.go_on" if keep else "database.go_back"))
 
 
 class Steps:
@@ -140,7 +166,7 @@ def worded(address: str | None = None) -> Iterator[None]:
     try:
         yield
     except psycopg2.Error as error:
-        fact = _first_line(error)
+        fact = said(error)
         if error.pgcode in RACES:
             raise Contended(f"other writers keep changing the same rows: {fact}") from error
         if (error.pgcode or "").startswith(ROW_FAULTS):
@@ -164,6 +190,19 @@ def one(cursor_: Cursor) -> tuple[Any, ...]:
     return row
 
 
+def said(error: psycopg2.Error) -> str:
+    """Return the database's own words, in one line."""
+    words = error.diag.message_primary or (str(error).strip().splitlines() or ["no answer"])[0]
+    return str(words).strip()
+
+
+def _rendered(statement: sql.Composable, context: Cursor) -> str:
+    if isinstance(statement, sql.Composed):
+        return "".join(_rendered(part, context) for part in statement)
+    text = str(statement.as_string(context))
+    return text if isinstance(statement, sql.SQL) else text.replace("%", "%%")
+
+
 def _is_loss(error: psycopg2.Error) -> bool:
     """Tell a lost connection (class 08, 57P0x, or no answer at all) from a refused statement."""
     if error.pgcode is None:
@@ -173,11 +212,6 @@ def _is_loss(error: psycopg2.Error) -> bool:
         errorcodes.CRASH_SHUTDOWN,
         errorcodes.CANNOT_CONNECT_NOW,
     }
-
-
-def _first_line(error: psycopg2.Error) -> str:
-    said = error.diag.message_primary or (str(error).strip().splitlines() or ["no answer"])[0]
-    return said.strip()
 
 
 def _place(address: str) -> str:

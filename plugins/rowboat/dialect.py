@@ -20,13 +20,17 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Dialect:
-    """What was recognised; `start` is the length in bytes of the byte-order mark."""
+    """What was recognised; `start` is the length in bytes of the byte-order mark.
+
+    `first` is the byte at which the first line that is not blank begins.
+    """
 
     delimiter: str
     newline: str
     columns: tuple[str, ...]
     header: bool
     start: int
+    first: int
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the position keeps it."""
@@ -47,14 +51,15 @@ def recognise(sample: bytes, table: Table) -> Dialect:
     text = sample[start:].decode("utf-8", errors="replace")
     unquoted = re.sub(r'"[^"]*"', "", text)
     newline = "\r" if "\r" in unquoted and "\n" not in unquoted else "\n"
-    lines = [re.sub(r"[\r\n]", " ", line) + "\n" for line in text.split(newline)]
+    lines = [re.sub(r"[\r\n]", " ", line.rstrip("\r")) + "\n" for line in text.split(newline)]
     if len(lines) > 1:
         lines.pop()  # what follows the last newline may be cut in the middle
     delimiter = max(DELIMITERS, key=lambda each: _fit(lines, each, table))
     first = next((row for row in _rows(lines, delimiter) if row), [])
     header = _is_header(first, table)
     columns = _named(first, table) if header else tuple(each.name for each in table.settable)
-    return Dialect(delimiter, newline, columns, header, start)
+    blank = len(sample[start:]) - len(sample[start:].lstrip(b"\r\n"))
+    return Dialect(delimiter, newline, columns, header, start, start + blank)
 
 
 def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:

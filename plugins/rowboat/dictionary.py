@@ -4,6 +4,7 @@ Airflow reads its DAG files every few seconds; their tasks and forms follow this
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def write(catalog: Catalog) -> None:
     if outline == read():
         return
     settings().home.mkdir(parents=True, exist_ok=True)
-    aside = path().with_suffix(".new")
+    aside = path().with_suffix(f".{os.getpid()}.new")
     aside.write_text(json.dumps([asdict(each) for each in outline], indent=2) + "\n")
     aside.replace(path())
 

@@ -48,7 +48,7 @@ class Passage:
 
     `first_line` to `last_line` (from 1) and `first_byte` to `last_byte` are the part of a file;
     `own` collects the transactions in which this source has written so far; `insert_only` refuses
-    keys that the table has.
+    keys that the table has; a `dry_run` leaves the sequences, which no rollback takes back.
     """
 
     source: Source
@@ -62,6 +62,7 @@ class Passage:
     last_byte: int | None = None
     own: list[str] = field(default_factory=list)
     insert_only: bool = False
+    dry_run: bool = False
 
 
 def open_door(cursor: Cursor, table: Table, columns: tuple[str, ...]) -> None:
@@ -81,14 +82,17 @@ def pass_through(
         table,
         cargo.columns,
         cargo.staged,
-        passage.source if passage.source == "file" else "request",
+        "file" if passage.version is not None else "request",
         passage.own,
         passage.insert_only,
         cargo.rejected_ids,
     )
     stage.fill(cursor, table, cargo)
     judge.judge(cursor, bench)
-    merged = merge.merge(cursor, bench)
+    with merge.own_rules(bench):
+        merged = merge.merge(cursor, bench)
+    if merged.inserted and not passage.dry_run:
+        merge.advance_sequences(cursor, bench)
     rejected = len(bench.refused) + len(cargo.refused)
     report = Report(cargo.read, merged.inserted, merged.updated, merged.unchanged, rejected)
     report.check()

@@ -76,8 +76,8 @@ def locate(path: Path, catalog: Catalog) -> FoundFile:
         raise FileRefused(f"{path} cannot be read: {reason}", "check the path") from None
     folder = settings().raw_data.absolute()
     inside = absolute.is_relative_to(folder)
-    name = str(absolute.relative_to(folder)) if inside else str(absolute)
-    problem = _problem(absolute, name, inside)
+    name = _printed(absolute.relative_to(folder) if inside else absolute)
+    problem = _problem(absolute, inside)
     table, none = (None, problem) if problem else match(name, catalog)
     return FoundFile(name, absolute, found.st_size, found.st_mtime_ns, table, none)
 
@@ -134,21 +134,28 @@ def _state(path: Path) -> tuple[int, int]:
 
 def _found(entry: "os.DirEntry[str]", catalog: Catalog) -> FoundFile:
     path = Path(entry.path)
-    name = str(relative(entry.path))
+    name = _printed(relative(entry.path))
     try:
         found = entry.stat()
         size, time_ns = found.st_size, found.st_mtime_ns
     except OSError:
         size = time_ns = 0
-    problem = _problem(path, name, inside=True)
+    problem = _problem(path, inside=True)
     table, none = (None, problem) if problem else match(name, catalog)
     return FoundFile(name, path, size, time_ns, table, none)
 
 
-def _problem(path: Path, name: str, inside: bool) -> str | None:
+def _printed(path: Path) -> str:
+    """Write a path as text; bytes of it that are no UTF-8 as \\xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _problem(path: Path, inside: bool) -> str | None:
     """Tell why something that lies there is not a file to load."""
-    if any(not character.isprintable() for character in name):
+    if any(not character.isprintable() for character in path.name):
         return "has a name with unprintable characters"
+    if path.is_symlink() and not path.exists():
+        return "is a link that leads nowhere"
     if inside and not path.resolve().is_relative_to(settings().raw_data.resolve()):
         return "is a link that leads out of raw_data"
     if path.is_dir():

@@ -4,19 +4,27 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 from psycopg2 import sql
 
 from rowboat import catalog as catalogs
 from rowboat import database, dialect, folder, position, retry
 from rowboat.catalog import Catalog, Table
-from rowboat.database import Connection, Cursor, Steps, one, persistently, transaction
+from rowboat.database import (
+    Connection,
+    Cursor,
+    Steps,
+    one,
+    persistently,
+    savepoint,
+    transaction,
+)
 from rowboat.dialect import Dialect
 from rowboat.door import Passage, Report, open_door, pass_through
 from rowboat.errors import (
@@ -39,6 +47,7 @@ from rowboat.stage import Cargo, Refused, same_key
 from rowboat.text import Prefix, Text
 
 Progress = Callable[[str, int, int], None]
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -193,21 +202,39 @@ def _load(
     with _locked(connection, found.name, within):
         with steps() as cursor:
             before = position.read(cursor, found.name)
-            skips = may_skip_triggers(cursor, catalog, table)
+            skips = within is None and may_skip_triggers(cursor, catalog, table)
         if before and before.covers(found.size, found.time_ns) and not run.checksum:
             return FileReport(found.name, table.full_name, "unchanged")
 
-        def whole() -> FileReport:
-            with transaction(connection) as cursor:
-                return _Pass(Steps(connection, cursor), found, run, skips).go(before)
+        def go(mine: Steps, tries: bool = False) -> tuple[_Pass, FileReport]:
+            this = _Pass(mine, found, run, skips, tries)
+            return this, this.go(before)
 
-        one_transaction = settings().reject_limit is not None and within is None
-        done = (
-            persistently(whole) if one_transaction else _Pass(steps, found, run, skips).go(before)
-        )
-    if done.report.inserted or done.report.updated:
-        retry.children(steps, catalog, table, run.actor, run.run)
+        def whole(tries: bool = False) -> tuple[_Pass, FileReport]:
+            with transaction(connection) as cursor:
+                return go(Steps(connection, cursor), tries)
+
+        limited = settings().reject_limit is not None
+        if within:
+            with savepoint(within) if limited else nullcontext():
+                this, done = go(steps)
+        elif limited:
+            this, done = _in_one(whole)
+        else:
+            this, done = go(steps)
+        interrupted = before is not None and before.state != "loaded"
+        if done.report.inserted or done.report.updated or interrupted:
+            retry.children(steps, catalog, table, run.actor, run.run, run.dry_run)
+        this.finish(steps, len(done.vanished))  # last: a kill before it repeats what it missed
     return done
+
+
+def _in_one(whole: Callable[[bool], Result]) -> Result:
+    """Do a file in one transaction; where a row breaks it, again with each part tried first."""
+    try:
+        return persistently(lambda: whole(False))
+    except RowRefused:
+        return persistently(lambda: whole(True))
 
 
 @contextmanager
@@ -226,13 +253,18 @@ def _locked(connection: Connection, file_name: str, within: Cursor | None) -> It
 
 
 class _Pass:
-    """One pass over one file, from its position to its end."""
+    """One pass over one file, from its position to its end.
 
-    def __init__(self, steps: Steps, found: FoundFile, run: Run, skips_triggers: bool) -> None:
+    With `tries`, each part passes the door on trial first, where all are one transaction.
+    """
+
+    def __init__(
+        self, steps: Steps, found: FoundFile, run: Run, skips_triggers: bool, tries: bool
+    ) -> None:
         assert found.table is not None
         self.steps, self.found, self.run = steps, found, run
         self.table: Table = found.table
-        self.skips_triggers = skips_triggers
+        self.skips_triggers, self.tries = skips_triggers, tries
         self.total = Report()
         self.most = sys.maxsize  # records that pass the door together
 
@@ -241,20 +273,20 @@ class _Pass:
         self.text, self.prefix, rewritten = _open_at(self.found.path, before)
         with self.text:
             if before and not rewritten and before.state == "loaded" and not self.text.peek(1):
-                self._finish([])
                 return FileReport(self.found.name, self.table.full_name, "unchanged")
             self._begin(before, rewritten)
             self._pass_chunks()
             self._check_limit()
-            vanished = self._vanished()
-            self._finish(vanished)
+            is_tail = before is not None and before.state == "loaded" and not rewritten
+            vanished = [] if is_tail else self._vanished()  # a tail does not know its head's keys
         return FileReport(
             self.found.name, self.table.full_name, "loaded", self.total, vanished=vanished
         )
 
-    def _finish(self, vanished: list[str]) -> None:
-        with self.steps() as cursor:
-            position.finish(cursor, self.found.name, self.text, len(vanished))
+    def finish(self, steps: Steps, vanished: int) -> None:
+        """Record that the pass is over, with all that follows from it."""
+        with steps() as cursor:
+            position.finish(cursor, self.found.name, self.text, vanished)
 
     def _begin(self, before: Position | None, rewritten: bool) -> None:
         """Recognise the dialect, record that the pass begins, prepare the session."""
@@ -274,12 +306,18 @@ class _Pass:
             own = position.transactions(cursor, self.position, earlier=False)
             open_door(cursor, self.table, self.dialect.columns)
         self.passage = Passage(
-            "file", self.found.name, self.run.actor, self.run.run, self.position.version, own=own
+            "file",
+            self.found.name,
+            self.run.actor,
+            self.run.run,
+            self.position.version,
+            own=own,
+            dry_run=self.run.dry_run,
         )
 
     def _check_rewritable(self) -> None:
         key = self.table.key
-        if key is None or not set(key.columns) <= set(self.dialect.columns):
+        if key is None or not self.table.covers(key.columns, self.dialect.columns):
             raise FileRefused(
                 f"it was rewritten, and without a key no row of {self.table.full_name} can be "
                 "told from its earlier version",
@@ -289,14 +327,15 @@ class _Pass:
     def _pass_chunks(self) -> None:
         """Read, cut and pass the door, one bounded chunk after the other."""
         size = settings().chunk_bytes
-        has_header = self.dialect.header and not self.prefix.size
+        has_header = self.dialect.header and self.prefix.size <= self.dialect.first
         if not self.prefix.size:
             self.prefix.extend(self.text.read(self.dialect.start))
-        pending, more = b"", True
+        pending, more, consumed = b"", True, 0
         while more or pending:
-            if more:
-                block = self.text.read(size)
-                pending, more = pending + block, len(block) == size
+            if more and (not consumed or len(pending) < size):
+                held = len(pending)
+                pending += self.text.read(size)
+                more = len(pending) - held == size
             records = cut(pending, self.dialect, at_end=not more and self.text.still())
             if has_header and len(records):
                 records, has_header = records.without_first(), False
@@ -304,6 +343,7 @@ class _Pass:
             if not consumed and not more:
                 return  # an unfinished line of a file that is growing: it waits
             pending = pending[consumed:]
+            del records  # the next chunk needs their place
             self.run.progress(
                 self.found.name, self.prefix.size, max(self.text.size, self.prefix.size)
             )
@@ -322,7 +362,7 @@ class _Pass:
             try:
                 self._pass_part(part)
             except RowRefused as error:
-                if self.steps.are_one:
+                if self.steps.are_one and not (self.tries or self.run.dry_run):
                     raise
                 if len(part) > 1:
                     self.most = len(part) // 2
@@ -349,7 +389,11 @@ class _Pass:
 
         def work() -> tuple[Report, Position]:
             with self.steps() as cursor:
-                return self._transact(cursor, cargo, to)
+                if self.tries:  # not kept: what a savepoint wrote could not be traced (xmin)
+                    with savepoint(cursor, keep=False):
+                        self._transact(cursor, cargo, to)
+                with savepoint(cursor) if self.run.dry_run else nullcontext():
+                    return self._transact(cursor, cargo, to)
 
         report, self.position = work() if self.steps.are_one else persistently(work)
         self.total += report

@@ -4,21 +4,22 @@ A verdict is (row, rule, column, sentence); a row gets all of its reasons. What 
 read from the catalog, so a new table brings its own rules.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from psycopg2 import sql
 
 from rowboat import literals
-from rowboat.catalog import Check, Column, ForeignKey, Table, Unique
+from rowboat.catalog import Column, ForeignKey, Table, Unique
 from rowboat.database import Cursor, one
-from rowboat.queries import query
+from rowboat.queries import printed, query
 from rowboat.stage import cell_name, same_key
 
 Sql: TypeAlias = sql.Composable
 _COMMA, _AND, _OR, _CONCAT = sql.SQL(", "), sql.SQL(" and "), sql.SQL(" or "), sql.SQL(" || ")
 _FEW = 10_000  # rows of a stage up to which looking keys up one by one is cheaper
+_OTHER_ROW = "belongs to another row"
 _SHOWN = 80  # characters of a cell that a sentence shows
 
 
@@ -45,33 +46,46 @@ class Bench:
     key_range: tuple[int | None, int | None] = (None, None)
 
     def cell(self, name: str, alias: str = "s") -> Sql:
-        """The stage's cell for a column, under an alias of the stage."""
+        """The stage's cell for a column, under an alias of the stage; else its default as text."""
+        if name not in self.columns:
+            return query("literals.as_text", value=self.value(name))
         return sql.SQL("{}.{}").format(sql.Identifier(alias), cell_name(self.columns.index(name)))
 
-    def value(self, name: str) -> Sql:
-        """The cell as a value of its column; null where it is none."""
+    def value(self, name: str, alias: str = "s") -> Sql:
+        """The cell as a value of its column; null where it is none, the default without a cell."""
         column = self.table.by_name[name]
-        return literals.typed(column, self.cell(name), trusted=name not in self.dirty)
+        if name not in self.columns:
+            return literals.default(column)
+        trusted = name not in self.dirty and not column.is_domain  # a domain may refuse NULL
+        return literals.typed(column, self.cell(name, alias), trusted)
 
     def has(self, names: tuple[str, ...]) -> bool:
-        """Tell whether the rows bring all of these columns."""
-        return set(names) <= set(self.columns)
+        """Tell whether the rows bring all of these columns, or the default of those they lack."""
+        return self.table.covers(names, self.columns)
+
+    @property
+    def judged(self) -> set[str]:
+        """The names of the keys and references that the judge has looked at."""
+        rules: list[Unique | ForeignKey] = [*self.table.uniques, *self.table.foreign_keys]
+        if self.table.key:
+            rules.append(self.table.key)
+        return {rule.name for rule in rules if self.has(rule.columns)}
 
     def given(self, names: tuple[str, ...]) -> Sql:
         """SQL: every one of these columns has a value in the row."""
         return _AND.join(sql.SQL("({}) is not null").format(self.value(name)) for name in names)
 
-    def joined(self, names: tuple[str, ...], others: Sequence[Sql]) -> Sql:
-        """SQL: the row's values of these columns equal others."""
+    def joined(self, names: tuple[str, ...], others: Sequence[Sql], nulls: bool = False) -> Sql:
+        """SQL: the row's values of these columns equal others; with `nulls` null equals null."""
+        equal = sql.SQL("{} is not distinct from {}" if nulls else "{} = {}")
         return _AND.join(
-            sql.SQL("{} = {}").format(other, self.value(name))
-            for name, other in zip(names, others, strict=True)
+            equal.format(other, self.value(name)) for name, other in zip(names, others, strict=True)
         )
 
     def shown(self, names: tuple[str, ...]) -> Sql:
         """SQL: the columns and their text in a sentence, as `id 7`."""
         return sql.SQL(" || ', ' || ").join(
-            sql.SQL("{} || left({}, {})").format(
+            sql.SQL("{} || coalesce(left({}, {}), '(empty)')").format(
                 sql.Literal(f"{name} "), self.cell(name), sql.Literal(_SHOWN)
             )
             for name in names
@@ -89,15 +103,31 @@ def judge(cursor: Cursor, bench: Bench) -> None:
     for key in bench.table.foreign_keys:
         if bench.has(key.columns):
             _judge_reference(cursor, bench, key)
+        if key.all_or_none and set(key.columns) & set(bench.columns):
+            _judge_halves(cursor, bench, key)
     if bench.table.key and bench.has(bench.table.key.columns):
         _judge_key(cursor, bench, bench.table.key)
     for unique in bench.table.uniques:
         if bench.has(unique.columns):
             _judge_repeated(cursor, bench, unique)
             _judge_taken(cursor, bench, unique)
-    cursor.execute(query("judge.refused"))
-    bench.refused = [n for (n,) in cursor.fetchall()]
+    bench.refused = _refused(cursor)
+    if bench.refused and bench.table.refers_to_itself:
+        _judge_orphans(cursor, bench)
     _allow_nested_loops(cursor, True)
+
+
+def _refused(cursor: Cursor) -> list[int]:
+    cursor.execute(query("judge.refused"))
+    return [n for (n,) in cursor.fetchall()]
+
+
+def _judge_orphans(cursor: Cursor, bench: Bench) -> None:
+    """Refuse what refers to rows of the stage that were refused since it was judged."""
+    for key in bench.table.foreign_keys:
+        if key.parent == bench.table.full_name and bench.has(key.columns):
+            _judge_reference(cursor, bench, key)
+    bench.refused = _refused(cursor)
 
 
 def _allow_nested_loops(cursor: Cursor, allowed: bool) -> None:
@@ -132,7 +162,7 @@ def _type_message(column: Column, cell: Sql) -> Sql:
         "judge.type_message",
         cell=cell,
         form=literals.form(column, cell),
-        beyond=sql.Literal(words.beyond.format(type=column.type)),
+        beyond=sql.Literal(words.beyond.replace("{type}", column.type)),
         not_noun=sql.Literal(f"not {words.noun}"),
     )
 
@@ -142,11 +172,8 @@ def _judge_checks(cursor: Cursor, bench: Bench) -> None:
     if not checks:
         return
     names = sorted({name for check in checks for name in check.columns})
-    values = [
-        sql.SQL("{} as {}").format(_value_or_default(bench, name), sql.Identifier(name))
-        for name in names
-    ]
-    broken = [query("judge.is_false", expression=sql.SQL(_escaped(check))) for check in checks]
+    values = [sql.SQL("{} as {}").format(bench.value(name), sql.Identifier(name)) for name in names]
+    broken = [query("judge.is_false", expression=printed(check.expression)) for check in checks]
     reasons = [
         _reason(bench, "check", check.columns[0], sql.Literal(check.message), is_false)
         for check, is_false in zip(checks, broken, strict=True)
@@ -159,21 +186,6 @@ def _judge_checks(cursor: Cursor, bench: Bench) -> None:
             broken=_OR.join(broken),
         )
     )
-
-
-def _escaped(check: Check) -> str:
-    """The CHECK as Postgres prints it, safe from the driver's and the composer's placeholders."""
-    return check.expression.replace("{", "{{").replace("}", "}}").replace("%", "%%")
-
-
-def _value_or_default(bench: Bench, name: str) -> Sql:
-    """The row's value; for a column it does not bring, what the database will put there."""
-    if name in bench.columns:
-        return bench.value(name)
-    column = bench.table.by_name[name]
-    constant = column.default is not None and "nextval" not in column.default
-    text = column.default if constant and not column.generated else "null"
-    return sql.SQL("({})::{}").format(sql.SQL(text or "null"), sql.SQL(column.type))
 
 
 def _judge_reference(cursor: Cursor, bench: Bench, key: ForeignKey) -> None:
@@ -202,6 +214,20 @@ def _judge_reference(cursor: Cursor, bench: Bench, key: ForeignKey) -> None:
     cursor.execute(query("judge.own_reference", **parts))
 
 
+def _judge_halves(cursor: Cursor, bench: Bench, key: ForeignKey) -> None:
+    """Refuse rows that name only a part of a parent's key where it is all or nothing."""
+    message = f"{' and '.join(key.columns)} are given together or not at all"
+    cursor.execute(
+        query(
+            "judge.halves",
+            place=_place(bench, key.columns[0], "reference"),
+            column=sql.Literal(", ".join(key.columns)),
+            message=sql.Literal(message),
+            values=_COMMA.join(map(bench.value, key.columns)),
+        )
+    )
+
+
 def _key_value(bench: Bench, names: tuple[str, ...]) -> Sql:
     return sql.SQL("jsonb_build_array({})").format(_COMMA.join(map(bench.value, names)))
 
@@ -211,13 +237,13 @@ def _judge_key(cursor: Cursor, bench: Bench, key: Unique) -> None:
         within: Sql = sql.SQL("true")
         if bench.table.serial_key:
             within = query("judge.within", column=sql.Identifier(bench.table.serial_key))
-        columns = [sql.Identifier("t", name) for name in bench.columns]
+        columns = [_plain(bench, name, sql.Identifier("t", name)) for name in bench.columns]
         least, greatest = bench.key_range
         cursor.execute(
             query(
                 "judge.match",
                 columns=_COMMA.join(columns),
-                values=_COMMA.join(map(bench.value, bench.columns)),
+                values=_COMMA.join(_plain(bench, n, bench.value(n)) for n in bench.columns),
                 seen=same_key([bench.value(name) for name in key.columns]),
                 table=bench.table.identifier,
                 joined=bench.joined(key.columns, [sql.Identifier("t", n) for n in key.columns]),
@@ -228,6 +254,11 @@ def _judge_key(cursor: Cursor, bench: Bench, key: Unique) -> None:
         if cursor.rowcount:
             _judge_known(cursor, bench, key)
     _judge_repeated(cursor, bench, key)
+
+
+def _plain(bench: Bench, name: str, value: Sql) -> Sql:
+    """SQL: a column's value to compare bit by bit; that of a domain as one of its base type."""
+    return literals.plain(value) if bench.table.by_name[name].is_domain else value
 
 
 def _judge_known(cursor: Cursor, bench: Bench, key: Unique) -> None:
@@ -260,34 +291,57 @@ def _may_match(cursor: Cursor, bench: Bench) -> bool:
 
 
 def _judge_repeated(cursor: Cursor, bench: Bench, unique: Unique) -> None:
+    """Refuse all but the first good row of those with the same key, or other unique value."""
+    values = _COMMA.join(map(bench.value, unique.columns))
+    duplicate = _duplicate(bench, unique, _earlier(bench))
+    duplicate["message"] = _CONCAT.join([duplicate["message"], _compared(bench)])
+    other_row: Sql = sql.SQL("true")
+    if unique != bench.table.key:
+        duplicate = _duplicate(bench, unique, _OTHER_ROW)
+        other_row = _other_row(bench, lambda name: bench.value(name, "f"))
     cursor.execute(
         query(
             "judge.repeated",
-            values=_COMMA.join(map(bench.value, unique.columns)),
-            given=bench.given(unique.columns),
-            cells_here=_COMMA.join(bench.cell(name) for name in bench.columns),
-            cells_first=_COMMA.join(bench.cell(name, "f") for name in bench.columns),
-            **_duplicate(bench, unique, _earlier(bench)),
+            values=values,
+            given=sql.SQL("true") if unique.nulls_equal else bench.given(unique.columns),
+            among=sql.SQL("true") if unique.nulls_equal else query("judge.among", values=values),
+            other_row=other_row,
+            **duplicate,
         )
     )
 
 
+def _compared(bench: Bench) -> Sql:
+    return query(
+        "judge.compared",
+        cells_here=_COMMA.join(bench.cell(name) for name in bench.columns),
+        cells_first=_COMMA.join(bench.cell(name, "f") for name in bench.columns),
+    )
+
+
 def _judge_taken(cursor: Cursor, bench: Bench, unique: Unique) -> None:
-    key = bench.table.key
-    other_row: Sql = sql.SQL("true")
-    if key and bench.has(key.columns):
-        other_row = _OR.join(
-            sql.SQL("{} is distinct from {}").format(sql.Identifier("t", name), bench.value(name))
-            for name in key.columns
-        )
+    """Refuse rows whose unique value another row of the table has."""
+    others = [sql.Identifier("t", name) for name in unique.columns]
     cursor.execute(
         query(
             "judge.taken",
             table=bench.table.identifier,
-            joined=bench.joined(unique.columns, [sql.Identifier("t", n) for n in unique.columns]),
-            other_row=other_row,
-            **_duplicate(bench, unique, "belongs to another row"),
+            joined=bench.joined(unique.columns, others, unique.nulls_equal),
+            given=sql.SQL("true") if unique.nulls_equal else bench.given(unique.columns),
+            other_row=_other_row(bench, lambda name: sql.Identifier("t", name)),
+            **_duplicate(bench, unique, _OTHER_ROW),
         )
+    )
+
+
+def _other_row(bench: Bench, its: Callable[[str], Sql]) -> Sql:
+    """SQL: a row whose columns are `its` has another key than the row of the stage."""
+    key = bench.table.key
+    if key is None or not bench.has(key.columns):
+        return sql.SQL("true")
+    return _OR.join(
+        sql.SQL("{} is distinct from {}").format(its(name), bench.value(name))
+        for name in key.columns
     )
 
 

@@ -1,11 +1,11 @@
 """What a canonical literal of each type looks like, as SQL over a cell of text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg2 import sql
 
 from rowboat.catalog import Column
-from rowboat.queries import query
+from rowboat.queries import printed, query
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ def literal(column: Column) -> Literal:
         noun = "one of " + ", ".join(column.labels)
         return Literal("any", noun, f"not {noun}")
     other = Literal("any", f"a value of type {column.type}", "no value of type {type}")
-    return _LITERALS.get(column.base, other)
+    found = _LITERALS.get(column.base, other)
+    return replace(found, beyond=other.beyond) if column.is_domain else found
 
 
 def always_valid(column: Column) -> bool:
@@ -70,8 +71,20 @@ def valid(column: Column, cell: sql.Composable) -> sql.Composed:
 def typed(column: Column, cell: sql.Composable, trusted: bool) -> sql.Composed:
     """SQL: the cell as a value of the column; null where it is none, unless all are trusted."""
     if trusted or always_valid(column):
-        return query("literals.trusted", cell=cell, type=sql.SQL(column.type))
-    return query("literals.typed", cell=cell, type=sql.SQL(column.type), valid=valid(column, cell))
+        return query("literals.trusted", cell=cell, type=printed(column.type))
+    return query("literals.typed", cell=cell, type=printed(column.type), valid=valid(column, cell))
+
+
+def plain(value: sql.Composable) -> sql.Composed:
+    """SQL: a value of a domain as one of the type below it."""
+    return query("literals.plain", value=value)
+
+
+def default(column: Column) -> sql.Composed:
+    """SQL: what the database puts into the column of a row that does not bring it."""
+    known = column.default is not None and not column.generated and "nextval" not in column.default
+    text = column.default if known else None
+    return query("literals.default", value=printed(text or "null"), type=printed(column.type))
 
 
 def _fits(column: Column, cell: sql.Composable) -> sql.Composed:

@@ -1,12 +1,16 @@
 """Merges good rows of the stage into their table: insert, update, leave equal rows alone."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from psycopg2 import sql
+from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 
 from rowboat.catalog import Catalog, Table
-from rowboat.database import Cursor, one
+from rowboat.database import Cursor, one, said
+from rowboat.errors import RowRefused
 from rowboat.judge import Bench
 from rowboat.queries import identifiers, query
 
@@ -31,6 +35,9 @@ def may_skip_triggers(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
         return False
     if {key.parent for key in table.foreign_keys} - set(catalog.by_name):
         return False
+    referring = [table.by_name[name] for key in table.foreign_keys for name in key.columns]
+    if any(column.default and not column.has_constant_default for column in referring):
+        return False  # the judge does not see what the database will put there
     for child in catalog.children(table):
         for key in child.foreign_keys:
             refers = key.parent == table.full_name
@@ -61,7 +68,7 @@ def _hold(cursor: Cursor, tables: list[sql.Identifier], mode: str) -> None:
 
 
 def merge(cursor: Cursor, bench: Bench) -> Merged:
-    """Move the good rows of the stage into the table and its sequences past their ids."""
+    """Move the good rows of the stage into the table."""
     cursor.execute(query("merge.matched", good=_good(bench)))
     different, unchanged = one(cursor)
     updated = _update(cursor, bench) if different else 0
@@ -78,11 +85,35 @@ def merge(cursor: Cursor, bench: Bench) -> Merged:
         )
     )
     inserted = cursor.rowcount
-    if inserted:
-        _advance_sequences(cursor, bench)
     name = bench.table.serial_key
     last_id = _greatest(cursor, bench, name) if name and bench.has((name,)) else None
     return Merged(inserted, updated, unchanged, last_id)
+
+
+def advance_sequences(cursor: Cursor, bench: Bench) -> None:
+    """Move the table's sequences past ids that were given explicitly."""
+    for name in bench.columns:
+        sequence = bench.table.by_name[name].sequence
+        if sequence is None:
+            continue
+        greatest = _greatest(cursor, bench, name)
+        cursor.execute(query("merge.last_value", sequence=sql.Identifier(*_parts(sequence))))
+        if greatest is not None and greatest > one(cursor)[0]:
+            cursor.execute(query("merge.advance"), {"sequence": sequence, "value": greatest})
+
+
+@contextmanager
+def own_rules(bench: Bench) -> Iterator[None]:
+    """Tell a race from a rule that the judge does not know, such as that of a unique index.
+
+    Raises RowRefused for the latter, where judging again would not help.
+    """
+    try:
+        yield
+    except (UniqueViolation, ForeignKeyViolation) as error:
+        if error.diag.constraint_name in bench.judged:
+            raise
+        raise RowRefused(said(error)) from error
 
 
 def record_overwritten(cursor: Cursor, bench: Bench, load_id: int) -> None:
@@ -115,17 +146,6 @@ def _update(cursor: Cursor, bench: Bench) -> int:
         )
     )
     return cursor.rowcount
-
-
-def _advance_sequences(cursor: Cursor, bench: Bench) -> None:
-    for name in bench.columns:
-        sequence = bench.table.by_name[name].sequence
-        if sequence is None:
-            continue
-        greatest = _greatest(cursor, bench, name)
-        cursor.execute(query("merge.last_value", sequence=sql.Identifier(*_parts(sequence))))
-        if greatest is not None and greatest > one(cursor)[0]:
-            cursor.execute(query("merge.advance"), {"sequence": sequence, "value": greatest})
 
 
 def _greatest(cursor: Cursor, bench: Bench, name: str) -> int | None:

@@ -7,13 +7,16 @@ once apply it once. After it the roles get what they may do with the tables that
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg2
 from psycopg2 import sql
 
 from rowboat import catalog, dictionary
-from rowboat.database import Connection, Cursor, rows, transaction
+from rowboat.database import Connection, Cursor, rows, said, transaction
 from rowboat.errors import MigrationFailed
 from rowboat.queries import query
 from rowboat.settings import settings
@@ -49,12 +52,13 @@ def migrate(connection: Connection, to: int | None = None) -> list[str]:
     known = {each.number: each for each in read(settings().migrations)}
     target = max(known, default=0) if to is None else to
     ran = []
-    while (step := _next(connection, known, target)) is not None:
-        ran.append(step)
-    if target:
-        with transaction(connection) as cursor:
-            grant(cursor)
-            dictionary.write(catalog.read(cursor))
+    with _alone(connection):
+        while (step := _next(connection, known, target)) is not None:
+            ran.append(step)
+        if target:
+            with transaction(connection) as cursor:
+                grant(cursor)
+                dictionary.write(catalog.read(cursor))
     return ran
 
 
@@ -85,32 +89,43 @@ def applied(cursor: Cursor) -> dict[int, str]:
     return {row["number"]: row["digest"] for row in rows(cursor)}
 
 
-def _next(connection: Connection, known: dict[int, Migration], target: int) -> str | None:
-    """Run the one migration that comes next towards the target; None when it is reached."""
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Keep other migrating processes waiting; the end of the session lets them go on too."""
     with transaction(connection) as cursor:
         cursor.execute(query("migrations.lock"))
         cursor.execute(query("migrations.prepare"))
     try:
-        with transaction(connection) as cursor:
-            done = applied(cursor)
-            _check(done, known)
-            if missing := [each for each in sorted(known) if each <= target and each not in done]:
-                step = known[missing[0]]
-                _run(cursor, step, step.up, "migrations.record")
-            elif surplus := [each for each in done if each > target]:
-                step = known[max(surplus)]
-                _run(cursor, step, step.down, "migrations.forget")
-            else:
-                return None
-        return step.name
+        yield
     finally:
         if not connection.closed:
             with transaction(connection) as cursor:
                 cursor.execute(query("migrations.unlock"))
 
 
+def _next(connection: Connection, known: dict[int, Migration], target: int) -> str | None:
+    """Run the one migration that comes next towards the target; None when it is reached."""
+    with transaction(connection) as cursor:
+        done = applied(cursor)
+        _check(done, known)
+        if missing := [each for each in sorted(known) if each <= target and each not in done]:
+            step = known[missing[0]]
+            _run(cursor, step, step.up, "migrations.record")
+        elif surplus := [each for each in done if each > target]:
+            step = known[max(surplus)]
+            _run(cursor, step, step.down, "migrations.forget")
+        else:
+            return None
+    return step.name
+
+
 def _run(cursor: Cursor, step: Migration, statements: str, record: str) -> None:
-    cursor.execute(statements)
+    try:
+        cursor.execute(statements)
+    except psycopg2.Error as error:
+        if cursor.connection.closed:
+            raise
+        raise MigrationFailed(f"{step.name}: {said(error)}") from error
     cursor.execute(query(record), {"number": step.number, "name": step.name, "digest": step.digest})
 
 

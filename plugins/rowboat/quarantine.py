@@ -35,12 +35,16 @@ def keep(cursor: Cursor, cargo: Cargo, refused: list[int], facts: dict[str, Any]
     cursor.execute(query("quarantine.keep", fields=fields), facts)
 
 
-def waiting(cursor: Cursor, table: Table, every: bool, after: int, limit: int) -> Cargo | None:
+def waiting(
+    cursor: Cursor, table: Table, every: bool, after: int, limit: int
+) -> tuple[Cargo, dict[str, Any]] | None:
     """Return the next open rows of a table as a cargo to judge again, or None at the end.
 
-    Those whose only fault is a missing parent; with `every`, all that could be split.
+    Those whose only fault is a missing parent; with `every`, all that could be split. A cargo
+    comes from one source, whose name and version are returned with it.
     """
     columns = tuple(column.name for column in table.settable)
+    known = set(columns)
     cursor.execute(
         query("quarantine.open" if every else "quarantine.waiting"),
         {"table": table.full_name, "after": after, "limit": limit},
@@ -49,8 +53,13 @@ def waiting(cursor: Cursor, table: Table, every: bool, after: int, limit: int) -
     if not found:
         return None
     present = tuple(name for name in columns if name in found[0]["fields"])
-    same = list(takewhile(lambda row: set(row["fields"]) == set(present), found))
-    return Cargo(
+    source = {name: found[0][name] for name in ("source_name", "version")}
+
+    def belongs(row: dict[str, Any]) -> bool:
+        return known & set(row["fields"]) == set(present) and source.items() <= row.items()
+
+    same = list(takewhile(belongs, found))
+    cargo = Cargo(
         columns=present,
         delimiter=",",
         text=_csv([[row["fields"][name] for name in present] for row in same]),
@@ -58,6 +67,7 @@ def waiting(cursor: Cursor, table: Table, every: bool, after: int, limit: int) -
         origin=lambda n: (same[n]["line"], bytes(same[n]["raw"])),
         rejected_ids=[row["id"] for row in same],
     )
+    return cargo, source
 
 
 def _lines(cargo: Cargo, refused: list[int]) -> Iterator[str]:

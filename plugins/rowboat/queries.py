@@ -49,6 +49,11 @@ def statements(file: str) -> dict[str, str]:
     return found
 
 
+def printed(text: str) -> sql.SQL:
+    """Return SQL that Postgres printed (a type, a default, a CHECK) as a part of a statement."""
+    return sql.SQL(text.replace("%", "%%"))
+
+
 def identifiers(names: list[str] | tuple[str, ...]) -> sql.Composed:
     """Join names as a list of quoted identifiers."""
     return sql.SQL(", ").join(map(sql.Identifier, names))

@@ -20,6 +20,7 @@ from rowboat.dialect import Dialect
 from rowboat.errors import FileRefused
 
 LONGEST = 8 * 2**20  # bytes of one record
+csv.field_size_limit(LONGEST)
 
 Positions = npt.NDArray[np.int64]
 _QUOTE, _LF, _CR, _NUL = 0x22, 0x0A, 0x0D, 0x00

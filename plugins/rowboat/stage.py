@@ -9,7 +9,7 @@ from psycopg2 import sql
 from rowboat.catalog import Table
 from rowboat.database import Cursor
 from rowboat.errors import BrokenPromise
-from rowboat.queries import query
+from rowboat.queries import printed, query
 from rowboat.records import Reason
 
 
@@ -49,7 +49,7 @@ def build(cursor: Cursor, table: Table, columns: tuple[str, ...]) -> None:
     """Make the session's temporary tables for rows of these columns."""
     cells = [sql.SQL("{} text").format(cell_name(index)) for index in range(len(columns))]
     key = [
-        sql.SQL("{} {}").format(key_name(index), sql.SQL(table.by_name[name].type))
+        sql.SQL("{} {}").format(key_name(index), printed(table.by_name[name].type))
         for index, name in enumerate(table.key.columns if table.key else ())
     ]
     cursor.execute(

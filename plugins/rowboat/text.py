@@ -109,7 +109,7 @@ class Text:
         try:
             for block in _chain(first, blocks):
                 yield decoder.decode(block).encode("utf-8", "surrogatepass")
-            decoder.decode(b"", final=True)
+            yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
             raise FileRefused(
                 f"its {self.encoding.upper()} text ends in the middle of a character",
@@ -151,10 +151,11 @@ def encoding(start: bytes) -> str:
             return name
     sample = start[:1024]
     half = len(sample) // 2
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
     if half >= 4:
-        if sample[1::2].count(0) > 0.8 * half and not sample[::2].count(0):
+        if odd > 0.8 * half and even < 0.2 * half:
             return "utf-16-le"
-        if sample[::2].count(0) > 0.8 * half and not sample[1::2].count(0):
+        if even > 0.8 * half and odd < 0.2 * half:
             return "utf-16-be"
     return "utf-8"
 

@@ -4,20 +4,21 @@ Postgres stamps every row version with the transaction that wrote it (xmin), and
 its transaction's number. A chunk of the file is read again only when somebody asks.
 """
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from psycopg2 import sql
+from psycopg2.extras import Json
 
 from rowboat import position
-from rowboat.catalog import INTEGERS, Catalog, Table
+from rowboat.catalog import Catalog, Table
 from rowboat.database import Cursor, rows
 from rowboat.dialect import Dialect
-from rowboat.errors import FileRefused, UnknownRow
-from rowboat.queries import query
+from rowboat.errors import FileChanged, FileRefused, UnknownRow
+from rowboat.queries import printed, query
 from rowboat.records import cut
 from rowboat.settings import settings
 from rowboat.text import Text
@@ -65,6 +66,9 @@ QUARANTINED = "is in quarantine"
 SETTLED = "was in quarantine and was loaded later"
 NOT_READ = "has not been read yet"
 EMPTY = "holds no row: it is blank, a header, or the inner line of a quoted field"
+CHANGED = "was read; the file has changed since, so what stood there is not known"
+
+Load: TypeAlias = dict[str, Any]
 
 
 def row(cursor: Cursor, table: Table, key: list[str]) -> RowTrace:
@@ -73,6 +77,8 @@ def row(cursor: Cursor, table: Table, key: list[str]) -> RowTrace:
     Raises UnknownRow where there is none.
     """
     names = table.key.columns if table.key else ()
+    if not names:
+        raise UnknownRow(f"{table.full_name} has no key to find a row by", "give the table a key")
     if len(key) != len(names):
         raise UnknownRow(
             f"the key of {table.full_name} is ({', '.join(names)}): {len(key)} values were given",
@@ -81,13 +87,10 @@ def row(cursor: Cursor, table: Table, key: list[str]) -> RowTrace:
     found = _row(cursor, table, key)
     if found is None:
         raise UnknownRow(f"{table.full_name} has no row with {_shown(names, key)}")
-    load = _writer(cursor, table, found["xmin"])
-    writer = _origin(cursor, table, load, key) if load else None
-    earlier = []
-    if load:
-        facts = {"load_id": load["id"], "table": table.full_name, "key": _key_text(table, found)}
-        cursor.execute(query("trace.earlier"), facts)
-        earlier = [_origin(cursor, table, each, key) for each in rows(cursor)]
+    loads = _writers(cursor, table, found["xmin"])
+    writer = _origin(cursor, table, loads, found["key"]) if loads else None
+    before = groupby(_earlier(cursor, table, loads, found["key"]), lambda load: str(load["xid"]))
+    earlier = [_origin(cursor, table, list(same), found["key"]) for _, same in before]
     return RowTrace(table.full_name, key, found["fields"], writer, earlier)
 
 
@@ -101,70 +104,107 @@ def line(cursor: Cursor, catalog: Catalog, file_name: str, number: int) -> LineT
         return LineTrace(file_name, number, NOT_READ, [])
     cursor.execute(query("trace.rejected_line"), facts)
     rejected = next(iter(rows(cursor)), None)
-    if rejected and rejected["settled_as"] != "superseded":
+    if rejected:
         state = SETTLED if rejected["settled_as"] == "loaded" else QUARANTINED
         return LineTrace(file_name, number, state, rejected["reasons"])
-    cursor.execute(query("trace.load_of_line"), facts)
-    load = next(iter(rows(cursor)), None)
-    if load is None:
-        return LineTrace(file_name, number, EMPTY, [])
-    return _loaded_line(cursor, catalog.table(load["table_name"]), load, number)
+    cursor.execute(query("trace.loads_of_line"), facts)
+    found = LineTrace(file_name, number, EMPTY, [])
+    for load in rows(cursor):
+        found = _loaded_line(cursor, catalog.table(load["table_name"]), load, number)
+        if found.state != EMPTY:
+            break
+    return found
 
 
-def _loaded_line(cursor: Cursor, table: Table, load: dict[str, Any], number: int) -> LineTrace:
+def _loaded_line(cursor: Cursor, table: Table, load: Load, number: int) -> LineTrace:
     """Tell whether the row of a line that was loaded still stands as it wrote it."""
     trace = LineTrace(load["source_name"], number, EMPTY, [], load, table.full_name)
-    for at, values in _lines(cursor, load):
-        if at == number:
-            trace.key = _key_of(table, values)
+    try:
+        trace.key = next(
+            (_key_of(table, values) for at, values in _lines(cursor, load) if at == number), None
+        )
+    except FileRefused:
+        trace.state = CHANGED
     if trace.key is None:
         return trace
     found = _row(cursor, table, trace.key)
     if found is None:
         trace.state = GONE
         return trace
-    writer = _writer(cursor, table, found["xmin"])
-    if writer and writer["id"] == load["id"]:
+    writers = _writers(cursor, table, found["xmin"])
+    before = _earlier(cursor, table, writers, found["key"])
+    if load["id"] in {each["id"] for each in writers}:
         trace.state = IS_ROW
-    elif writer and _wrote_before(cursor, table, writer, load, found):
+    elif load["id"] in {each["id"] for each in before}:
         trace.state = WAS_ROW
     else:
         trace.state = EQUALLED if load["unchanged"] else WAS_ROW
     return trace
 
 
-def _wrote_before(
-    cursor: Cursor,
-    table: Table,
-    writer: dict[str, Any],
-    load: dict[str, Any],
-    found: dict[str, Any],
-) -> bool:
-    facts = {"load_id": writer["id"], "table": table.full_name, "key": _key_text(table, found)}
-    cursor.execute(query("trace.earlier"), facts)
-    return load["id"] in {each["id"] for each in rows(cursor)}
-
-
 def _row(cursor: Cursor, table: Table, key: list[str]) -> dict[str, Any] | None:
     assert table.key is not None
+    if _canonical(cursor, table, [key]) == [None]:
+        return None
     condition = sql.SQL(" and ").join(
-        sql.SQL("t.{}::text = {}").format(sql.Identifier(name), sql.Literal(value))
+        sql.SQL("t.{} = {}::{}").format(
+            sql.Identifier(name), sql.Literal(value), printed(table.by_name[name].type)
+        )
         for name, value in zip(table.key.columns, key, strict=True)
     )
-    cursor.execute(query("trace.row", table=table.identifier, key=condition))
+    names = sql.SQL(", ").join(sql.Identifier("t", name) for name in table.key.columns)
+    cursor.execute(query("trace.row", table=table.identifier, key=names, condition=condition))
     return next(iter(rows(cursor)), None)
 
 
-def _writer(cursor: Cursor, table: Table, xmin: str) -> dict[str, Any] | None:
+def _canonical(cursor: Cursor, table: Table, keys: Sequence[list[str]]) -> list[str | None]:
+    """Write keys as Postgres does: the text of a JSON array; None for one that can be no key."""
+    assert table.key is not None
+    types = [table.by_name[name].type for name in table.key.columns]
+    cells = [sql.SQL("(k.key ->> {})").format(sql.Literal(n)) for n in range(len(types))]
+    valid = [
+        sql.SQL("pg_input_is_valid({}, {})").format(cell, sql.Literal(type_))
+        for cell, type_ in zip(cells, types, strict=True)
+    ]
+    values = [
+        sql.SQL("{}::{}").format(cell, printed(type_))
+        for cell, type_ in zip(cells, types, strict=True)
+    ]
+    cursor.execute(
+        query(
+            "trace.canonical",
+            valid=sql.SQL(" and ").join(valid),
+            values=sql.SQL(", ").join(values),
+        ),
+        {"keys": Json(list(keys))},
+    )
+    return [text for (text,) in cursor.fetchall()]
+
+
+def _writers(cursor: Cursor, table: Table, xmin: str) -> list[Load]:
+    """Return the loads of the transaction that wrote a row; one for each chunk it passed."""
     cursor.execute(query("trace.writers"), {"xmin": xmin, "table": table.full_name})
-    return next(iter(rows(cursor)), None)
+    found = rows(cursor)
+    return [load for load in found if load["xid"] == found[0]["xid"]]
 
 
-def _origin(cursor: Cursor, table: Table, load: dict[str, Any], key: list[str]) -> Origin:
-    """Find the file and line behind a load's row."""
-    origin = Origin(load)
-    if load.get("number_recurred"):
+def _earlier(cursor: Cursor, table: Table, loads: list[Load], key: str) -> list[Load]:
+    facts = {"load_ids": [load["id"] for load in loads], "table": table.full_name, "key": key}
+    cursor.execute(query("trace.earlier"), facts)
+    return rows(cursor)
+
+
+def _origin(cursor: Cursor, table: Table, loads: list[Load], key: str) -> Origin:
+    """Find the file and line behind a row, among the loads of one transaction."""
+    found = [_origin_in(cursor, table, load, key) for load in loads]
+    origin = next((each for each in found if each.line is not None), found[0])
+    if origin.load.get("number_recurred"):
         origin.note = "transaction numbers have recurred since; the load is the likely one"
+    return origin
+
+
+def _origin_in(cursor: Cursor, table: Table, load: Load, key: str) -> Origin:
+    origin = Origin(load)
     if load["source"] == "retry":
         _find_retried(cursor, table, origin, key)
     if load["source"] == "file":
@@ -177,76 +217,54 @@ def _origin(cursor: Cursor, table: Table, load: dict[str, Any], key: list[str]) 
     return origin
 
 
-def _find_retried(cursor: Cursor, table: Table, origin: Origin, key: list[str]) -> None:
-    assert table.key is not None
-    condition = sql.SQL(" and ").join(
-        sql.SQL("q.fields ->> {} = {}").format(sql.Literal(name), sql.Literal(value))
-        for name, value in zip(table.key.columns, key, strict=True)
-    )
-    cursor.execute(query("trace.retried", key=condition), {"load_id": origin.load["id"]})
-    for rejected in rows(cursor):
-        origin.file, origin.line = rejected["source_name"], rejected["line"]
-        origin.note = "it waited in quarantine and was judged again"
+def _find_retried(cursor: Cursor, table: Table, origin: Origin, key: str) -> None:
+    cursor.execute(query("trace.retried"), {"load_id": origin.load["id"]})
+    found = rows(cursor)
+    keys = [_key_of(table, rejected["fields"]) or [] for rejected in found]
+    for rejected, written in zip(found, _canonical(cursor, table, keys), strict=True):
+        if written == key:
+            origin.file, origin.line = rejected["source_name"], rejected["line"]
+            origin.note = "it waited in quarantine and was judged again"
 
 
-def _find_line(cursor: Cursor, table: Table, load: dict[str, Any], key: list[str]) -> int | None:
+def _find_line(cursor: Cursor, table: Table, load: Load, key: str) -> int | None:
     """Return the line of a load's part of the file that has a key."""
-    wanted = [_plain(table, name, text) for name, text in _named(table, key).items()]
     try:
-        return next(
-            (at for at, values in _lines(cursor, load) if _key_of(table, values) == wanted), None
-        )
+        found = [(at, _key_of(table, values) or []) for at, values in _lines(cursor, load)]
     except FileRefused:
         return None
+    written = _canonical(cursor, table, [each for _, each in found])
+    return next((at for (at, _), each in zip(found, written, strict=True) if each == key), None)
 
 
-def _lines(cursor: Cursor, load: dict[str, Any]) -> Iterator[tuple[int, dict[str, str]]]:
+def _lines(cursor: Cursor, load: Load) -> Iterator[tuple[int, dict[str, str]]]:
     """Read a load's part of its file again, as (line, column → text).
 
-    Nothing comes where the file is another version now, or no longer what was loaded.
+    Raises FileRefused where the file is another version now, or no longer what was loaded.
     """
     where = position.read(cursor, load["source_name"])
     if where is None or where.version != load["version"] or where.dialect is None:
-        return
+        raise FileChanged
     dialect = Dialect.from_json(where.dialect)
-    with Text(settings().raw_data / load["source_name"]) as text:
-        whole = text.prefix(where.loaded_bytes)
-    if whole.sha256 != where.prefix_sha256:
-        return
-    with Text(settings().raw_data / load["source_name"]) as text:
-        start = max(load["first_byte"], dialect.start)
-        text.prefix(start)
-        records = cut(text.read(load["last_byte"] - start), dialect, at_end=True)
-    if dialect.header and load["first_byte"] == 0:
+    path = settings().raw_data / load["source_name"]
+    with Text(path) as text:
+        if text.prefix(where.loaded_bytes).sha256 != where.prefix_sha256:
+            raise FileChanged
+    with Text(path) as text:
+        text.prefix(load["first_byte"])
+        records = cut(text.read(load["last_byte"] - load["first_byte"]), dialect, at_end=True)
+    if dialect.header and load["first_byte"] <= dialect.first:
         records = records.without_first()
     for index in range(len(records)):
         if index not in records.refused:
-            values = records.fields(index)
-            yield load["first_line"] + int(records.lines[index]), values
+            yield load["first_line"] + int(records.lines[index]), records.fields(index)
 
 
 def _key_of(table: Table, values: dict[str, str]) -> list[str] | None:
     assert table.key is not None
     if not set(table.key.columns) <= set(values):
         return None
-    return [_plain(table, name, values[name]) for name in table.key.columns]
-
-
-def _plain(table: Table, name: str, text: str) -> str:
-    """Write an integer as Postgres does, so that 007 finds 7."""
-    digits = text.removeprefix("-").isdecimal()
-    return str(int(text)) if table.by_name[name].base in INTEGERS and digits else text
-
-
-def _named(table: Table, key: list[str]) -> dict[str, str]:
-    assert table.key is not None
-    return dict(zip(table.key.columns, key, strict=True))
-
-
-def _key_text(table: Table, found: dict[str, Any]) -> str:
-    """Write a key as `overwritten` keeps it: the text of a JSON array, as Postgres writes one."""
-    assert table.key is not None
-    return json.dumps([found["fields"][name] for name in table.key.columns], ensure_ascii=False)
+    return [values[name] for name in table.key.columns]
 
 
 def _shown(names: tuple[str, ...], key: list[str]) -> str:

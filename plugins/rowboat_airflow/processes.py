@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PATIENCE = 12  # seconds between the polite signal and the last one
+PATIENCE = 11  # seconds between the polite signal and the last one
+LAST_PATIENCE = 4
 
 
 @dataclass
@@ -52,20 +53,9 @@ class Programs:
             self._spawn(program)
 
     def stop(self) -> None:
-        """End the programs, the last one started first; the stubborn by force.
-
-        Later programs lean on earlier ones: a task that is ended still tells the API server.
-        """
-        end = time.monotonic() + PATIENCE
-        for program in reversed(self._programs):
-            _signal(program, signal.SIGTERM)
-        for program in reversed(self._programs):
-            while _lives(program) and time.monotonic() < end:
-                time.sleep(0.05)
-        for program in self._programs:
-            _signal(program, signal.SIGKILL)
-            if program.process:
-                program.process.wait()
+        """End every program and what it started; the first last, as the others report to it."""
+        _end(self._programs[1:], PATIENCE)
+        _end(self._programs[:1], LAST_PATIENCE)
 
     def _spawn(self, program: Program) -> None:
         with program.log.open("ab") as log:
@@ -78,6 +68,19 @@ class Programs:
                 start_new_session=True,
             )
         program.started.append(time.monotonic())
+
+
+def _end(programs: list[Program], seconds: float) -> None:
+    """Ask programs to end, and end the stubborn by force."""
+    for program in programs:
+        _signal(program, signal.SIGTERM)
+    end = time.monotonic() + seconds
+    while any(map(_lives, programs)) and time.monotonic() < end:
+        time.sleep(0.05)
+    for program in programs:
+        _signal(program, signal.SIGKILL)
+        if program.process:
+            program.process.wait()
 
 
 def _lives(program: Program) -> bool:

@@ -19,6 +19,7 @@ select
                 ),
                 'modifier', case when t.typtype = 'd' then t.typtypmod else a.atttypmod end,
                 'category', t.typcategory,
+                'is_domain', t.typtype = 'd',
                 'not_null', a.attnotnull or t.typnotnull,
                 'default', pg_get_expr(d.adbin, d.adrelid),
                 'identity', nullif(a.attidentity, ''),

@@ -11,7 +11,7 @@ values (
     %(first_byte)s, %(last_byte)s, %(actor)s, %(run)s,
     %(read)s, %(inserted)s, %(updated)s, %(unchanged)s, %(rejected)s
 )
-returning id, xid::xid::text;
+returning id, xmin::text;
 
 -- name: totals
 -- What all loads of a run did together.

@@ -52,9 +52,16 @@ select s.n, {place}, 'reference', {column}, {message}
 from pg_temp.stage as s
 where {given} and not exists (select from {parent} as p where {joined});
 
+-- name: halves
+-- Rows that name a part of a parent's key, where it must be named whole or not at all.
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select s.n, {place}, 'reference', {column}, {message}
+from pg_temp.stage as s
+where num_nulls({values}) > 0 and num_nonnulls({values}) > 0;
+
 -- name: own_reference
 -- The same where the parent is the table itself: rows of the stage are parents too, unless they
--- are refused; so a refused parent refuses its children, however deep.
+-- are refused; so a refused parent refuses its children, however deep. May be asked again.
 with recursive families as materialized (
     select s.n, {own_key} as parent_key, {child_key} as child_key
     from pg_temp.stage as s
@@ -77,7 +84,11 @@ orphans as (
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select s.n, {place}, 'reference', {column}, {message}
 from pg_temp.stage as s
-join orphans as o on o.n = s.n;
+join orphans as o on o.n = s.n
+where not exists (
+    select from pg_temp.verdict as v
+    where v.n = s.n and v.rule = 'reference' and v.column_name = {column}
+);
 
 -- name: match
 -- Rows whose key is in the table: equal to it or not, and whether this very source wrote it.
@@ -124,7 +135,7 @@ not exists (
     join ingest_status.rejected_rows as q
         on q.id = (%(rejected_ids)s::bigint[])[s.n] and l.id < q.load_id
         and (l.source_name, l.version) is distinct from (q.source_name, q.version)
-    where l.xid::xid::text::bigint = m.previous
+    where l.xid::xid = m.previous::text::xid
 )
 
 -- name: repeated
@@ -141,18 +152,25 @@ rivals as (
             partition by {values} order by s.n rows between unbounded preceding and 1 preceding
         ) as first
     from pg_temp.stage as s
-    where {given} and ({values}) in (select * from keys)
+    where {given} and {among}
 )
 insert into pg_temp.verdict (n, place, rule, column_name, message)
-select
-    s.n, {place}, 'duplicate', {column},
-    {message} || case
-        when row({cells_here}) is not distinct from row({cells_first}) then ' with the same values'
-        else ' with other values'
-    end
+select s.n, {place}, 'duplicate', {column}, {message}
 from rivals as r
 join pg_temp.stage as s on s.n = r.n
-join pg_temp.stage as f on f.n = r.first;
+join pg_temp.stage as f on f.n = r.first
+where {other_row};
+
+-- name: among
+-- Only keys that stand more than once need to be put in order.
+({values}) in (select * from keys)
+
+-- name: compared
+-- How a row differs from the first one with its key.
+case
+    when row({cells_here}) is not distinct from row({cells_first}) then ' with the same values'
+    else ' with other values'
+end
 
 -- name: taken
 -- A unique value that another row of the table holds.
@@ -160,4 +178,6 @@ insert into pg_temp.verdict (n, place, rule, column_name, message)
 select s.n, {place}, 'duplicate', {column}, {message}
 from pg_temp.stage as s
 join {table} as t on {joined}
-where {other_row};
+where {given} and ({other_row}) and not exists (
+    select from pg_temp.verdict as v where v.n = s.n and v.place = {place}
+);

@@ -56,7 +56,7 @@ char_length({cell}) <= {length}
 
 -- name: fits_scale
 -- No decimal place is rounded away.
-scale(trim_scale({cell}::numeric)) <= {scale}
+{cell}::numeric = round({cell}::numeric, {scale})
 
 -- name: typed
 -- A cell as a value of its column; NULL where it is none.
@@ -65,3 +65,15 @@ case when {valid} then {cell}::{type} end
 -- name: trusted
 -- A cell of a column in which every value is known to be valid.
 {cell}::{type}
+
+-- name: default
+-- The default of a column that the rows do not bring.
+({value})::{type}
+
+-- name: as_text
+-- A value as it is shown in a sentence.
+({value})::text
+
+-- name: plain
+-- CASE, which knows no domains, gives a value the type below.
+case when true then {value} end

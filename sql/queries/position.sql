@@ -87,9 +87,9 @@ on conflict (file_name) do update set
     run = excluded.run, finished_at = excluded.finished_at;
 
 -- name: transactions
--- The transactions in which versions of a file wrote rows.
+-- The transactions in which versions of a file wrote rows, those that had waited included.
 select xid::xid::text from ingest_status.loads
-where source = 'file' and source_name = %(file_name)s
+where source in ('file', 'retry') and source_name = %(file_name)s
     and version between %(first_version)s and %(last_version)s;
 
 -- name: vanished
@@ -97,4 +97,5 @@ where source = 'file' and source_name = %(file_name)s
 select jsonb_build_array({key})::text
 from {table} as t
 where t.xmin = any(%(earlier)s::text[]::xid[])
-    and not exists (select from pg_temp.seen as e where {joined});
+    and not exists (select from pg_temp.seen as e where {joined})
+order by {key};

@@ -44,6 +44,14 @@ set settled_at = clock_timestamp(), settled_as = 'loaded', settled_by = %(load_i
 from unnest(%(ids)s::bigint[]) with ordinality as i (id, n)
 where q.id = i.id and not exists (select from pg_temp.verdict as v where v.n = i.n);
 
+-- name: leave
+-- A row that was judged again and that a rule of the database's own refuses.
+update ingest_status.rejected_rows
+set reasons = jsonb_build_array(
+    jsonb_build_object('rule', 'check', 'column', null, 'message', %(message)s::text)
+)
+where id = %(id)s;
+
 -- name: supersede
 -- What an earlier version of a file had wrong is settled by the version that replaces it.
 update ingest_status.rejected_rows
@@ -53,7 +61,7 @@ where source = 'file' and source_name = %(source_name)s and version < %(version)
 
 -- name: waiting
 -- Open rows of a table whose only fault is a missing parent; locked, so one process judges them.
-select id, source, source_name, line, raw, fields
+select id, source_name, version, line, raw, fields
 from ingest_status.rejected_rows
 where table_name = %(table)s and settled_at is null and fields is not null
     and not reasons @? '$[*] ? (@.rule != "reference")'
@@ -63,7 +71,7 @@ for update;
 
 -- name: open
 -- Open rows that could be split into fields, whatever their faults.
-select id, source, source_name, line, raw, fields
+select id, source_name, version, line, raw, fields
 from ingest_status.rejected_rows
 where table_name = %(table)s and settled_at is null and fields is not null and id > %(after)s
 order by id limit %(limit)s
@@ -105,8 +113,8 @@ where q.settled_at is null and (%(table)s::text is null or q.table_name = %(tabl
 order by q.source_name, q.line, q.id;
 
 -- name: example
--- The first open row of a file, to show in a message.
+-- The first row of a file that this transaction refused, to show in a message.
 select line, reasons -> 0 ->> 'message'
 from ingest_status.rejected_rows
-where source_name = %(source_name)s and settled_at is null
+where source_name = %(source_name)s and settled_at is null and rejected_at = now()
 order by id limit 1;
