@@ -18,7 +18,8 @@ from rowboat import __version__, database, migrations, rejects, show, status, tr
 from rowboat import catalog as catalogs
 from rowboat.database import transaction
 from rowboat.errors import RowboatError
-from rowboat.ingest import Run, ingest
+from rowboat.ingest import ingest
+from rowboat.load import Run
 from rowboat.retry import rejected as judge_again
 
 WIDE = 200  # columns of a table that goes into a pipe or a file

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import psycopg2
@@ -114,35 +114,36 @@ def transaction(open_connection: Connection, keep: bool = True) -> Iterator[Curs
 
 
 @contextmanager
-def savepoint(within: Cursor, keep: bool = True) -> Iterator[None]:
-    """Run a block so that its failure leaves the transaction as it was; driver errors are worded.
-
-    With keep=False its success is taken back too.
-    """
+def savepoint(within: Cursor) -> Iterator[Cursor]:
+    """Run a block so that its failure leaves the transaction as it was."""
     within.execute(query("database.savepoint"))
     try:
         with worded():
-            yield
+            yield within
     except BaseException:
-        within.execute(query("database.go_back"))
+        if not within.connection.closed:
+            within.execute(query("database.go_back"))
         raise
-    within.execute(query("database.go_on" if keep else "database.go_back"))
+    within.execute(query("database.go_on"))
 
 
 class Steps:
-    """Gives each step a transaction of its own, or all of them the same one (`within`)."""
+    """Gives each step a transaction of its own; on trial a savepoint of one that will not last.
 
-    def __init__(self, open_connection: Connection, within: Cursor | None = None) -> None:
-        self._connection, self._within = open_connection, within
+    Only on trial: what a savepoint wrote bears a number of its own (xmin) and cannot be traced.
+    """
+
+    def __init__(self, open_connection: Connection, trial: Cursor | None = None) -> None:
+        self._connection, self._trial = open_connection, trial
 
     @property
-    def are_one(self) -> bool:
-        """Tell whether all steps are one transaction."""
-        return self._within is not None
+    def on_trial(self) -> bool:
+        """Tell whether nothing of it will be kept."""
+        return self._trial is not None
 
     def __call__(self) -> AbstractContextManager[Cursor]:
         """Return the context of one step."""
-        return nullcontext(self._within) if self._within else transaction(self._connection)
+        return savepoint(self._trial) if self._trial else transaction(self._connection)
 
 
 def persistently(work: Callable[[], Result]) -> Result:

@@ -48,7 +48,7 @@ class Passage:
 
     `first_line` to `last_line` (from 1) and `first_byte` to `last_byte` are the part of a file;
     `own` collects the transactions in which this source has written so far; `insert_only` refuses
-    keys that the table has; a `dry_run` leaves the sequences, which no rollback takes back.
+    keys that the table has; `on_trial` leaves the sequences alone, which no rollback takes back.
     """
 
     source: Source
@@ -62,7 +62,7 @@ class Passage:
     last_byte: int | None = None
     own: list[str] = field(default_factory=list)
     insert_only: bool = False
-    dry_run: bool = False
+    on_trial: bool = False
 
 
 def open_door(cursor: Cursor, table: Table, columns: tuple[str, ...]) -> None:
@@ -91,7 +91,7 @@ def pass_through(
     judge.judge(cursor, bench)
     with merge.own_rules(bench):
         merged = merge.merge(cursor, bench)
-    if merged.inserted and not passage.dry_run:
+    if merged.inserted and not passage.on_trial:
         merge.advance_sequences(cursor, bench)
     rejected = len(bench.refused) + len(cargo.refused)
     report = Report(cargo.read, merged.inserted, merged.updated, merged.unchanged, rejected)

@@ -23,6 +23,7 @@ LONGEST = 8 * 2**20  # bytes of one record
 csv.field_size_limit(LONGEST)
 
 Positions = npt.NDArray[np.int64]
+_OPEN = "the quote that opens a field is never closed"
 _QUOTE, _LF, _CR, _NUL = 0x22, 0x0A, 0x0D, 0x00
 
 
@@ -328,14 +329,15 @@ def _cut_irregular(text: bytes, dialect: Dialect, at_end: bool) -> Records:
     position = 0
     while position < len(text):
         match = whole.match(text, position)
-        if match and (at_end or match.end() > match.start(1)):
+        if match and (at_end or match.group(1).endswith(newline)):
             end, after = match.start(1), match.end()
         else:
-            stop = some.match(text, position)
-            reason = _reason(text, stop.end() if stop else position, dialect)
-            open_quote = reason.startswith("the quote that opens")
+            found = some.match(text, position)
+            stop = found.end() if found else position
+            reason = _reason(text, stop, dialect)
+            undecided = reason == _OPEN or stop >= len(text) - 1  # what follows may close it
             end = text.find(newline, position)
-            if not at_end and (end < 0 or open_quote) and len(text) - position <= LONGEST:
+            if not at_end and (end < 0 or undecided) and len(text) - position <= LONGEST:
                 break
             if end < 0:
                 end = len(text)
@@ -345,7 +347,8 @@ def _cut_irregular(text: bytes, dialect: Dialect, at_end: bool) -> Records:
                         "look whether it is a CSV file at all",
                     )
             after = min(end + 1, len(text))
-            refused[len(starts)] = reason
+            if reason is not None:
+                refused[len(starts)] = reason
         starts.append(position)
         ends.append(end)
         position = after
@@ -360,15 +363,14 @@ def _cut_irregular(text: bytes, dialect: Dialect, at_end: bool) -> Records:
     return records
 
 
-def _reason(text: bytes, position: int, dialect: Dialect) -> str:
-    """Tell why a record stops making sense at a position."""
+def _reason(text: bytes, position: int, dialect: Dialect) -> str | None:
+    """Tell why a record stops making sense at a position; None for what `_find_stray` finds."""
     stopper = text[position : position + 1]
-    if stopper == b"\r" or stopper == b"\n":
-        name = "carriage return" if stopper == b"\r" else "line feed"
-        return f"a {name} stands inside an unquoted field"
+    if stopper in (b"\r", b"\n"):
+        return None
     if stopper != b'"':
         return "text follows a closing quote"
     before = text[position - 1 : position] if position else b""
     if not before or before in (dialect.delimiter.encode(), b"\n", b"\r"):
-        return "the quote that opens a field is never closed"
+        return _OPEN
     return "a quote stands inside an unquoted field"

@@ -1,11 +1,10 @@
 """Judges quarantined rows again: those that waited for a parent, or all that a user asks for."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from rowboat import quarantine
 from rowboat.catalog import Catalog, Table
-from rowboat.database import Cursor, Steps, persistently, savepoint
+from rowboat.database import Cursor, Steps, persistently
 from rowboat.door import Passage, Report, open_door, pass_through
 from rowboat.errors import RowRefused
 from rowboat.merge import may_skip_triggers, skip_triggers
@@ -20,15 +19,14 @@ def children(
     parent: Table,
     actor: str,
     run: str | None,
-    dry_run: bool = False,
 ) -> Report:
     """Judge again what waited for rows of a table, and then what waited for those."""
     total = Report()
     for child in _waiting(steps, catalog.children(parent)):
-        report = rejected(steps, catalog, child, actor, run, dry_run=dry_run)
+        report = rejected(steps, catalog, child, actor, run)
         total += report
         if report.inserted:
-            total += children(steps, catalog, child, actor, run, dry_run)
+            total += children(steps, catalog, child, actor, run)
     return total
 
 
@@ -39,12 +37,11 @@ def rejected(
     actor: str,
     run: str | None = None,
     every: bool = False,
-    dry_run: bool = False,
 ) -> Report:
     """Judge open rows of a table again: those that only lack a parent, or with `every` all."""
     with steps() as cursor:
-        skips = may_skip_triggers(cursor, catalog, table) and not steps.are_one
-    passage = Passage("retry", "", actor, run, dry_run=dry_run)
+        skips = may_skip_triggers(cursor, catalog, table) and not steps.on_trial
+    passage = Passage("retry", "", actor, run, on_trial=steps.on_trial)
     again = _Again(table, passage, every, skips)
     total = Report()
     while (done := again.some(steps)) is not None:
@@ -71,11 +68,11 @@ class _Again:
         """
 
         def work() -> tuple[Report, int] | None:
-            with steps() as cursor, savepoint(cursor) if steps.are_one else nullcontext():
+            with steps() as cursor:
                 return self._pass(cursor)
 
         try:
-            done = work() if steps.are_one else persistently(work)
+            done = persistently(work)
         except RowRefused as error:
             if self.most == 1:
                 self._leave(steps, error.fact)

@@ -79,7 +79,7 @@ class EmbeddedServer:
             self._process = os.getpid()
 
     def release(self) -> None:
-        """Leave the server; the last user stops it. A fork shares its parent's lock and leaves it."""
+        """Leave the server; the last user stops it. A fork leaves its parent's lock alone."""
         if self._users is None or self._process != os.getpid():
             return
         with self._gate(), self._users as users:

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     reject_limit: str | None = Field(
         None,
         description="Rejected rows, as a count (500) or a share (10%), above which nothing of a "
-        "file is kept. Such a file is one transaction, so it cannot resume in the middle.",
+        "file is kept. With it each file passes twice, the first time on trial.",
     )
     gzip_ratio: int = Field(
         200, ge=10, description="Times a .gz file may grow when it is unpacked; beyond: refused."

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rowboat.door import Report
-from rowboat.ingest import FileReport
+from rowboat.load import FileReport
 from rowboat.rejects import Reject
 from rowboat.status import Status
 from rowboat.trace import LineTrace, Origin, RowTrace
@@ -36,7 +36,8 @@ def file_document(report: FileReport) -> dict[str, Any]:
         "table": report.table,
         "state": report.state,
         **vars(report.report),
-        "vanished": report.vanished,
+        "vanished": report.vanished_count,
+        "vanished_keys": report.vanished,
         "error": report.error,
         "hint": report.hint,
     }
@@ -62,9 +63,9 @@ def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType
         if each.error:
             parts.append(Text(f"{each.file} {each.error}\nHINT: {each.hint}", style="red"))
         if each.vanished:
-            some = ", ".join(each.vanished[:5]) + (", …" if len(each.vanished) > 5 else "")
+            some = ", ".join(each.vanished[:5]) + (", …" if each.vanished_count > 5 else "")
             parts.append(
-                Text(f"{each.file}: {len(each.vanished):,} keys are no longer in it: {some}")
+                Text(f"{each.file}: {each.vanished_count:,} keys are no longer in it: {some}")
             )
     if dry_run:
         parts.append(Text("dry run: nothing was changed", style="cyan"))

@@ -13,7 +13,9 @@ from rowboat import ingest as library
 from rowboat.database import transaction
 from rowboat.dictionary import Outline
 from rowboat.errors import FileRefused
-from rowboat.ingest import FileReport, Run, triage
+from rowboat.ingest import triage
+from rowboat.load import FileReport, Progress, Run
+from rowboat.load import load as load_file
 from rowboat.settings import settings
 from rowboat_airflow.connections import use_connection
 from rowboat_airflow.retries import POLICY, RETRIES
@@ -108,7 +110,7 @@ def load(file: str) -> dict[str, Any]:
         with transaction(connection) as cursor:
             catalog = catalogs.read(cursor)
         found = folder.locate(settings().raw_data / file, catalog)
-        report = library.load(connection, catalog, found, run)
+        report = load_file(connection, catalog, found, run)
     if report.state == "failed":
         raise FileRefused(f"{file} {report.error}", report.hint)
     log.info("%s", report)
@@ -152,7 +154,7 @@ def _paths(context: Any) -> list[Any]:
     return [settings().raw_data / name for name in context["params"]["files"] or []]
 
 
-def _percent() -> library.Progress:
+def _percent() -> Progress:
     """Log a line for each tenth of a file."""
     told = 0
 

@@ -94,8 +94,9 @@ where source in ('file', 'retry') and source_name = %(file_name)s
 
 -- name: vanished
 -- Rows that earlier versions of a file wrote, that nobody changed since, and that it has no more.
-select jsonb_build_array({key})::text
+select jsonb_build_array({key})::text, count(*) over ()
 from {table} as t
 where t.xmin = any(%(earlier)s::text[]::xid[])
     and not exists (select from pg_temp.seen as e where {joined})
-order by {key};
+order by {key}
+limit %(most)s;

@@ -1,0 +1,387 @@
+"""Loads one file: from its position to its end, in bounded chunks through the door."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from psycopg2 import sql
+
+from rowboat import dialect, folder, position, retry
+from rowboat.catalog import Catalog, Table
+from rowboat.database import (
+    Connection,
+    Cursor,
+    Steps,
+    one,
+    persistently,
+    savepoint,
+    transaction,
+)
+from rowboat.dialect import Dialect
+from rowboat.door import Passage, Report, open_door, pass_through
+from rowboat.errors import (
+    Contended,
+    DatabaseRefused,
+    FileRefused,
+    LimitExceeded,
+    RowboatError,
+    RowRefused,
+    Stopped,
+)
+from rowboat.folder import FoundFile
+from rowboat.merge import may_skip_triggers, skip_triggers
+from rowboat.position import Position
+from rowboat.queries import query
+from rowboat.records import Records, cut
+from rowboat.settings import settings
+from rowboat.stage import Cargo, Refused, same_key
+from rowboat.text import Prefix, Text
+
+Progress = Callable[[str, int, int], None]
+MOST_VANISHED = 100  # keys that a report names
+
+
+@dataclass
+class Run:
+    """Who loads, how, and how to stop it between two chunks.
+
+    `progress` is told (file, bytes done, bytes in all) after each chunk.
+    """
+
+    actor: str
+    run: str | None = None
+    dry_run: bool = False
+    checksum: bool = False
+    progress: Progress = lambda *_: None
+    stop: Event = field(default_factory=Event)
+
+    @property
+    def who(self) -> dict[str, Any]:
+        """The columns that name the run in ingest_status."""
+        return {"actor": self.actor, "run": self.run}
+
+
+@dataclass
+class FileReport:
+    """What became of one file in one run.
+
+    `vanished` are keys that an earlier version of the file brought and this one no longer has, the
+    first hundred; `vanished_count` counts all.
+    """
+
+    file: str
+    table: str | None
+    state: str
+    report: Report = field(default_factory=Report)
+    error: str | None = None
+    hint: str | None = None
+    vanished: list[str] = field(default_factory=list)
+    vanished_count: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        head = f"{self.file} → {self.table or 'no table'}: {self.state}"
+        if self.state == "loaded":
+            head += f", {self.report} in {self.seconds:.2f} s"
+        if self.error:
+            head += f": {self.error}"
+        if self.vanished_count:
+            head += f"; {self.vanished_count:,} rows of its earlier version are no longer in it"
+        return head
+
+
+def load(
+    connection: Connection,
+    catalog: Catalog,
+    found: FoundFile,
+    run: Run,
+    trial: Cursor | None = None,
+) -> FileReport:
+    """Load one file and return its report; what is wrong with the file is in the report.
+
+    With `trial`, all happens in that cursor's transaction, which the caller will roll back. Raises
+    ConnectionLost, Stopped and BrokenPromise: they are not the file's fault.
+    """
+    start = time.monotonic()
+    try:
+        folder.wait_until_still(found.path)
+        with savepoint(trial) if trial else nullcontext():
+            report = _load(connection, catalog, found, run, Steps(connection, trial))
+    except (FileRefused, Contended, DatabaseRefused) as error:
+        report = refuse(connection, found, error, run, "failed")
+    report.seconds = time.monotonic() - start
+    return report
+
+
+def refuse(
+    connection: Connection, found: FoundFile, error: RowboatError, run: Run, state: str
+) -> FileReport:
+    """Record why a file is not loaded; what had passed the door before stays."""
+    table = found.table.full_name if found.table else None
+    facts = {
+        "file_name": found.name,
+        "table_name": table,
+        "state": state,
+        "file_size": found.size,
+        "file_time_ns": found.time_ns,
+        "error": error.fact,
+    }
+    if not run.dry_run:
+        with transaction(connection) as cursor:
+            cursor.execute(query("position.fail"), facts | run.who)
+    return FileReport(found.name, table, state, error=error.fact, hint=error.hint)
+
+
+def _load(
+    connection: Connection, catalog: Catalog, found: FoundFile, run: Run, steps: Steps
+) -> FileReport:
+    assert found.table is not None
+    with _locked(connection, steps, found.name):
+        with steps() as cursor:
+            before = position.read(cursor, found.name)
+            skips = not steps.on_trial and may_skip_triggers(cursor, catalog, found.table)
+        if before and before.covers(found.size, found.time_ns) and not run.checksum:
+            return FileReport(found.name, found.table.full_name, "unchanged")
+        if settings().reject_limit is not None and not steps.on_trial:
+            with transaction(connection, keep=False) as cursor:
+                _Pass(Steps(connection, cursor), found, run, False).go(before)
+        this = _Pass(steps, found, run, skips)
+        report = this.go(before)
+        interrupted = before is not None and before.state != "loaded"
+        if report.report.inserted or report.report.updated or interrupted:
+            retry.children(steps, catalog, found.table, run.actor, run.run)
+        this.finish(report.vanished_count)  # last: a kill before it repeats what it missed
+    return report
+
+
+@contextmanager
+def _locked(connection: Connection, steps: Steps, file_name: str) -> Iterator[None]:
+    """Keep other loaders off a file for the whole pass; the end of the session frees it too."""
+    facts = {"file_name": file_name}
+    with steps() as cursor:
+        cursor.execute(query("position.lock_file"), facts)
+    try:
+        yield
+    finally:
+        if not steps.on_trial and not connection.closed:
+            with steps() as cursor:
+                cursor.execute(query("position.unlock_file"), facts)
+
+
+class _Pass:
+    """One pass over one file, from its position to its end."""
+
+    def __init__(self, steps: Steps, found: FoundFile, run: Run, skips_triggers: bool) -> None:
+        assert found.table is not None
+        self.steps, self.found, self.run = steps, found, run
+        self.table: Table = found.table
+        self.skips_triggers = skips_triggers
+        self.total = Report()
+        self.most = sys.maxsize  # records that pass the door together
+
+    def go(self, before: Position | None) -> FileReport:
+        """Load what follows the position and return the report of this pass."""
+        self.text, self.prefix, rewritten = _open_at(self.found.path, before)
+        with self.text:
+            if before and not rewritten and before.state == "loaded" and not self.text.peek(1):
+                return FileReport(self.found.name, self.table.full_name, "unchanged")
+            self._begin(before, rewritten)
+            self._pass_chunks()
+            if self.steps.on_trial:
+                self._check_limit()
+            report = FileReport(self.found.name, self.table.full_name, "loaded", self.total)
+            is_tail = before is not None and before.state == "loaded" and not rewritten
+            if self.position.version > 1 and not is_tail:  # a tail does not know its head's keys
+                report.vanished_count, report.vanished = self._vanished()
+        return report
+
+    def finish(self, vanished: int) -> None:
+        """Record that the pass is over, with all that follows from it."""
+        with self.steps() as cursor:
+            position.finish(cursor, self.found.name, self.text, vanished)
+
+    def _begin(self, before: Position | None, rewritten: bool) -> None:
+        """Recognise the dialect, record that the pass begins, prepare the session."""
+        kept = before.dialect if before and before.loaded_bytes and not rewritten else None
+        sample = self.text.peek(dialect.SAMPLE_BYTES)
+        self.dialect = Dialect.from_json(kept) if kept else dialect.recognise(sample, self.table)
+        if rewritten:
+            self._check_rewritable()
+        with self.steps() as cursor:
+            self.position = position.begin(
+                cursor, self.found.name, self.table.full_name, self.text, self.dialect, self.run.who
+            )
+            if rewritten:
+                self.position = position.restart(cursor, self.found.name, self.dialect)
+            own = position.transactions(cursor, self.position, earlier=False)
+            open_door(cursor, self.table, self.dialect.columns)
+        self.passage = Passage(
+            "file",
+            self.found.name,
+            self.run.actor,
+            self.run.run,
+            self.position.version,
+            own=own,
+            on_trial=self.steps.on_trial,
+        )
+
+    def _check_rewritable(self) -> None:
+        key = self.table.key
+        if key is None or not self.table.covers(key.columns, self.dialect.columns):
+            raise FileRefused(
+                f"it was rewritten, and without a key no row of {self.table.full_name} can be "
+                "told from its earlier version",
+                "append new rows to the old file, or give the table and the file a key",
+            )
+
+    def _pass_chunks(self) -> None:
+        """Read, cut and pass the door, one bounded chunk after the other."""
+        size = settings().chunk_bytes
+        has_header = self.dialect.header and self.prefix.size <= self.dialect.first
+        if not self.prefix.size:
+            self.prefix.extend(self.text.read(self.dialect.start))
+        pending, more, consumed = b"", True, 0
+        while more or pending:
+            if more and (not consumed or len(pending) < size):
+                held = len(pending)
+                pending += self.text.read(size)
+                more = len(pending) - held == size
+            records = cut(pending, self.dialect, at_end=not more and self.text.still())
+            if has_header and len(records):
+                records, has_header = records.without_first(), False
+            consumed = self._pass_records(records)
+            if not consumed and not more:
+                return  # an unfinished line of a file that is growing: it waits
+            pending = pending[consumed:]
+            del records  # the next chunk needs their place
+            self.run.progress(
+                self.found.name, self.prefix.size, max(self.text.size, self.prefix.size)
+            )
+
+    def _pass_records(self, records: Records) -> int:
+        """Pass as many of the records as the database takes together; return bytes consumed.
+
+        Where a row breaks a rule that cannot be judged in sets (an exclusion constraint, a trigger
+        of the table's own) the number is halved until the row is alone; it is then rejected with
+        the database's own words.
+        """
+        while True:
+            if self.run.stop.is_set():
+                raise Stopped
+            part = records.head(self.most)
+            try:
+                self._pass_part(part)
+            except RowRefused as error:
+                if len(part) > 1:
+                    self.most = len(part) // 2
+                    continue
+                part.refuse(0, "check", error.fact)
+                self._pass_part(part)
+            self.most = min(2 * self.most, sys.maxsize)
+            return part.consumed
+
+    def _pass_part(self, records: Records) -> None:
+        after = self.prefix.copy()
+        after.extend(memoryview(records.text)[: records.consumed])
+        begun = self.prefix.size and self.prefix.last not in (b"\n", b"\r")
+        ends_open = after.size and after.last not in (b"\n", b"\r")
+        lines = self.position.loaded_lines - bool(begun and self.position.loaded_bytes)
+        cargo = _cargo(self.text, records, lines)
+        to: dict[str, Any] = {
+            "loaded_bytes": after.size,
+            "loaded_lines": lines + records.newlines + bool(ends_open),
+            "prefix_sha256": after.sha256,
+        }
+        self.passage.first_line, self.passage.last_line = lines + 1, to["loaded_lines"]
+        self.passage.first_byte, self.passage.last_byte = self.prefix.size, after.size
+
+        def work() -> tuple[Report, Position]:
+            with self.steps() as cursor:
+                return self._transact(cursor, cargo, to)
+
+        report, self.position = persistently(work)
+        self.total += report
+        self.prefix = after
+
+    def _transact(
+        self, cursor: Cursor, cargo: Cargo, to: dict[str, Any]
+    ) -> tuple[Report, Position]:
+        """Rows, quarantine, report and position, in one transaction."""
+        if self.skips_triggers:
+            skip_triggers(cursor, self.table)
+        position.hold(cursor, self.position)
+        report, last_id = Report(), None
+        if cargo.read:
+            report, last_id = pass_through(cursor, self.table, cargo, self.passage)
+        return report, position.move(cursor, self.position, to | {"last_id": last_id}, vars(report))
+
+    def _check_limit(self) -> None:
+        rejected, read = self.total.rejected, self.total.read
+        if rejected > settings().allowed_rejects(read):
+            with self.steps() as cursor:
+                cursor.execute(query("quarantine.example"), {"source_name": self.found.name})
+                line, message = one(cursor)
+            raise LimitExceeded(
+                f"{rejected:,} of {read:,} rows are rejected, more than ROWBOAT_REJECT_LIMIT "
+                f"({settings().reject_limit}) allows; nothing was kept. The first, in line "
+                f"{line}: {message}"
+            )
+
+    def _vanished(self) -> tuple[int, list[str]]:
+        """Count the keys that only earlier versions brought, and return some of them."""
+        assert self.table.key is not None
+        with self.steps() as cursor:
+            earlier = position.transactions(cursor, self.position, earlier=True)
+            cells = [sql.Identifier("t", name) for name in self.table.key.columns]
+            cursor.execute(
+                query(
+                    "position.vanished",
+                    key=sql.SQL(", ").join(cells),
+                    table=self.table.identifier,
+                    joined=same_key(cells),
+                ),
+                {"earlier": earlier, "most": MOST_VANISHED},
+            )
+            found = cursor.fetchall()
+        return (found[0][1] if found else 0), [key for key, _ in found]
+
+
+def _open_at(path: Path, before: Position | None) -> tuple[Text, Prefix, bool]:
+    """Open a file where its position stands; tell whether it was rewritten and starts anew.
+
+    An interrupted pass that had found equal rows starts anew too: which ones, only that session
+    knew, and without them a key that stands twice could not be told from an update.
+    """
+    text = Text(path)
+    if before is None or before.loaded_bytes == 0:
+        return text, Prefix(), False
+    prefix = text.prefix(before.loaded_bytes)
+    interrupted = before.state != "loaded" and before.unchanged > 0
+    goes_on = prefix.last in (b"\n", b"\r") or text.peek(1) in (b"", b"\n", b"\r")
+    same = (prefix.size, prefix.sha256) == (before.loaded_bytes, before.prefix_sha256)
+    if same and goes_on and not interrupted:
+        return text, prefix, False
+    text.close()
+    return Text(path), Prefix(), True
+
+
+def _cargo(text: Text, records: Records, lines: int) -> Cargo:
+    """Make the records of a chunk a cargo whose rows know their lines and original bytes."""
+    staged = records.staged()
+
+    def origin(index: int) -> tuple[int, bytes]:
+        return lines + int(records.lines[index]) + 1, text.original(records.raw(index))
+
+    return Cargo(
+        columns=records.dialect.columns,
+        delimiter=records.dialect.delimiter,
+        text=records.copy_text(),
+        staged=len(staged),
+        origin=lambda n: origin(int(staged[n])),
+        refused=[Refused(*origin(index), why) for index, why in sorted(records.refused.items())],
+    )

@@ -1,0 +1,14 @@
+-- Within a transaction: try, and go back.
+
+-- name: savepoint
+-- From here a failure can be taken back.
+savepoint rowboat;
+
+-- name: go_back
+-- As if nothing had happened since.
+rollback to savepoint rowboat;
+release savepoint rowboat;
+
+-- name: go_on
+-- What happened since belongs to the transaction.
+release savepoint rowboat;
