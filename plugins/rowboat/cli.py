@@ -43,6 +43,9 @@ def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], c
                 if not as_json:
                     err.print(str(error), style="red", highlight=False, markup=False)
                     sys.exit(1)
+            except KeyboardInterrupt:
+                err.print("stopped: run it again, and it goes on from here", style="yellow")
+                sys.exit(1)
             if as_json:
                 click.echo(json.dumps(document, indent=2, default=str, ensure_ascii=False))
             else:
@@ -75,7 +78,9 @@ def up() -> Any:
 
 
 @command(main)
-@click.option("--to", type=int, help="Stop at this number; what is above it is taken back.")
+@click.option(
+    "--to", type=click.IntRange(min=0), help="Stop at this number; what is above it is taken back."
+)
 def migrate(to: int | None) -> Any:
     """Bring the schema up to date."""
     with database.session("owner") as connection:
@@ -112,7 +117,9 @@ def rejects_() -> None:
 
 @command(rejects_, "list")
 @click.argument("table", required=False)
-@click.option("--limit", default=50, show_default=True, help="Rows shown.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Rows shown."
+)
 def list_(table: str | None, limit: int) -> Any:
     """Show refused rows with their reasons."""
     with database.session("loader") as connection, transaction(connection) as cursor:
@@ -164,7 +171,7 @@ def trace_(subject: str, key: str | None) -> Any:
             found = trace.row(cursor, catalog.table(subject), key.split(","))
             return show.as_document(found), show.row_trace(found), True
         name, colon, number = subject.rpartition(":")
-        if not colon or not number.isdecimal():
+        if not colon or not number.isdecimal() or not int(number):
             raise click.UsageError("give TABLE KEY, or FILE:LINE")
         found_line = trace.line(cursor, catalog, trace.file_name(name), int(number))
         return show.as_document(found_line), show.line_trace(found_line), True

@@ -1,6 +1,7 @@
 """Connections to Postgres: one role for each kind of work, one place that words driver errors."""
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,7 +18,7 @@ from psycopg2.extensions import (
 )
 
 from rowboat import server
-from rowboat.errors import ConnectionLost, Contended, DatabaseRefused, RowRefused
+from rowboat.errors import ConnectionLost, Contended, DatabaseRefused, RowRefused, SettingError
 from rowboat.queries import query
 from rowboat.settings import settings
 
@@ -74,8 +75,9 @@ def uri(role: Role) -> str:
 def connect(address: str) -> Connection:
     """Open a session whose literals are UTC, ISO 8601 and free of any search path.
 
-    Raises ConnectionLost with the host, never with the password.
+    Raises ConnectionLost with the host, or SettingError; neither repeats the password.
     """
+    _check_address(address)
     with worded(address):
         opened: Connection = psycopg2.connect(
             make_dsn(address, options=_SESSION, application_name="rowboat", connect_timeout=10)
@@ -213,6 +215,21 @@ def _is_loss(error: psycopg2.Error) -> bool:
         errorcodes.CRASH_SHUTDOWN,
         errorcodes.CANNOT_CONNECT_NOW,
     }
+
+
+def _check_address(address: str) -> None:
+    """Refuse what the driver would misread: its words repeat parts of it, the password's too."""
+    try:
+        parts = parse_dsn(address)
+    except psycopg2.ProgrammingError:
+        parts = {"port": "unknown"}
+    place = parts.get("host", "") + parts.get("dbname", "")
+    if "@" in place or not re.fullmatch(r"[\d,]*", parts.get("port", "")):
+        raise SettingError(
+            "the address of the database cannot be read",
+            "write ROWBOAT_DATABASE_URL as postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+            "in the password %40 for @, %2F for /, %25 for %",
+        )
 
 
 def _place(address: str) -> str:

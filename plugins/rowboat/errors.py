@@ -111,6 +111,12 @@ class FileExists(RowboatError):
     hint = "name another file with --to"
 
 
+class Unwritable(RowboatError):
+    """the file cannot be written"""
+
+    hint = "name another file with --to"
+
+
 class Stopped(RowboatError):
     """the load was stopped; what had passed the door stays"""
 

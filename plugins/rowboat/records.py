@@ -201,9 +201,13 @@ def _quotes_are_regular(data: npt.NDArray[np.uint8], quotes: Positions, dialect:
     opening, closing = quotes[::2], quotes[1::2]
     borders = (ord(dialect.delimiter), ord(dialect.newline), _QUOTE)
     before = data[opening[opening > 0] - 1]
-    after = data[closing[closing < len(data) - 1] + 1]
-    allowed_after = (*borders, _CR) if dialect.newline == "\n" else borders
-    return bool(np.isin(before, borders).all() and np.isin(after, allowed_after).all())
+    following = closing[closing < len(data) - 1] + 1
+    regular = np.isin(data[following], borders)
+    if dialect.newline == "\n":
+        last = len(data) - 1
+        ends_line = (following == last) | (data[np.minimum(following + 1, last)] == _LF)
+        regular |= (data[following] == _CR) & ends_line
+    return bool(np.isin(before, borders).all() and regular.all())
 
 
 def _find_wrong_shapes(records: Records) -> None:
@@ -314,7 +318,7 @@ def _patterns(delimiter: str, newline: str) -> tuple[re.Pattern[bytes], re.Patte
     d = re.escape(delimiter.encode())
     n = re.escape(newline.encode())
     ending = rb"(\r?\n|\r?\Z)" if newline == "\n" else rb"(" + n + rb"|\Z)"
-    field = rb'(?:"(?:[^"]++|"")*+"(?!")|[^"' + d + rb"\r\n]*+)"
+    field = rb'(?:"(?:[^"]++|"")*+"(?!")|[^"' + d + n + rb"]*+)"
     fields = field + rb"(?:" + d + field + rb")*+"
     return re.compile(fields + ending), re.compile(fields)
 
@@ -347,8 +351,7 @@ def _cut_irregular(text: bytes, dialect: Dialect, at_end: bool) -> Records:
                         "look whether it is a CSV file at all",
                     )
             after = min(end + 1, len(text))
-            if reason is not None:
-                refused[len(starts)] = reason
+            refused[len(starts)] = reason
         starts.append(position)
         ends.append(end)
         position = after
@@ -363,11 +366,9 @@ def _cut_irregular(text: bytes, dialect: Dialect, at_end: bool) -> Records:
     return records
 
 
-def _reason(text: bytes, position: int, dialect: Dialect) -> str | None:
-    """Tell why a record stops making sense at a position; None for what `_find_stray` finds."""
+def _reason(text: bytes, position: int, dialect: Dialect) -> str:
+    """Tell why a record stops making sense at a position."""
     stopper = text[position : position + 1]
-    if stopper in (b"\r", b"\n"):
-        return None
     if stopper != b'"':
         return "text follows a closing quote"
     before = text[position - 1 : position] if position else b""

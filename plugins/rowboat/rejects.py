@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rowboat.database import Cursor, rows
-from rowboat.errors import FileExists
+from rowboat.errors import FileExists, Unwritable
 from rowboat.queries import query
 
 
@@ -50,12 +50,15 @@ def read(cursor: Cursor, table: str | None) -> list[Reject]:
 def export(found: list[Reject], to: Path) -> None:
     """Write refused rows as CSV: where, why, and the row as it stood, byte for byte.
 
-    Raises FileExists.
+    Raises FileExists or Unwritable.
     """
     try:
         descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     except FileExistsError:
         raise FileExists(f"{to} is there already") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Unwritable(f"{to} cannot be written: {reason}") from None
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["table", "file", "line", "why", "reasons", "row"])
