@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from tests.conftest import ROOT
 
 CHALLENGE = Path(os.environ.get("ROWBOAT_CHALLENGE", ROOT.parent / "shared/data/challenge"))
 ROWBOAT = str(Path(sys.executable).with_name("rowboat"))
+LOADED = re.compile(r"hired_employees\.csv +hired_employees +loaded")
 NEW_TABLES = """
 -- Suppliers and what they deliver: a domain that no code knows.
 -- migrate:up
