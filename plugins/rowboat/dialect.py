@@ -50,7 +50,7 @@ def recognise(sample: bytes, table: Table) -> Dialect:
     start = len(BYTE_ORDER_MARK) if sample.startswith(BYTE_ORDER_MARK) else 0
     text = sample[start:].decode("utf-8", errors="replace")
     unquoted = re.sub(r'"[^"]*"', "", text)
-    newline = "\r" if "\r" in unquoted and "\n" not in unquoted else "\n"
+    newline = "\r" if len(re.findall(r"\r(?!\n)", unquoted)) > unquoted.count("\n") else "\n"
     lines = [re.sub(r"[\r\n]", " ", line.rstrip("\r")) + "\n" for line in text.split(newline)]
     if len(lines) > 1:
         lines.pop()  # what follows the last newline may be cut in the middle

@@ -15,7 +15,7 @@ from rowboat.errors import SqlFileError
 
 SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql"
 
-_NAME = re.compile(r"^-- name: (?P<name>[a-z_]+)$", re.MULTILINE)
+_HEAD = re.compile(r"^-- name: *", re.MULTILINE)
 
 
 def query(name: str, **parts: sql.Composable) -> sql.Composed:
@@ -35,18 +35,37 @@ def query(name: str, **parts: sql.Composable) -> sql.Composed:
 def statements(file: str) -> dict[str, str]:
     """Read sql/queries/FILE.sql into name → text."""
     path = SQL_FOLDER / "queries" / f"{file}.sql"
-    text = path.read_text(encoding="utf-8")
+    if not path.is_file():
+        raise SqlFileError(f"there is no sql/queries/{file}.sql")
+    before, *parts = _HEAD.split(path.read_text(encoding="utf-8"))
+    line = _check(file, 1, before, "")
     found: dict[str, str] = {}
-    heads = list(_NAME.finditer(text))
-    for head, after in zip(heads, [*heads[1:], None], strict=True):
-        body = text[head.end() : after.start() if after else len(text)].strip()
-        line = text.count("\n", 0, head.start()) + 1
-        if not body.startswith("-- "):
-            raise SqlFileError(f"sql/queries/{file}.sql:{line}: {head['name']} has no description")
-        if head["name"] in found:
-            raise SqlFileError(f"sql/queries/{file}.sql:{line}: {head['name']} stands twice")
-        found[head["name"]] = body.rstrip(";")
+    for part in parts:
+        name, _, body = part.partition("\n")
+        if name in found:
+            raise SqlFileError(f"sql/queries/{file}.sql:{line}: {name} stands twice")
+        after = _check(file, line, body, name)
+        found[name] = body.strip().rstrip(";")
+        line = after + 1
     return found
+
+
+def _check(file: str, line: int, body: str, name: str) -> int:
+    """Raise SqlFileError for a malformed part of a file; return the line behind it."""
+    code = [at for at, each in enumerate(body.split("\n")) if each and not each.startswith("--")]
+    problem, at = None, line
+    if not name:
+        if code:
+            problem, at = "there is text before the first statement", line + code[0]
+    elif not re.fullmatch("[a-z_]+", name):
+        problem = f"{name!r} is no name of a statement"
+    elif not body.startswith("-- "):
+        problem = f"{name} has no description"
+    elif not code:
+        problem = f"{name} has no statement"
+    if problem:
+        raise SqlFileError(f"sql/queries/{file}.sql:{at}: {problem}")
+    return line + body.count("\n")
 
 
 def printed(text: str) -> sql.SQL:
