@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from psycopg2 import sql
 
 from rowboat import catalog as catalogs
-from rowboat import database, ingest, migrations, server
+from rowboat import database, ingest, load, migrations, server
 from rowboat.database import Connection, Role
 from rowboat.settings import settings
 
@@ -48,11 +49,10 @@ class Boat:
 
     def query(self, statement: str, values: Any = None, role: Role = "owner") -> list[Any]:
         """Run a statement; one-column rows come as plain values."""
-        connection = self.connect(role)
-        with database.transaction(connection) as cursor:
+        connection = database.connect(self.uri(role))
+        with closing(connection), database.transaction(connection) as cursor:
             cursor.execute(statement, values)
             found = cursor.fetchall() if cursor.description else []
-        connection.close()
         return [row[0] if len(row) == 1 else row for row in found]
 
     def write(self, name: str, content: str | bytes) -> Path:
@@ -62,9 +62,9 @@ class Boat:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def ingest(self, *paths: Path, **options: Any) -> dict[str, ingest.FileReport]:
+    def ingest(self, *paths: Path, **options: Any) -> dict[str, load.FileReport]:
         """Load what changed and return file → report."""
-        run = ingest.Run("tester", **options)
+        run = load.Run("tester", **options)
         return {report.file: report for report in ingest.ingest(paths, run)}
 
     def rejects(self) -> list[tuple[int, bytes, list[str]]]:
