@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from rowboat import database, ingest
+from rowboat import database
 from rowboat.errors import FileRefused
-from tests.conftest import Boat
+from rowboat.load import FileReport
+from tests.conftest import Boat, counts
 
 Setting = Callable[[str, str], None]
 Declare = Callable[[str], None]
@@ -29,17 +30,6 @@ STRAY_CR = "shape: a carriage return stands inside an unquoted field"
 STRAY_LF = "shape: a line feed stands inside an unquoted field"
 NUL = "encoding: holds a NUL byte, which no text may hold"
 BLANK = "check: department is blank"
-
-
-def counts(report: ingest.FileReport) -> tuple[int, int, int, int, int]:
-    """Return read, inserted, updated, unchanged, rejected; they must add up."""
-    found = report.report
-    found.check()
-    return found.read, found.inserted, found.updated, found.unchanged, found.rejected
-
-
-def departments(boat: Boat) -> list[tuple[int, str]]:
-    return boat.query("select id, department from hired_employees.departments order by id")
 
 
 def hires(boat: Boat) -> list[tuple[Any, ...]]:
@@ -259,7 +249,7 @@ def test_rows_and_rejects(boat: Boat, setting: Setting, dirt: Dirt, chunk_bytes:
     boat.write("departments.csv", dirt.content)
     report = boat.ingest()["departments.csv"]
     assert (report.state, report.error) == ("loaded", None)
-    assert departments(boat) == dirt.rows
+    assert boat.departments() == dirt.rows
     assert boat.rejects() == dirt.rejects
     good, bad = len(dirt.rows), len(dirt.rejects)
     assert counts(report) == (good + bad, good, 0, 0, bad)
@@ -337,7 +327,7 @@ def test_timestamps(boat: Boat, literal: str, stored: str) -> None:
 def test_wrong_headers(boat: Boat, header: str, error: str, hint: str) -> None:
     boat.write("departments.csv", f"{header}\n1,a\n")
     assert failure(boat, "departments.csv") == ("failed", error, hint)
-    assert departments(boat) == []
+    assert boat.departments() == []
     assert boat.query("select state, error from ingest_status.ingest_status") == [("failed", error)]
 
 
@@ -365,14 +355,14 @@ def test_columns_with_a_default_may_be_left_out(boat: Boat, declare: Declare) ->
 def test_id_may_be_left_out(boat: Boat) -> None:
     boat.write("departments.csv", "department\na\nb\n")
     assert counts(boat.ingest()["departments.csv"]) == (2, 2, 0, 0, 0)
-    assert departments(boat) == [(1, "a"), (2, "b")]
+    assert boat.departments() == [(1, "a"), (2, "b")]
 
 
 def test_insert_without_id_follows_explicit_ids(boat: Boat) -> None:
     boat.write("departments.csv", "41,a\n7,b\nx,c\n99,\n")
     boat.ingest()
     boat.query("insert into hired_employees.departments (department) values ('c')")
-    assert departments(boat) == [(7, "b"), (41, "a"), (42, "c")]
+    assert boat.departments() == [(7, "b"), (41, "a"), (42, "c")]
 
 
 def test_sequence_never_moves_back(boat: Boat) -> None:
@@ -380,7 +370,7 @@ def test_sequence_never_moves_back(boat: Boat) -> None:
     boat.write("departments.csv", "7,a\n")
     boat.ingest()
     boat.query("insert into hired_employees.departments (department) values ('c')")
-    assert departments(boat) == [(7, "a"), (51, "c")]
+    assert boat.departments() == [(7, "a"), (51, "c")]
 
 
 def test_one_column(boat: Boat, declare: Declare, setting: Setting) -> None:
@@ -626,7 +616,7 @@ def test_schema_in_front_of_the_name(boat: Boat, declare: Declare) -> None:
 def test_names_that_belong(boat: Boat, name: str) -> None:
     boat.write(name, "1,a\n")
     assert boat.ingest()[name].table == "hired_employees.departments"
-    assert departments(boat) == [(1, "a")]
+    assert boat.departments() == [(1, "a")]
 
 
 @pytest.mark.parametrize("name", ["departments2.csv", "the-departments.csv", "mydepartments/a.csv"])
@@ -709,7 +699,7 @@ def test_links_within_raw_data(boat: Boat) -> None:
         "jobs.csv": ("unmatched", "is a link that leads nowhere"),
         "loop.csv": ("unmatched", "is a link that leads nowhere"),
     }
-    assert departments(boat) == [(1, "a")]
+    assert boat.departments() == [(1, "a")]
 
 
 def test_pipe(boat: Boat) -> None:
@@ -756,7 +746,7 @@ def test_file_that_lies_elsewhere(boat: Boat, tmp_path: Path) -> None:
 # Files that change under the reader's hands
 
 
-def meddle(boat: Boat, change: Callable[[], object]) -> ingest.FileReport:
+def meddle(boat: Boat, change: Callable[[], object]) -> FileReport:
     """Ingest departments.csv and change something as soon as its first chunk has passed."""
     done = threading.Event()
 
@@ -784,7 +774,7 @@ def test_shrinking_file(boat: Boat, setting: Setting) -> None:
         "it shrank while it was read",
         "wait until it is written, then run `rowboat ingest` again",
     )
-    loaded = len(departments(boat))
+    loaded = len(boat.departments())
     assert position(boat, "departments.csv") == (loaded, loaded, 0, 0, 0)
     path.write_bytes(content)
     again = boat.ingest()["departments.csv"]
@@ -803,7 +793,7 @@ def test_growing_file(boat: Boat, setting: Setting) -> None:
 
     assert counts(meddle(boat, grow)) == (9, 9, 0, 0, 0)
     assert counts(boat.ingest()["departments.csv"]) == (3, 3, 0, 0, 0)
-    assert departments(boat)[8:] == [
+    assert boat.departments()[8:] == [
         (9, "department 000009"),
         (10, "half a department"),
         (11, "department 000011"),
@@ -851,9 +841,9 @@ def test_other_content_of_the_same_size_and_time(boat: Boat) -> None:
     path.write_text("1,b\n")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert boat.ingest()["departments.csv"].state == "unchanged"
-    assert departments(boat) == [(1, "a")]
+    assert boat.departments() == [(1, "a")]
     assert counts(boat.ingest(checksum=True)["departments.csv"]) == (1, 0, 1, 0, 0)
-    assert departments(boat) == [(1, "b")]
+    assert boat.departments() == [(1, "b")]
     assert boat.ingest(checksum=True)["departments.csv"].state == "unchanged"
 
 
@@ -878,7 +868,7 @@ def test_gzip_of_several_members(boat: Boat) -> None:
     members = [b"1,a\n2,", b"", b"b\n", b"3,c\n"]
     boat.write("departments.csv.gz", b"".join(map(gzip.compress, members)))
     assert counts(boat.ingest()["departments.csv.gz"]) == (3, 3, 0, 0, 0)
-    assert departments(boat) == ABC
+    assert boat.departments() == ABC
 
 
 def test_gzip_under_the_name_of_a_plain_file(boat: Boat) -> None:
@@ -905,7 +895,7 @@ PACKED = gzip.compress(lines(1, 1000))
 def test_broken_gzip(boat: Boat, content: bytes, error: str, hint: str) -> None:
     boat.write("departments.csv.gz", content)
     assert failure(boat, "departments.csv.gz") == ("failed", error, hint)
-    assert departments(boat) == []
+    assert boat.departments() == []
 
 
 BOMB = """
@@ -932,7 +922,7 @@ def test_gzip_bomb(boat: Boat, tmp_path: Path) -> None:
         "it unpacks to more than 200 times its size",
         "unpack it yourself, or raise ROWBOAT_GZIP_RATIO if you trust it",
     )
-    assert departments(boat) == []
+    assert boat.departments() == []
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(bytes(2**29)))
     said = subprocess.run(
@@ -990,7 +980,7 @@ def test_dry_run_of_several_chunks(boat: Boat, setting: Setting) -> None:
     setting("chunk_bytes", "64")
     boat.write("departments.csv", lines(1, 9) + lines(3, 5))
     assert counts(boat.ingest(dry_run=True)["departments.csv"]) == (12, 9, 0, 0, 3)
-    assert departments(boat) == []
+    assert boat.departments() == []
 
 
 @pytest.mark.parametrize("chunk_bytes", [64, 2**23])
@@ -1028,7 +1018,7 @@ def test_reject_limit_of_an_appended_part(boat: Boat, setting: Setting) -> None:
         "2 of 3 rows are rejected, more than ROWBOAT_REJECT_LIMIT (1) allows; nothing was kept."
         " The first, in line 4: 'y' is not an integer"
     )
-    assert departments(boat) == [(1, "a")]
+    assert boat.departments() == [(1, "a")]
     assert position(boat, "departments.csv") == (2, 1, 0, 0, 1)
 
 
@@ -1038,7 +1028,7 @@ def test_files_of_one_table_see_each_other(boat: Boat) -> None:
     boat.write("departments-2.csv", "2,c\n1,a\n2,d\n")
     reports = boat.ingest()
     assert counts(reports["departments-2.csv"]) == (3, 0, 1, 1, 1)
-    assert departments(boat) == [(1, "a"), (2, "c")]
+    assert boat.departments() == [(1, "a"), (2, "c")]
     assert boat.rejects() == [
         (3, b"2,d", ["duplicate: id 2 stands earlier in this file with other values"])
     ]

@@ -635,7 +635,7 @@ where not exists (select from hired_employees.departments as d where d.id = e.de
 
 
 class Meddler(Thread):
-    """Somebody with SQL who deletes parents for good, and inserts children of those that are left."""
+    """Somebody with SQL who deletes parents for good, and inserts children of what is left."""
 
     def __init__(self, address: str) -> None:
         super().__init__()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rowboat import ingest
 from rowboat.errors import Stopped
-from tests.conftest import Boat
+from rowboat.load import FileReport
+from tests.conftest import Boat, counts
 
 Setting = Callable[[str, str], None]
 Declare = Callable[[str], None]
@@ -18,17 +18,6 @@ KEYLESS = (
     "create table s.logs (at integer not null, word text, check (at > 0));"
     "create table s.notes (id integer generated always as identity primary key, word text not null)"
 )
-
-
-def counts(report: ingest.FileReport) -> tuple[int, int, int, int, int]:
-    """Return read, inserted, updated, unchanged, rejected; they must add up."""
-    found = report.report
-    found.check()
-    return found.read, found.inserted, found.updated, found.unchanged, found.rejected
-
-
-def departments(boat: Boat) -> list[tuple[int, str]]:
-    return boat.query("select id, department from hired_employees.departments order by id")
 
 
 def passages(boat: Boat) -> list[tuple[int, ...]]:
@@ -47,10 +36,10 @@ def position(boat: Boat) -> tuple[Any, ...]:
 
 
 @pytest.fixture
-def file(boat: Boat) -> Callable[[bytes], ingest.FileReport]:
+def file(boat: Boat) -> Callable[[bytes], FileReport]:
     """Write departments.csv and ingest it."""
 
-    def load(content: bytes) -> ingest.FileReport:
+    def load(content: bytes) -> FileReport:
         boat.write("departments.csv", content)
         report = boat.ingest()["departments.csv"]
         assert (report.state, report.error) == ("loaded", None)
@@ -59,7 +48,7 @@ def file(boat: Boat) -> Callable[[bytes], ingest.FileReport]:
     return load
 
 
-File = Callable[[bytes], ingest.FileReport]
+File = Callable[[bytes], FileReport]
 
 
 # Growing
@@ -91,7 +80,7 @@ def test_tails(boat: Boat, file: File, first: bytes, tail: bytes, line: int) -> 
     assert counts(file(first + tail)) == (2, 1, 0, 0, 1)
     assert position(boat)[0] == 1
     assert [at for at, _, _ in boat.rejects()] == [line]
-    assert departments(boat)[2] == (3, "c")
+    assert boat.departments()[2] == (3, "c")
     assert boat.ingest()["departments.csv"].state == "unchanged"
 
 
@@ -114,14 +103,14 @@ def test_many_tails_count_as_one_file(boat: Boat, file: File, pieces: int) -> No
 def test_header_alone_then_rows(boat: Boat, file: File) -> None:
     file(b"department,id")
     assert counts(file(b"department,id\na,1\n")) == (1, 1, 0, 0, 0)
-    assert departments(boat) == [(1, "a")]
+    assert boat.departments() == [(1, "a")]
     assert position(boat)[0] == 1
 
 
 def test_empty_then_header(boat: Boat, file: File) -> None:
     file(b"")
     assert counts(file(b"department;id\na,b;1\n")) == (1, 1, 0, 0, 0)
-    assert departments(boat) == [(1, "a,b")]
+    assert boat.departments() == [(1, "a,b")]
 
 
 def test_byte_order_mark_and_tail(boat: Boat, file: File) -> None:
@@ -135,13 +124,13 @@ def test_utf16_tail(boat: Boat, file: File) -> None:
     text = "id,department\n1,é\n"
     file(b"\xff\xfe" + text.encode("utf-16-le"))
     assert counts(file(b"\xff\xfe" + (text + "2,ü\n").encode("utf-16-le"))) == (1, 1, 0, 0, 0)
-    assert departments(boat) == [(1, "é"), (2, "ü")]
+    assert boat.departments() == [(1, "é"), (2, "ü")]
 
 
 def test_last_line_that_goes_on_was_rewritten(boat: Boat, file: File) -> None:
     file(b"1,a\n2,b")
     assert counts(file(b"1,a\n2,bc\n3,d\n")) == (3, 1, 1, 1, 0)
-    assert departments(boat) == [(1, "a"), (2, "bc"), (3, "d")]
+    assert boat.departments() == [(1, "a"), (2, "bc"), (3, "d")]
     assert position(boat) == (2, "loaded", 13, 3, 3, 3, 1, 1, 1, 0, 0)
 
 
@@ -166,7 +155,7 @@ def test_rewritten_file(boat: Boat, file: File) -> None:
     report = file(b"1,a\n2,B\n5,e\ny,f\n")
     assert counts(report) == (4, 1, 1, 1, 1)
     assert report.vanished == ["[3]"]
-    assert departments(boat) == [(1, "a"), (2, "B"), (3, "c"), (5, "e")]
+    assert boat.departments() == [(1, "a"), (2, "B"), (3, "c"), (5, "e")]
     after = versions(boat)
     assert {n for n in before if before[n] == after[n]} == {1, 3}
     assert boat.rejects() == [(4, b"y,f", ["type: 'y' is not an integer"])]
@@ -194,7 +183,7 @@ def test_corrected_row_is_loaded(boat: Boat, file: File) -> None:
     file(b"1,a\n2,\n3,c\n")
     assert counts(file(b"1,a\n2,b\n3,c\n")) == (3, 1, 0, 2, 0)
     assert boat.rejects() == []
-    assert departments(boat) == [(1, "a"), (2, "b"), (3, "c")]
+    assert boat.departments() == [(1, "a"), (2, "b"), (3, "c")]
 
 
 def test_shortened_file(boat: Boat, file: File) -> None:
@@ -209,7 +198,7 @@ def test_emptied_file(boat: Boat, file: File) -> None:
     report = file(b"")
     assert counts(report) == (0, 0, 0, 0, 0)
     assert report.vanished == ["[1]", "[2]"]
-    assert departments(boat) == [(1, "a"), (2, "b")]
+    assert boat.departments() == [(1, "a"), (2, "b")]
 
 
 def test_vanished_counts_only_what_the_file_still_owned(boat: Boat, file: File) -> None:
@@ -321,7 +310,7 @@ def test_resumes_where_it_stopped(boat: Boat, setting: Setting) -> None:
     interrupt(boat, after=3)
     done = passages(boat)
     assert position(boat)[:2] == (1, "loading")
-    assert len(departments(boat)) == sum(load[-1] for load in done) < 30
+    assert len(boat.departments()) == sum(load[-1] for load in done) < 30
     report = boat.ingest()["departments.csv"]
     rest = passages(boat)[len(done) :]
     assert rest[0][1] == done[-1][2]
@@ -376,7 +365,7 @@ def test_file_that_was_rewritten_while_it_was_interrupted(boat: Boat, setting: S
     setting("chunk_bytes", "64")
     boat.write("departments.csv", MANY)
     interrupt(boat, after=2)
-    had = len(departments(boat))
+    had = len(boat.departments())
     boat.write("departments.csv", MANY.replace(b"\n1,", b"\n99,"))
     report = boat.ingest()["departments.csv"]
     assert counts(report) == (30, 31 - had, 0, had - 1, 0)

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from rowboat import ingest
+from rowboat.load import FileReport
 from tests.conftest import Boat
 
 Setting = Callable[[str, str], None]
 Declare = Callable[[str], None]
 
 
-def counts(report: ingest.FileReport) -> tuple[int, int, int, int, int]:
+def counts(report: FileReport) -> tuple[int, int, int, int, int]:
     """Return read, inserted, updated, unchanged, rejected; they must add up."""
     assert (report.state, report.error) == ("loaded", None)
     found = report.report
