@@ -19,6 +19,7 @@ from rowboat.settings import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "rowboat_template"
+os.environ["AIRFLOW_HOME"] = str(ROOT / ".rowboat" / "airflow-of-tests")  # not the user's own
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,9 +46,13 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Embedd
     embedded.acquire()
     with _Admin(embedded) as run:
         run("create database {} owner rowboat_owner", TEMPLATE)
-    owner = database.connect(embedded.uri("rowboat_owner", TEMPLATE))
-    migrations.migrate(owner)
-    owner.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROWBOAT_HOME", str(embedded.home))
+        settings.cache_clear()
+        owner = database.connect(embedded.uri("rowboat_owner", TEMPLATE))
+        migrations.migrate(owner)
+        owner.close()
+    settings.cache_clear()
     yield embedded
     embedded.release()
 

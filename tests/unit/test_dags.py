@@ -18,7 +18,6 @@ OUTLINE = [
 
 @pytest.fixture
 def dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
     monkeypatch.setenv("ROWBOAT_HOME", str(tmp_path))
     settings.cache_clear()
     (tmp_path / "catalog.json").write_text(json.dumps(OUTLINE))
