@@ -8,6 +8,9 @@ select
     obj_description(c.oid, 'pg_class') as comment,
     exists (
         select from pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
+    ) or exists (  -- Postgres checks these by a trigger of its own
+        select from pg_constraint as k
+        where k.conrelid = c.oid and k.contype in ('p', 'u', 'x') and k.condeferrable
     ) as has_triggers,
     (
         select json_agg(

@@ -1034,6 +1034,25 @@ def test_files_of_one_table_see_each_other(boat: Boat) -> None:
     ]
 
 
+@pytest.mark.parametrize("chunk_bytes", [64, 100, 2**23])
+def test_key_twice_across_chunks(boat: Boat, setting: Setting, chunk_bytes: int) -> None:
+    setting("chunk_bytes", str(chunk_bytes))
+    again = b"000003,department 000003\n4,other\n000010,\n10,last\n10,more\n"
+    boat.write("departments.csv", lines(1, 9) + again)
+    assert counts(boat.ingest()["departments.csv"]) == (14, 10, 0, 0, 4)
+    assert boat.departments()[3:] == [
+        *((n, f"department 00000{n}") for n in range(4, 10)),
+        (10, "last"),
+    ]
+    assert boat.rejects() == [
+        (10, b"000003,department 000003",
+         ["duplicate: id 000003 stands earlier in this file with the same values"]),
+        (11, b"4,other", ["duplicate: id 4 stands earlier in this file with other values"]),
+        (12, b"000010,", ["required: department is empty"]),
+        (14, b"10,more", ["duplicate: id 10 stands earlier in this file with other values"]),
+    ]  # fmt: skip
+
+
 def test_equal_row_twice_across_chunks(boat: Boat, setting: Setting) -> None:
     """An equal row is not touched, and yet its second one in the same file is a duplicate."""
     setting("chunk_bytes", "64")

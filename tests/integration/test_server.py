@@ -38,9 +38,11 @@ server.release()
 def home(tmp_path: Path) -> Iterator[Path]:
     """A home whose server, if a test has left one running, is stopped at the end."""
     yield tmp_path / "home"
-    for postmaster in (tmp_path / "home" / "postgres").glob("data*/postmaster.pid"):
-        with suppress(ProcessLookupError, ValueError, IndexError):
-            os.kill(int(postmaster.read_text().splitlines()[0]), signal.SIGQUIT)
+    for record in (tmp_path / "home" / "postgres").glob("data*/postmaster.pid"):
+        pid = record.read_text().partition("\n")[0]
+        command = Path(f"/proc/{pid}/cmdline")
+        if command.exists() and str(record.parent).encode() in command.read_bytes():
+            os.kill(int(pid), signal.SIGQUIT)
 
 
 @pytest.fixture

@@ -803,3 +803,18 @@ def test_reference_that_must_be_full(boat: Boat, declare: Declare) -> None:
     boat.ingest()
     assert boat.query("select id from s.t order by id") == [1, 2]
     assert reasons(boat) == {3: ["reference: a and b are given together or not at all"]}
+
+
+def test_deferrable_exclusion_constraint(boat: Boat, declare: Declare) -> None:
+    """Its check is a trigger of Postgres's own, which must not be kept from firing."""
+    declare(
+        "create schema s; create table s.p (id integer primary key);"
+        "create table s.t (id integer primary key, p integer references s.p, at int4range,"
+        " exclude using gist (at with &&) deferrable)"
+    )
+    boat.write("p.csv", "1\n")
+    boat.write("t.csv", '1,1,"[1,3)"\n2,1,"[2,4)"\n3,1,"[5,6)"\n')
+    assert counts(boat.ingest()["t.csv"]) == (3, 2, 0, 0, 1)
+    assert reasons(boat) == {
+        2: ['check: conflicting key value violates exclusion constraint "t_at_excl"']
+    }
