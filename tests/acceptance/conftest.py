@@ -118,12 +118,12 @@ def stop(process: "subprocess.Popen[str]") -> float:
 
 
 @pytest.fixture(scope="session")
-def system(challenge: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The system with the real files in raw_data, loaded by its first start."""
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The system with the real files in raw_data, else the sample, loaded by its first start."""
     folder = tmp_path_factory.mktemp("system")
     home, raw, moved = folder / "home", folder / "raw_data", folder / "migrations"
     raw.mkdir()
-    for path in challenge.glob("*.csv"):
+    for path in (CHALLENGE if CHALLENGE.is_dir() else ROOT / "raw_data").glob("*.csv"):
         shutil.copy(path, raw)
     shutil.copytree(ROOT / "sql" / "migrations", moved)
     port = server.free_port()

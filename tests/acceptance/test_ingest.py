@@ -3,6 +3,7 @@
 import shutil
 import statistics
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,8 @@ REJECTED = """
 """
 
 
-def test_real_files_are_loaded_by_the_first_start(system: System) -> None:
+def test_real_files_are_loaded_by_the_first_start(challenge: Path, system: System) -> None:
+    assert len(list(challenge.glob("*.csv"))) == 3
     counts = system.query(
         "select file_name, read, inserted, rejected from ingest_status.ingest_status"
         " where file_name in ('departments.csv', 'jobs.csv', 'hired_employees.csv') order by 1"
