@@ -163,7 +163,7 @@ def declare(
         folder = tmp_path / "migrations"
         shutil.copytree(ROOT / "sql" / "migrations", folder)
         form = f"-- migrate:up\n{statements}\n-- migrate:down\n"
-        (folder / "0003_domain.sql").write_text(form, encoding="utf-8")
+        (folder / "0900_domain.sql").write_text(form, encoding="utf-8")
         setting("migrations", str(folder))
         migrations.migrate(boat.connect("owner"))
 

@@ -18,7 +18,9 @@ INTEGERS = {"int2", "int4", "int8"}
 
 @dataclass(frozen=True)
 class Column:
-    """One column; `type` as Postgres writes it, `base` the plain type below a domain."""
+    """One column; `type` as Postgres writes it, `base` the plain type below a domain, `element`
+    that of an array's elements.
+    """
 
     name: str
     type: str
@@ -32,12 +34,22 @@ class Column:
     generated: bool
     sequence: str | None
     labels: tuple[str, ...] | None
+    element: str | None
     comment: str | None
 
     @property
     def is_text(self) -> bool:
         """Tell whether an empty string is a value of its type."""
         return self.category == "S"
+
+    @property
+    def digits(self) -> tuple[int, int] | None:
+        """Precision and scale of a numeric that has them (its type modifier, numeric.c)."""
+        if "numeric" not in (self.base, self.element) or self.modifier < 0:
+            return None
+        packed = self.modifier - 4
+        scale = packed & 0x7FF
+        return packed >> 16 & 0xFFFF, scale - 0x800 if scale & 0x400 else scale
 
     @property
     def settable(self) -> bool:
@@ -137,6 +149,11 @@ class Table:
     def settable(self) -> tuple[Column, ...]:
         """The columns that a source may give, in order."""
         return tuple(column for column in self.columns if column.settable)
+
+    @property
+    def stored(self) -> tuple[Column, ...]:
+        """The columns that a backup holds: all but those that Postgres computes."""
+        return tuple(column for column in self.columns if not column.generated)
 
     @property
     def serial_key(self) -> str | None:

@@ -10,6 +10,7 @@ from rowboat import judge, merge, quarantine, stage
 from rowboat.catalog import Table
 from rowboat.database import Cursor, one
 from rowboat.errors import BrokenPromise
+from rowboat.judge import Bench, OnKnown
 from rowboat.queries import query
 from rowboat.stage import Cargo
 
@@ -47,8 +48,9 @@ class Passage:
     """Where a cargo comes from and who brings it; kept with the report.
 
     `first_line` to `last_line` (from 1) and `first_byte` to `last_byte` are the part of a file;
-    `own` collects the transactions in which this source has written so far; `insert_only` refuses
-    keys that the table has; `on_trial` leaves the sequences alone, which no rollback takes back.
+    `own` collects the transactions in which this source has written so far; `on_known` tells what
+    becomes of rows whose key the table has; `on_trial` leaves the sequences alone, which no
+    rollback takes back.
     """
 
     source: Source
@@ -61,13 +63,15 @@ class Passage:
     first_byte: int | None = None
     last_byte: int | None = None
     own: list[str] = field(default_factory=list)
-    insert_only: bool = False
+    on_known: OnKnown = "update"
     on_trial: bool = False
 
 
-def open_door(cursor: Cursor, table: Table, columns: tuple[str, ...]) -> None:
+def open_door(
+    cursor: Cursor, table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
+) -> None:
     """Prepare the session for cargoes of these columns."""
-    stage.build(cursor, table, columns)
+    stage.build(cursor, table, columns, typed)
 
 
 def pass_through(
@@ -78,29 +82,53 @@ def pass_through(
     Returns the report and the greatest id, where the key is one integer. Raises
     BrokenPromise where the counts do not add up; the caller's rollback undoes everything.
     """
-    bench = judge.Bench(
+    stage.fill(cursor, table, cargo)
+    bench = bench_for(table, cargo, passage)
+    judge.judge(cursor, bench)
+    return let_in(cursor, cargo, bench, passage)
+
+
+def bench_for(table: Table, cargo: Cargo, passage: Passage) -> Bench:
+    """Return what the judge needs to know of a cargo."""
+    source = "backup" if passage.source == "backup" else "request"
+    return Bench(
         table,
         cargo.columns,
         cargo.staged,
-        "file" if passage.version is not None else "request",
+        source if passage.version is None else "file",
         passage.own,
-        passage.insert_only,
+        passage.on_known,
         cargo.rejected_ids,
+        cargo.typed,
     )
-    stage.fill(cursor, table, cargo)
-    judge.judge(cursor, bench)
+
+
+def foresee(cursor: Cursor, cargo: Cargo, bench: Bench) -> Report:
+    """Return what letting a judged cargo in would do; nothing is changed."""
+    different, same = merge.matched(cursor, bench)
+    updated = 0 if bench.on_known == "leave" else different
+    rejected = bench.refused + len(cargo.refused)
+    inserted = cargo.staged - bench.refused - different - same
+    return Report(cargo.read, inserted, updated, different + same - updated, rejected)
+
+
+def let_in(
+    cursor: Cursor, cargo: Cargo, bench: Bench, passage: Passage
+) -> tuple[Report, int | None]:
+    """Merge what the judge let through, quarantine the rest, report."""
+    table = bench.table
     with merge.own_rules(bench):
         merged = merge.merge(cursor, bench)
     if merged.inserted and not passage.on_trial:
         merge.advance_sequences(cursor, bench)
-    rejected = len(bench.refused) + len(cargo.refused)
+    rejected = bench.refused + len(cargo.refused)
     report = Report(cargo.read, merged.inserted, merged.updated, merged.unchanged, rejected)
     report.check()
     load_id, xid = _record(cursor, table, passage, report)
     if merged.updated:
         merge.record_overwritten(cursor, bench, load_id)
     if rejected or cargo.rejected_ids is not None:
-        quarantine.keep(cursor, cargo, bench.refused, _facts(load_id, table, passage))
+        quarantine.keep(cursor, cargo, bench, _facts(load_id, table, passage))
     passage.own = sorted({*passage.own, xid})
     return report, merged.last_id
 

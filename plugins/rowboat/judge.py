@@ -4,9 +4,9 @@ A verdict is (row, rule, column, sentence); a row gets all of its reasons. What 
 read from the catalog, so a new table brings its own rules.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from psycopg2 import sql
 
@@ -17,6 +17,7 @@ from rowboat.queries import printed, query
 from rowboat.stage import cell_name, same_key
 
 Sql: TypeAlias = sql.Composable
+OnKnown: TypeAlias = Literal["update", "refuse", "leave"]
 _COMMA, _AND, _OR, _CONCAT = sql.SQL(", "), sql.SQL(" and "), sql.SQL(" or "), sql.SQL(" || ")
 _FEW = 10_000  # rows of a stage up to which looking keys up one by one is cheaper
 _OTHER_ROW = "belongs to another row"
@@ -27,11 +28,13 @@ _SHOWN = 80  # characters of a cell that a sentence shows
 class Bench:
     """What the judge knows while it works on one chunk.
 
-    `source` words the source in a sentence ("file", "request"); `own` are the transactions in
-    which this source has already written; `insert_only` refuses keys that the table has;
-    `rejected_ids` are the quarantined rows that are judged again. The judge fills
-    in: `dirty` columns, which hold a cell of a wrong type; `refused` rows, by their number on the
-    stage; the `key_range` of an integer key.
+    `source` words the source in a sentence ("file", "request", "backup"); `own` are the
+    transactions in which this source has already written; `on_known` tells what becomes of a row
+    whose key the table has; `rejected_ids` are the quarantined rows that are judged again;
+    `typed` columns are on the stage as values; `gone` are rows of the table that will not stay,
+    `parents` stand in for parent tables that will change. The judge fills in: `dirty` columns,
+    which hold a cell of a wrong type; how many rows are `refused`; the `key_range` of an integer
+    key.
     """
 
     table: Table
@@ -39,25 +42,43 @@ class Bench:
     staged: int
     source: str
     own: list[str] = field(default_factory=list)
-    insert_only: bool = False
+    on_known: OnKnown = "update"
     rejected_ids: list[int] | None = None
+    typed: frozenset[str] = frozenset()
+    gone: Sql | None = None
+    parents: Mapping[str, Sql] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
-    refused: list[int] = field(default_factory=list)
+    refused: int = 0
     key_range: tuple[int | None, int | None] = (None, None)
 
     def cell(self, name: str, alias: str = "s") -> Sql:
         """The stage's cell for a column, under an alias of the stage; else its default as text."""
-        if name not in self.columns:
-            return query("literals.as_text", value=self.value(name))
+        if name not in self.columns or name in self.typed:
+            return query("literals.as_text", value=self.value(name, alias))
+        return self.raw(name, alias)
+
+    def raw(self, name: str, alias: str = "s") -> Sql:
+        """The stage's own column for a column of the table."""
         return sql.SQL("{}.{}").format(sql.Identifier(alias), cell_name(self.columns.index(name)))
+
+    def pair(self, name: str) -> Sql:
+        """SQL: the column's name and its cell as text."""
+        return sql.SQL("{}, {}").format(sql.Literal(name), self.cell(name))
 
     def value(self, name: str, alias: str = "s") -> Sql:
         """The cell as a value of its column; null where it is none, the default without a cell."""
         column = self.table.by_name[name]
         if name not in self.columns:
             return literals.default(column)
+        if name in self.typed:
+            return self.raw(name, alias)
         trusted = name not in self.dirty and not column.is_domain  # a domain may refuse NULL
-        return literals.typed(column, self.cell(name, alias), trusted)
+        return literals.typed(column, self.cell(name, alias), trusted, self.as_written)
+
+    @property
+    def as_written(self) -> bool:
+        """Tell whether text on the stage is what Postgres itself wrote, whatever its form."""
+        return self.source == "backup"
 
     def has(self, names: tuple[str, ...]) -> bool:
         """Tell whether the rows bring all of these columns, or the default of those they lack."""
@@ -117,9 +138,10 @@ def judge(cursor: Cursor, bench: Bench) -> None:
     _allow_nested_loops(cursor, True)
 
 
-def _refused(cursor: Cursor) -> list[int]:
-    cursor.execute(query("judge.refused"))
-    return [n for (n,) in cursor.fetchall()]
+def _refused(cursor: Cursor) -> int:
+    cursor.execute(query("judge.count_refused"))
+    found: int = one(cursor)[0]
+    return found
 
 
 def _judge_orphans(cursor: Cursor, bench: Bench) -> None:
@@ -139,12 +161,12 @@ def _judge_cells(cursor: Cursor, bench: Bench) -> None:
     for name in bench.columns:
         column, cell = bench.table.by_name[name], bench.cell(name)
         if column.not_null:
-            is_missing = query("judge.is_missing", cell=cell)
+            is_missing = query("judge.is_missing", cell=bench.raw(name))
             message = sql.Literal(f"{name} is empty")
             reasons.append(_reason(bench, "required", name, message, is_missing))
             broken.append(is_missing)
-        if not literals.always_valid(column):
-            valid = literals.valid(column, cell)
+        if not literals.always_valid(column) and name not in bench.typed:
+            valid = literals.valid(column, cell, bench.as_written)
             is_no_value = query("judge.is_no_value", cell=cell, valid=valid)
             reasons.append(_reason(bench, "type", name, _type_message(column, cell), is_no_value))
             broken.append(is_no_value)
@@ -203,7 +225,7 @@ def _judge_reference(cursor: Cursor, bench: Bench, key: ForeignKey) -> None:
         "column": sql.Literal(", ".join(key.columns)),
         "message": _CONCAT.join([sql.Literal(f"{key.parent} has no "), wanted]),
         "given": bench.given(key.columns),
-        "parent": key.parent_identifier,
+        "parent": bench.parents.get(key.parent, key.parent_identifier),
         "joined": bench.joined(key.columns, parents),
     }
     if not own:
@@ -263,12 +285,12 @@ def _plain(bench: Bench, name: str, value: Sql) -> Sql:
 
 def _judge_known(cursor: Cursor, bench: Bench, key: Unique) -> None:
     again = bench.rejected_ids is not None
-    taken = bench.insert_only or again
+    taken = bench.on_known == "refuse" or again
     where = "is already in the table" if taken else _earlier(bench)
     newer = query("judge.newer") if again else sql.SQL("false")
     cursor.execute(
         query("judge.known", newer=newer, **_duplicate(bench, key, where)),
-        {"insert_only": bench.insert_only, "rejected_ids": bench.rejected_ids},
+        {"refuse": bench.on_known == "refuse", "rejected_ids": bench.rejected_ids},
     )
 
 
@@ -329,6 +351,7 @@ def _judge_taken(cursor: Cursor, bench: Bench, unique: Unique) -> None:
             joined=bench.joined(unique.columns, others, unique.nulls_equal),
             given=sql.SQL("true") if unique.nulls_equal else bench.given(unique.columns),
             other_row=_other_row(bench, lambda name: sql.Identifier("t", name)),
+            stays=query("judge.stays", gone=bench.gone) if bench.gone else sql.SQL("true"),
             **_duplicate(bench, unique, _OTHER_ROW),
         )
     )

@@ -57,22 +57,28 @@ def form(column: Column, cell: sql.Composable) -> sql.Composed:
     return query(f"literals.{literal(column).form}", cell=cell)
 
 
-def valid(column: Column, cell: sql.Composable) -> sql.Composed:
-    """SQL: is the cell (not null) a value of the column, in canonical form, with no loss?"""
+def valid(column: Column, cell: sql.Composable, as_written: bool = False) -> sql.Composed:
+    """SQL: is the cell (not null) a value of the column, in canonical form, with no loss?
+
+    What Postgres itself wrote may have any form of its own.
+    """
     return query(
         "literals.valid",
         cell=cell,
         type=sql.Literal(column.type),
-        form=form(column, cell),
+        form=query("literals.any") if as_written else form(column, cell),
         fits=_fits(column, cell),
     )
 
 
-def typed(column: Column, cell: sql.Composable, trusted: bool) -> sql.Composed:
+def typed(
+    column: Column, cell: sql.Composable, trusted: bool, as_written: bool = False
+) -> sql.Composed:
     """SQL: the cell as a value of the column; null where it is none, unless all are trusted."""
     if trusted or always_valid(column):
         return query("literals.trusted", cell=cell, type=printed(column.type))
-    return query("literals.typed", cell=cell, type=printed(column.type), valid=valid(column, cell))
+    found = valid(column, cell, as_written)
+    return query("literals.typed", cell=cell, type=printed(column.type), valid=found)
 
 
 def plain(value: sql.Composable) -> sql.Composed:
@@ -90,12 +96,6 @@ def default(column: Column) -> sql.Composed:
 def _fits(column: Column, cell: sql.Composable) -> sql.Composed:
     if column.base in ("varchar", "bpchar") and column.modifier > 0:
         return query("literals.fits_length", cell=cell, length=sql.Literal(column.modifier - 4))
-    if column.base == "numeric" and column.modifier > 0:
-        return query("literals.fits_scale", cell=cell, scale=sql.Literal(_scale(column.modifier)))
+    if column.base == "numeric" and column.digits:
+        return query("literals.fits_scale", cell=cell, scale=sql.Literal(column.digits[1]))
     return query("literals.fits_any")
-
-
-def _scale(modifier: int) -> int:
-    """Unpack the scale, an 11-bit signed number, from numeric's type modifier (numeric.c)."""
-    scale = (modifier - 4) & 0x7FF
-    return scale - 0x800 if scale & 0x400 else scale

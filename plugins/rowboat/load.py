@@ -1,5 +1,6 @@
 """Loads one file: from its position to its end, in bounded chunks through the door."""
 
+import io
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -377,11 +378,12 @@ def _cargo(text: Text, records: Records, lines: int) -> Cargo:
     def origin(index: int) -> tuple[int, bytes]:
         return lines + int(records.lines[index]) + 1, text.original(records.raw(index))
 
+    csv = records.copy_text()
     return Cargo(
         columns=records.dialect.columns,
-        delimiter=records.dialect.delimiter,
-        text=records.copy_text(),
+        content=lambda: io.BytesIO(csv),
         staged=len(staged),
+        delimiter=records.dialect.delimiter,
         origin=lambda n: origin(int(staged[n])),
         refused=[Refused(*origin(index), why) for index, why in sorted(records.refused.items())],
     )

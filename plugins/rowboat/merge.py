@@ -61,6 +61,11 @@ def skip_triggers(cursor: Cursor, table: Table) -> None:
     cursor.execute(query("merge.skip_triggers"))
 
 
+def fire_triggers(cursor: Cursor) -> None:
+    """Let row triggers fire again, as a delete needs them to."""
+    cursor.execute(query("merge.fire_triggers"))
+
+
 def _hold(cursor: Cursor, tables: list[sql.Identifier], mode: str) -> None:
     names = {each.strings: each for each in tables}
     parents = _COMMA.join(names[each] for each in sorted(names))  # one order: no deadlock
@@ -69,10 +74,9 @@ def _hold(cursor: Cursor, tables: list[sql.Identifier], mode: str) -> None:
 
 def merge(cursor: Cursor, bench: Bench) -> Merged:
     """Move the good rows of the stage into the table."""
-    cursor.execute(query("merge.matched", good=_good(bench)))
-    different, unchanged = one(cursor)
-    updated = _update(cursor, bench) if different else 0
-    if unchanged:
+    different, unchanged = matched(cursor, bench)
+    updated = _update(cursor, bench) if different and bench.on_known != "leave" else 0
+    if unchanged and bench.source == "file":  # nothing else comes in several cargoes
         cursor.execute(query("merge.remember", key=_key(bench), good=_good(bench)))
     cursor.execute(
         query(
@@ -87,7 +91,14 @@ def merge(cursor: Cursor, bench: Bench) -> Merged:
     inserted = cursor.rowcount
     name = bench.table.serial_key
     last_id = _greatest(cursor, bench, name) if name and bench.has((name,)) else None
-    return Merged(inserted, updated, unchanged, last_id)
+    return Merged(inserted, updated, different + unchanged - updated, last_id)
+
+
+def matched(cursor: Cursor, bench: Bench) -> tuple[int, int]:
+    """Count the good rows whose key the table has with other values, and with the same."""
+    cursor.execute(query("merge.matched", good=_good(bench)))
+    different, unchanged = one(cursor)
+    return different, unchanged
 
 
 def advance_sequences(cursor: Cursor, bench: Bench) -> None:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from typing import Any
 
@@ -10,28 +10,30 @@ from psycopg2 import sql
 
 from rowboat.catalog import Table
 from rowboat.database import Cursor, rows
+from rowboat.judge import Bench
 from rowboat.queries import query
-from rowboat.stage import Cargo, cell_name
+from rowboat.stage import Cargo
 
 
-def keep(cursor: Cursor, cargo: Cargo, refused: list[int], facts: dict[str, Any]) -> None:
-    """Store every refused row of a cargo: `refused` by their number on the stage, and its own.
+def keep(cursor: Cursor, cargo: Cargo, bench: Bench, facts: dict[str, Any]) -> None:
+    """Store every refused row of a cargo, those on the stage and those that could not be staged.
 
     `facts` are the load's id, table, source, source_name and version. Rows that come from the
     quarantine stay there with their reasons of today; the others of such a cargo are settled.
     """
-    cursor.copy_expert(query("quarantine.fill"), io.StringIO("".join(_lines(cargo, refused))))
+    fields = query("quarantine.fields", pairs=sql.SQL(", ").join(map(bench.pair, cargo.columns)))
+    if cargo.origin is None:
+        cursor.execute(query("quarantine.fill_from_stage", fields=fields))
+    else:
+        cursor.execute(query("judge.refused"))
+        lines = _lines(cargo, [n for (n,) in cursor.fetchall()], cargo.origin)
+        cursor.copy_expert(query("quarantine.fill"), io.StringIO("".join(lines)))
     if cargo.rejected_ids is not None:
         cursor.execute(query("quarantine.again"))
         settled = {"load_id": facts["load_id"], "ids": cargo.rejected_ids}
         cursor.execute(query("quarantine.settle"), settled)
         cursor.execute(query("quarantine.count_back"), settled)
         return
-    pairs = [
-        sql.SQL("{}, s.{}").format(sql.Literal(name), cell_name(index))
-        for index, name in enumerate(cargo.columns)
-    ]
-    fields = query("quarantine.fields", pairs=sql.SQL(", ").join(pairs))
     cursor.execute(query("quarantine.keep", fields=fields), facts)
 
 
@@ -43,7 +45,7 @@ def waiting(
     Those whose only fault is a missing parent; with `every`, all that could be split. A cargo
     comes from one source, whose name and version are returned with it.
     """
-    columns = tuple(column.name for column in table.settable)
+    columns = tuple(column.name for column in table.stored)
     known = set(columns)
     cursor.execute(
         query("quarantine.open" if every else "quarantine.waiting"),
@@ -59,21 +61,24 @@ def waiting(
         return known & set(row["fields"]) == set(present) and source.items() <= row.items()
 
     same = list(takewhile(belongs, found))
+    csv = _csv([[row["fields"][name] for name in present] for row in same])
     cargo = Cargo(
         columns=present,
-        delimiter=",",
-        text=_csv([[row["fields"][name] for name in present] for row in same]),
+        content=lambda: io.BytesIO(csv),
         staged=len(same),
+        delimiter=",",
         origin=lambda n: (same[n]["line"], bytes(same[n]["raw"])),
         rejected_ids=[row["id"] for row in same],
     )
     return cargo, source
 
 
-def _lines(cargo: Cargo, refused: list[int]) -> Iterator[str]:
+def _lines(
+    cargo: Cargo, refused: list[int], origin: Callable[[int], tuple[int, bytes]]
+) -> Iterator[str]:
     """Write refused rows in COPY's text format (bytes as hexadecimal, backslash doubled)."""
     for n in refused:
-        line, raw = cargo.origin(n - 1)
+        line, raw = origin(n - 1)
         again = cargo.rejected_ids[n - 1] if cargo.rejected_ids else r"\N"
         yield f"{n}\t{line}\t\\\\x{raw.hex()}\t\\N\t{again}\n"
     for each in cargo.refused:

@@ -1,8 +1,8 @@
 """Stages rows as text next to their table, where SQL can judge them set by set."""
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from psycopg2 import sql
 
@@ -11,6 +11,8 @@ from rowboat.database import Cursor
 from rowboat.errors import BrokenPromise
 from rowboat.queries import printed, query
 from rowboat.records import Reason
+
+_AT_ONCE = 2**20  # bytes that COPY asks for
 
 
 @dataclass(frozen=True)
@@ -22,20 +24,31 @@ class Refused:
     reasons: list[Reason]
 
 
+class Readable(Protocol):
+    """What COPY reads from."""
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        ...
+
+
 @dataclass
 class Cargo:
     """The rows of one passage through the door, whatever their source.
 
-    `text` is CSV for COPY with `staged` rows of `columns`; `origin` gives the line and the
-    original bytes of the nth staged row (from 0); `refused` are rows that could not be staged.
-    `rejected_ids` names the quarantined row behind each staged one, where it is judged again.
+    `content` opens what COPY takes: CSV with a `delimiter`, or without one COPY's binary format, in
+    which the `typed` columns are values of their types and the others text. It has `staged` rows
+    of `columns`; `origin` gives the line and the original bytes of the nth one (from 0), where it
+    has any but those on the stage; `refused` are rows that could not be staged. `rejected_ids`
+    names the quarantined row behind each staged one, where it is judged again.
     """
 
     columns: tuple[str, ...]
-    delimiter: str
-    text: bytes
+    content: Callable[[], Readable]
     staged: int
-    origin: Callable[[int], tuple[int, bytes]]
+    delimiter: str | None = None
+    origin: Callable[[int], tuple[int, bytes]] | None = None
+    typed: frozenset[str] = frozenset()
     refused: list[Refused] = field(default_factory=list)
     rejected_ids: list[int] | None = None
 
@@ -45,9 +58,15 @@ class Cargo:
         return self.staged + len(self.refused)
 
 
-def build(cursor: Cursor, table: Table, columns: tuple[str, ...]) -> None:
+def build(
+    cursor: Cursor, table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
+) -> None:
     """Make the session's temporary tables for rows of these columns."""
-    cells = [sql.SQL("{} text").format(cell_name(index)) for index in range(len(columns))]
+    types = [table.by_name[name].type if name in typed else "text" for name in columns]
+    cells = [
+        sql.SQL("{} {}").format(cell_name(index), printed(type_))
+        for index, type_ in enumerate(types)
+    ]
     key = [
         sql.SQL("{} {}").format(key_name(index), printed(table.by_name[name].type))
         for index, name in enumerate(table.key.columns if table.key else ())
@@ -63,6 +82,17 @@ def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
     if not cargo.staged:
         return
     cells = [cell_name(index) for index in range(len(cargo.columns))]
+    names = sql.SQL(", ").join(cells)
+    if cargo.delimiter is None:
+        statement = query("stage.fill_binary", cells=names)
+    else:
+        statement = _fill_csv(table, cargo, cells)
+    cursor.copy_expert(statement, cargo.content(), size=_AT_ONCE)  # type: ignore[arg-type]
+    if cursor.rowcount != cargo.staged:
+        raise BrokenPromise(f"{cargo.staged} rows were sent to the stage, {cursor.rowcount} came")
+
+
+def _fill_csv(table: Table, cargo: Cargo, cells: list[sql.Identifier]) -> sql.Composed:
     plain = [
         cell
         for cell, name in zip(cells, cargo.columns, strict=True)
@@ -71,15 +101,12 @@ def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
     force_null = (
         query("stage.force_null", cells=sql.SQL(", ").join(plain)) if plain else sql.SQL("")
     )
-    statement = query(
-        "stage.fill",
+    return query(
+        "stage.fill_csv",
         cells=sql.SQL(", ").join(cells),
         delimiter=sql.Literal(cargo.delimiter),
         force_null=force_null,
     )
-    cursor.copy_expert(statement, io.BytesIO(cargo.text))
-    if cursor.rowcount != cargo.staged:
-        raise BrokenPromise(f"{cargo.staged} rows were sent to the stage, {cursor.rowcount} came")
 
 
 def cell_name(index: int) -> sql.Identifier:

@@ -32,6 +32,12 @@ select
                     select json_agg(e.enumlabel order by e.enumsortorder)
                     from pg_enum as e where e.enumtypid = t.oid
                 ),
+                'element', (
+                    select e.typname from pg_type as b
+                    join pg_type as e on e.oid = b.typelem
+                    where b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+                        and b.typcategory = 'A'
+                ),
                 'comment', col_description(c.oid, a.attnum)
             )
             order by a.attnum

@@ -113,6 +113,10 @@ t.{column} between %(least)s and %(greatest)s
 -- The least and greatest integer key of the stage, and the greatest of the table.
 select min({value}), max({value}), (select max({column}) from {table}) from pg_temp.stage as s;
 
+-- name: count_refused
+-- How many rows have a verdict against them.
+select count(distinct n) from pg_temp.verdict;
+
 -- name: refused
 -- The rows with a verdict against them.
 select distinct n from pg_temp.verdict order by n;
@@ -125,7 +129,7 @@ select
     {message} || case when m.same then ' with the same values' else ' with other values' end
 from pg_temp.match as m
 join pg_temp.stage as s on s.n = m.n
-where m.own or %(insert_only)s or {newer};
+where m.own or %(refuse)s or {newer};
 
 -- name: newer
 -- The row was written by the source that this one waits for, or again after this one was refused:
@@ -178,6 +182,10 @@ insert into pg_temp.verdict (n, place, rule, column_name, message)
 select s.n, {place}, 'duplicate', {column}, {message}
 from pg_temp.stage as s
 join {table} as t on {joined}
-where {given} and ({other_row}) and not exists (
+where {given} and ({other_row}) and {stays} and not exists (
     select from pg_temp.verdict as v where v.n = s.n and v.place = {place}
 );
+
+-- name: stays
+-- The other row is none that will be deleted.
+not exists (select from {gone} as g where g.home = t.tableoid and g.place = t.ctid)

@@ -8,13 +8,17 @@ select has_parameter_privilege('session_replication_role', 'set');
 -- For this transaction only: the judge has checked every parent, set by set.
 set local session_replication_role = replica;
 
+-- name: fire_triggers
+-- For the rest of this transaction.
+set local session_replication_role = origin;
+
 -- name: hold
 -- Keep the parents where they are until the transaction ends.
 lock table {parents} in {mode} mode;
 
 -- name: insert
 -- Good rows whose key the table does not have, in the order of the source.
-insert into {table} ({columns})
+insert into {table} ({columns}) overriding system value
 select {values} from pg_temp.stage as s
 where {good} and {new};
 

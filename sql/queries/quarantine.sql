@@ -4,6 +4,13 @@
 -- Original bytes of refused rows; reasons only where the row could not be staged.
 copy pg_temp.refused (n, line, raw, reasons, rejected_id) from stdin;
 
+-- name: fill_from_stage
+-- Refused rows that have no other original than what is on the stage.
+insert into pg_temp.refused (n, line, raw)
+select s.n, s.n, convert_to({fields}::text, 'UTF8')
+from pg_temp.stage as s
+where exists (select from pg_temp.verdict as v where v.n = s.n);
+
 -- name: keep
 -- Refused rows into quarantine, in the order of the source.
 insert into ingest_status.rejected_rows

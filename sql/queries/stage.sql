@@ -22,7 +22,11 @@ create temporary table seen ({key});
 -- Make room for the next chunk.
 truncate pg_temp.stage, pg_temp.verdict, pg_temp.match, pg_temp.refused restart identity;
 
--- name: fill
+-- name: fill_binary
+-- Take rows in as values and text.
+copy pg_temp.stage ({cells}) from stdin (format binary);
+
+-- name: fill_csv
 -- Take a chunk in; an unquoted empty field is NULL, a quoted one an empty text.
 copy pg_temp.stage ({cells}) from stdin (
     format csv, delimiter {delimiter}, encoding 'UTF8'{force_null}

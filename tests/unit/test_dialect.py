@@ -13,7 +13,7 @@ def column(name: str, **facts: object) -> Column:
     kept = {
         "type": "text", "base": "text", "modifier": -1, "category": "S", "is_domain": False,
         "not_null": False, "default": None, "identity": None, "generated": False,
-        "sequence": None, "labels": None, "comment": None,
+        "sequence": None, "labels": None, "element": None, "comment": None,
     }  # fmt: skip
     return Column(name=name, **(kept | facts))  # type: ignore[arg-type]
 
