@@ -105,6 +105,54 @@ class LimitExceeded(FileRefused):
     hint = "correct the file, or raise ROWBOAT_REJECT_LIMIT"
 
 
+class BackupRefused(RowboatError):
+    """the backup cannot be read"""
+
+    hint = "take another: `rowboat backups` lists them, `rowboat verify SET` proves one"
+
+
+class UnknownSet(RowboatError):
+    """there is no such set"""
+
+    hint = "`rowboat backups` lists the sets"
+
+
+class ShelfUnusable(RowboatError):
+    """the shelf of backups cannot be written"""
+
+    hint = "make room and give the user the right to write, or set ROWBOAT_BACKUPS"
+
+
+class RestoreRefused(RowboatError):
+    """the backup cannot be restored into this table"""
+
+    hint = "`rowboat restore TABLE --plan` tells what it would do"
+
+
+class WouldCascade(RestoreRefused):
+    """the restore would delete rows that others refer to"""
+
+    hint = "look at them with --plan; --cascade lets them go, --mode merge deletes nothing"
+
+
+class PlanChanged(RestoreRefused):
+    """the plan no longer holds; nothing was changed"""
+
+    hint = "look at the new plan, then restore again"
+
+
+class UnknownRestore(RowboatError):
+    """there is no such restore"""
+
+    hint = "`rowboat backups --restores` lists them"
+
+
+class Unholdable(RowboatError):
+    """a value has no place in an AVRO file"""
+
+    hint = "correct the row; until then its table cannot be backed up"
+
+
 class FileExists(RowboatError):
     """the file to write is there already"""
 

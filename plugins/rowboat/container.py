@@ -1,0 +1,250 @@
+"""AVRO object container files (specification 1.12, "Object Container Files").
+
+Written in blocks of about 4 KiB, read without trust: the schema must be the expected one before
+any block is looked at, and every count and size has a bound.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import zstandard
+
+from rowboat import avro
+from rowboat.avro import Rows, Schema
+from rowboat.errors import BackupRefused
+from rowboat.ragged import SPARE, Buffer, Ints
+
+CODECS = ("null", "deflate", "zstandard")
+FORMAT = "1"
+MOST_BLOCK = 64 * 2**20  # bytes of a block, and so of a row, unpacked
+MOST_HEADER = 2**20  # bytes
+MOST_ENTRIES = 64  # of the header's metadata
+MOST_RATIO = 500  # times a file may grow; a block of 4 KiB never reaches it
+_BLOCK = 2**12  # bytes of a block, unpacked: small, because many are walked side by side
+_WINDOW = 2**22  # bytes of blocks that are walked side by side
+_WINDOW_CELLS = 2**22  # the most rows of its blocks times their number and that of columns
+_MAGIC = b"Obj\x01"
+_LEVEL = 1  # of compression: more costs more time than it saves space
+
+
+class Writer:
+    """Writes rows into a container file; `tell` is given each piece of it in turn."""
+
+    def __init__(
+        self, schema: Schema, codec: str, names: dict[str, str], tell: Callable[[bytes], None]
+    ) -> None:
+        self._tell, self._pack, self._sync = tell, _packer(codec), os.urandom(16)
+        entries = {
+            "avro.schema": json.dumps(schema.json, ensure_ascii=False),
+            "avro.codec": codec,
+            "rowboat.format": FORMAT,
+            **{f"rowboat.{name}": value for name, value in names.items()},
+        }
+        header = _MAGIC + _long(len(entries))
+        for name, value in entries.items():
+            header += _text(name) + _text(value)
+        tell(header + _long(0) + self._sync)
+
+    def write(self, buffer: Buffer, offsets: Ints) -> None:
+        """Write encoded rows; raises BackupRefused for a row that no block may hold."""
+        rows, view = len(offsets) - 1, buffer.data
+        if int(np.diff(offsets).max(initial=0)) > MOST_BLOCK:
+            raise BackupRefused(
+                f"a row has more than {MOST_BLOCK // 2**20} MiB, the most that a backup holds",
+                "keep such values outside the table",
+            )
+        at_once = max(1, _BLOCK * rows // int(offsets[-1]))
+        for first in range(0, rows, at_once):
+            behind = min(first + at_once, rows)
+            packed = self._pack(view[offsets[first] : offsets[behind]])
+            head = _long(behind - first) + _long(len(packed))
+            self._tell(b"".join((head, packed, self._sync)))
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands before the blocks: the metadata, the marker between blocks."""
+
+    entries: dict[str, bytes]
+    sync: bytes
+
+    def text(self, name: str) -> str:
+        """Return an entry as text; raises BackupRefused where it is not there."""
+        try:
+            return self.entries[name].decode()
+        except (KeyError, UnicodeDecodeError):
+            raise BackupRefused(f"has no {name} in its header") from None
+
+
+class Reader:
+    """Reads a container file of any origin; everything wrong with it is a BackupRefused."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._left = _Counted(file, size), MOST_RATIO * size + MOST_BLOCK // 4
+        self.header = self._read_header()
+        self.codec = self.header.entries.get("avro.codec", b"null").decode("utf-8", "replace")
+        if self.codec not in CODECS:
+            raise BackupRefused(f"has the codec {self.codec[:40]!r}, not {', '.join(CODECS)}")
+        self._unpack = _unpacker(self.codec)
+
+    def schema(self, table: str) -> Schema:
+        """Return the embedded schema; it must be one that Rowboat writes for the table."""
+        try:
+            declared = json.loads(self.header.text("avro.schema"))
+        except (ValueError, RecursionError):
+            raise BackupRefused("has a schema that is not JSON") from None
+        return avro.read(declared, table)
+
+    def rows(self, schema: Schema) -> Iterator[Rows]:
+        """Yield its rows, those of a few MiB of blocks at a time."""
+        window: list[bytes] = []
+        counts: list[int] = []
+        size = most = 0
+        while (block := self._read_block()) is not None:
+            count, content = block
+            most = max(most, count)
+            cells = most * (len(window) + 1) * len(schema.fields)
+            if window and (size + len(content) > _WINDOW or cells > _WINDOW_CELLS):
+                yield _found(schema, window, counts)
+                window, counts, size, most = [], [], 0, count
+            window.append(content)
+            counts.append(count)
+            size += len(content)
+        if window:
+            yield _found(schema, window, counts)
+
+    def _read_header(self) -> Header:
+        if self._file.read(4) != _MAGIC:
+            raise BackupRefused("is not an AVRO container file")
+        entries: dict[str, bytes] = {}
+        while count := self._file.long("the number of its metadata"):
+            if count < 0:
+                self._file.long("the size of its metadata")
+            if len(entries) + abs(count) > MOST_ENTRIES:
+                raise BackupRefused(f"has {abs(count)} entries in its header")
+            for _ in range(abs(count)):
+                name = self._file.bytes(MOST_HEADER, "a name in its header")
+                entries[name.decode("utf-8", "replace")] = self._file.bytes(
+                    MOST_HEADER, "an entry in its header"
+                )
+        return Header(entries, self._file.exactly(16))
+
+    def _read_block(self) -> tuple[int, bytes] | None:
+        if self._file.at_end():
+            return None
+        count = self._file.long("the number of rows in a block")
+        packed = self._file.bytes(MOST_BLOCK + MOST_HEADER, "a block")
+        content = self._unpack(packed)
+        if content is None:
+            raise BackupRefused("has a block that cannot be unpacked")
+        self._left -= len(content)
+        if self._left < 0:
+            raise BackupRefused(f"grows to more than {MOST_RATIO} times its size")
+        if not 0 < count <= len(content):  # every row takes a byte at least
+            raise BackupRefused(f"has a block of {len(content)} bytes that claims {count} rows")
+        if self._file.exactly(16) != self.header.sync:
+            raise BackupRefused("has a block that does not end in its marker")
+        return count, content
+
+
+class _Counted:
+    """A file that is read within its size."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def at_end(self) -> bool:
+        return self._left <= 0
+
+    def read(self, size: int) -> bytes:
+        content = self._file.read(min(size, self._left))
+        self._left -= len(content)
+        return content
+
+    def exactly(self, size: int) -> bytes:
+        content = self.read(size)
+        if len(content) < size:
+            raise BackupRefused("ends before its end: it is truncated")
+        return content
+
+    def long(self, what: str) -> int:
+        """Read a number (specification, "int and long")."""
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = self.exactly(1)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+        else:
+            raise BackupRefused(f"has {what} of more than 64 bits")
+        return (value >> 1) ^ -(value & 1)
+
+    def bytes(self, most: int, what: str) -> bytes:
+        """Read a length and as many bytes."""
+        size = self.long(f"the size of {what}")
+        if not 0 <= size <= most:
+            raise BackupRefused(f"has {what} of {size} bytes")
+        return self.exactly(size)
+
+
+def _found(schema: Schema, window: list[bytes], counts: list[int]) -> Rows:
+    sizes = np.array([len(each) for each in window], np.int64)
+    ends = np.cumsum(sizes)
+    buffer = np.frombuffer(b"".join((*window, bytes(SPARE))), np.uint8)
+    return avro.find(schema, buffer, ends - sizes, ends, np.array(counts, np.int64))
+
+
+def _packer(codec: str) -> Callable[[Any], bytes]:
+    if codec == "deflate":
+        return lambda content: zlib.compress(content, _LEVEL, -zlib.MAX_WBITS)
+    if codec == "zstandard":
+        return zstandard.ZstdCompressor(level=_LEVEL).compress
+    return bytes
+
+
+def _unpacker(codec: str) -> Callable[[bytes], bytes | None]:
+    """Return what unpacks a block of at most MOST_BLOCK bytes; it gives None for any other."""
+
+    def deflate(packed: bytes) -> bytes | None:
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            content = stream.decompress(packed, MOST_BLOCK + 1)
+        except zlib.error:
+            return None
+        return content if stream.eof and not stream.unused_data else None
+
+    decompressor = zstandard.ZstdDecompressor(max_window_size=2**23)
+
+    def zstd(packed: bytes) -> bytes | None:
+        try:
+            if zstandard.frame_content_size(packed) > MOST_BLOCK:
+                return None
+            return decompressor.decompress(
+                packed, max_output_size=MOST_BLOCK, allow_extra_data=False
+            )
+        except zstandard.ZstdError:
+            return None
+
+    def null(packed: bytes) -> bytes | None:
+        return packed if len(packed) <= MOST_BLOCK else None
+
+    return {"null": null, "deflate": deflate, "zstandard": zstd}[codec]
+
+
+def _long(value: int) -> bytes:
+    folded = (value << 1) ^ (value >> 63)
+    encoded = bytearray()
+    while folded > 0x7F:
+        encoded.append(folded & 0x7F | 0x80)
+        folded >>= 7
+    encoded.append(folded)
+    return bytes(encoded)
+
+
+def _text(value: str) -> bytes:
+    return _long(len(value.encode())) + value.encode()

@@ -1,0 +1,571 @@
+"""How the values of each type travel between Postgres's binary form and AVRO, column by column.
+
+A kind encodes cells that Postgres sent (or what a statement of sql/queries/wire.sql made of them)
+as AVRO and decodes AVRO into cells that the stage takes: as Postgres's binary form where the kind
+is `native`, else as text. Kinds never see NULL; `Field` adds the union. AVRO's forms are those of
+its specification 1.12, "Binary encoding" and "Logical types"; Postgres's are those of COPY's
+binary format and of each type's send function.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rowboat.errors import BackupRefused, Unholdable
+from rowboat.ragged import (
+    SPARE,
+    Buffer,
+    Cells,
+    Ints,
+    Piece,
+    Word,
+    assemble,
+    buffer_of,
+    cells_of,
+    integers,
+    read_varint,
+    skip_varint,
+    unzigzag,
+    varint,
+    zigzag,
+)
+
+MOST_ELEMENTS = 65_536  # of one array
+_DAY = 86_400_000_000  # microseconds
+_EPOCH_DAYS = 10_957  # from 1970-01-01 to 2000-01-01, where Postgres's time begins
+_EPOCH = _EPOCH_DAYS * _DAY
+_MOST_DIGITS = 18  # that any number of eight bytes can have
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What all kinds have: the AVRO schema and the statement of wire.sql that fetches a column."""
+
+    avro: Any
+    fetch: str = "wire.as_it_is"
+
+    native = False
+
+    def encode(self, cells: Cells) -> list[Piece]:
+        """Return AVRO's bytes; raises Unholdable for a value that AVRO's type cannot hold."""
+        raise NotImplementedError
+
+    def skip(self, buffer: Buffer, at: Ints) -> Ints:
+        """Return the place behind the value at each place; wherever, if there is none."""
+        raise NotImplementedError
+
+    def decode(self, buffer: Buffer, at: Ints) -> Cells:
+        """Return the values as cells; raises BackupRefused for what is no value."""
+        raise NotImplementedError
+
+    def literal(self, cells: Cells) -> Cells:
+        """Return decoded cells as Postgres would write them."""
+        return cells
+
+
+@dataclass(frozen=True)
+class Whole(Kind):
+    """Integers and what Postgres counts in integers: days and microseconds.
+
+    `form` is the number on the wire, `shift` leads from Postgres's epoch to AVRO's, `least` and
+    `greatest` are the type's own bounds on the wire.
+    """
+
+    form: str = ">i4"
+    shift: int = 0
+    least: int = -(2**31)
+    greatest: int = 2**31 - 1
+
+    native = True
+
+    def encode(self, cells: Cells) -> list[Piece]:
+        values = integers(cells.buffer, cells.at, self.form).astype(np.int64)
+        most = min(self.greatest, 2**63 - 1 - self.shift)
+        beyond = (values < self.least) | (values > most)
+        if beyond.any():
+            value = int(values[beyond][0])
+            limits = -(2 ** (8 * int(self.form[2]) - 1)), 2 ** (8 * int(self.form[2]) - 1) - 1
+            raise Unholdable("infinity" if self.shift and value in limits else self._text(value))
+        return varint(zigzag(values + self.shift))
+
+    def skip(self, buffer: Buffer, at: Ints) -> Ints:
+        return skip_varint(buffer, at)
+
+    def decode(self, buffer: Buffer, at: Ints) -> Cells:
+        values = _numbers(buffer, at)
+        least, most = self.least + self.shift, min(self.greatest + self.shift, 2**63 - 1)
+        if ((values < least) | (values > most)).any():
+            raise BackupRefused("holds a number beyond the range of its type")
+        return _fixed((values - self.shift).astype(self.form))
+
+    def literal(self, cells: Cells) -> Cells:
+        values = integers(cells.buffer, cells.at, self.form).tolist()
+        return cells_of([self._text(value).encode() for value in values])
+
+    def _text(self, value: int) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Date(Whole):
+    """Days."""
+
+    def _text(self, value: int) -> str:
+        return _calendar(str(np.datetime64(value + self.shift, "D")))
+
+
+@dataclass(frozen=True)
+class Time(Whole):
+    """Microseconds since midnight."""
+
+    def _text(self, value: int) -> str:
+        seconds, rest = divmod(value, 1_000_000)
+        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:06}"
+
+
+@dataclass(frozen=True)
+class Timestamp(Whole):
+    """Microseconds; `zone` is written behind a literal."""
+
+    zone: str = ""
+
+    def _text(self, value: int) -> str:
+        return _calendar(str(np.datetime64(value + self.shift, "us")), self.zone)
+
+
+@dataclass(frozen=True)
+class Raw(Kind):
+    """Floating-point numbers and booleans: `size` bytes, in AVRO the lowest first."""
+
+    size: int = 8
+
+    native = True
+
+    def encode(self, cells: Cells) -> list[Piece]:
+        values = integers(cells.buffer, cells.at, f">u{self.size}").astype(np.uint64)
+        return [Word(values, np.full(len(cells), self.size))]
+
+    def skip(self, buffer: Buffer, at: Ints) -> Ints:
+        return at + self.size
+
+    def decode(self, buffer: Buffer, at: Ints) -> Cells:
+        values = integers(buffer, at, f"<u{self.size}")
+        if self.size == 1 and (values > 1).any():
+            raise BackupRefused("holds a boolean that is neither 0 nor 1")
+        return _fixed(values.astype(f">u{self.size}"))
+
+    def literal(self, cells: Cells) -> Cells:
+        values = integers(cells.buffer, cells.at, "u1" if self.size == 1 else f">f{self.size}")
+        words = [("true" if v else "false") if self.size == 1 else str(v) for v in values]
+        return cells_of([word.encode() for word in words])
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """Text, and what is fetched as text because AVRO has no type for it."""
+
+    is_utf8 = True
+
+    def encode(self, cells: Cells) -> list[Piece]:
+        return [*varint(zigzag(cells.size)), cells]
+
+    def skip(self, buffer: Buffer, at: Ints) -> Ints:
+        folded, width = read_varint(buffer, at)
+        size = unzigzag(folded)
+        return np.where((width > 0) & (size >= 0), at + width + size, -1)
+
+    def decode(self, buffer: Buffer, at: Ints) -> Cells:
+        folded, width = read_varint(buffer, at)
+        cells = Cells(buffer, at + width, unzigzag(folded))
+        if self.is_utf8:
+            _check_text(cells)
+        return cells
+
+
+@dataclass(frozen=True)
+class OwnText(Text):
+    """Text of a type whose binary form is the text itself."""
+
+    native = True
+
+
+@dataclass(frozen=True)
+class Binary(OwnText):
+    """Bytes of any value."""
+
+    is_utf8 = False
+
+    def literal(self, cells: Cells) -> Cells:
+        return cells_of([b"\\x" + (cells[n] or b"").hex().encode() for n in range(len(cells))])
+
+
+@dataclass(frozen=True)
+class Uuid(Kind):
+    """UUIDs: 16 bytes in Postgres, 36 characters in AVRO (RFC 9562, section 4)."""
+
+    native = True
+
+    def encode(self, cells: Cells) -> list[Piece]:
+        raw = cells.buffer[cells.at[:, None] + np.arange(16)]
+        text = np.full((len(cells), 36), ord("-"), np.uint8)
+        text[:, _DIGITS] = _HEX[raw].reshape(len(cells), 32)
+        size = np.full(len(cells), 36, np.int64)
+        return [*varint(zigzag(size)), _fixed(text)]
+
+    def skip(self, buffer: Buffer, at: Ints) -> Ints:
+        return Text(self.avro).skip(buffer, at)
+
+    def decode(self, buffer: Buffer, at: Ints) -> Cells:
+        cells = Text(self.avro).decode(buffer, at)
+        if (cells.size != 36).any():
+            raise BackupRefused("holds a UUID that has not 36 characters")
+        text = buffer[cells.at[:, None] + np.arange(36)]
+        digits = _VALUE[text[:, _DIGITS]]
+        if (digits > 15).any() or (text[:, [8, 13, 18, 23]] != ord("-")).any():
+            raise BackupRefused("holds a UUID with other characters than digits")
+        return _fixed(digits[:, 0::2] << 4 | digits[:, 1::2])
+
+    def literal(self, cells: Cells) -> Cells:
+        return Text(self.avro).decode(*_rows(self.encode(cells), len(cells)))
+
+
+@dataclass(frozen=True)
+class Label(Kind):
+    """Values of an enum: fetched as the number of the label, staged as the label."""
+
+    fetch: str = "wire.label"
+    labels: tuple[str, ...] = ()
+
+    def encode(self, cells: Cells) -> list[Piece]:
+        return varint(zigzag(integers(cells.buffer, cells.at, ">i4").astype(np.int64)))
+
+    def skip(self, buffer: Buffer, at: Ints) -> Ints:
+        return skip_varint(buffer, at)
+
+    def decode(self, buffer: Buffer, at: Ints) -> Cells:
+        number = _numbers(buffer, at)
+        if ((number < 0) | (number >= len(self.labels))).any():
+            raise BackupRefused("holds a label that its type does not have")
+        return cells_of([label.encode() for label in self.labels]).select(number)
+
+
+@dataclass(frozen=True)
+class Decimal(Kind):
+    """Numbers with a fixed scale, of up to 18 digits: fetched as the number without its point."""
+
+    fetch: str = "wire.unscaled"
+    precision: int = 0
+    scale: int = 0
+
+    def encode(self, cells: Cells) -> list[Piece]:
+        values = integers(cells.buffer, cells.at, ">i8").astype(np.int64)
+        if (values == -(2**63)).any():  # what wire.unscaled makes of it
+            raise Unholdable("NaN")
+        size = np.ones(len(values), np.int64)
+        for n in range(1, 8):
+            size += (values < -(1 << 8 * n - 1)) | (values >= 1 << 8 * n - 1)
+        whole = _fixed(values.astype(">i8"))
+        return [*varint(zigzag(size)), Cells(whole.buffer, whole.at + 8 - size, size)]
+
+    def skip(self, buffer: Buffer, at: Ints) -> Ints:
+        return Text(self.avro).skip(buffer, at)
+
+    def decode(self, buffer: Buffer, at: Ints) -> Cells:
+        cells = Binary(self.avro).decode(buffer, at)
+        numbers = [int.from_bytes(cells[n] or b"", "big", signed=True) for n in range(len(cells))]
+        if any(abs(number) >= 10**self.precision for number in numbers):
+            raise BackupRefused("holds a number of more digits than its type")
+        return cells_of([_point(number, self.scale).encode() for number in numbers])
+
+
+@dataclass(frozen=True)
+class LongDecimal(Decimal):
+    """The same with more digits: fetched as text."""
+
+    fetch: str = "wire.as_text"
+
+    def encode(self, cells: Cells) -> list[Piece]:
+        texts = [(cells[n] or b"").decode() for n in range(len(cells))]
+        if "NaN" in texts:
+            raise Unholdable("NaN")
+        numbers = [int(text.replace(".", "")) for text in texts]
+        raw = cells_of([n.to_bytes((n + (n < 0)).bit_length() // 8 + 1, "big", signed=True)
+                        for n in numbers])  # fmt: skip
+        return [*varint(zigzag(raw.size)), raw]
+
+
+@dataclass(frozen=True)
+class Array(Kind):
+    """One-dimensional arrays. In AVRO one block with its size in bytes, so that it can be skipped:
+    minus the number of elements, the size, the elements, 0.
+    """
+
+    element: Kind = OwnText("string")
+
+    def encode(self, cells: Cells) -> list[Piece]:
+        dimensions = integers(cells.buffer, cells.at, ">i4")
+        if (dimensions > 1).any():
+            raise Unholdable("an array of several dimensions")
+        count = np.where(dimensions == 1, integers(cells.buffer, cells.at + 12, ">i4"), 0)
+        if ((dimensions == 1) & (integers(cells.buffer, cells.at + 16, ">i4") != 1)).any():
+            raise Unholdable("an array that does not begin at 1")
+        if (count > MOST_ELEMENTS).any():
+            raise Unholdable(f"an array of more than {MOST_ELEMENTS:,} elements")
+        count = count.astype(np.int64)
+        elements = self._elements(cells.buffer, cells.at + 20, count)
+        buffer, offsets = assemble(encode(self.element, True, elements), len(elements))
+        first = np.cumsum(count) - count
+        at, size = offsets[first], offsets[first + count] - offsets[first]
+        some = count > 0
+        ends = Word(np.zeros(len(cells), np.uint64), np.ones(len(cells), np.int64))
+        return [
+            *varint(zigzag(-count), some),
+            *varint(zigzag(size), some),
+            Cells(buffer, at, size),
+            ends,
+        ]
+
+    def _elements(self, buffer: Buffer, at: Ints, count: Ints) -> Cells:
+        """Find the elements of all arrays, the nth of each at once."""
+
+        def size_and_next(place: Ints) -> tuple[Ints, Ints, Ints]:
+            size = integers(buffer, place, ">i4").astype(np.int64)
+            return place + 4, size, place + 4 + np.maximum(size, 0)
+
+        places, sizes = _in_turn(at, count, size_and_next)
+        return Cells(buffer, places, sizes)
+
+    def skip(self, buffer: Buffer, at: Ints) -> Ints:
+        folded, width = read_varint(buffer, at)
+        behind = at + width
+        folded_size, size_width = read_varint(buffer, np.minimum(behind, len(buffer) - SPARE))
+        size = unzigzag(folded_size)
+        whole = (folded & np.uint64(1)).astype(bool) & (width > 0) & (size_width > 0) & (size >= 0)
+        end = np.where(whole, behind + size_width + size + 1, -1)
+        return np.where(folded == 0, behind, end)
+
+    def decode(self, buffer: Buffer, at: Ints) -> Cells:
+        count = -_numbers(buffer, at)
+        if ((count < 0) | (count > MOST_ELEMENTS)).any():
+            raise BackupRefused(f"holds an array that has not 0 to {MOST_ELEMENTS:,} elements")
+        behind = skip_varint(buffer, at)
+        size, width = read_varint(buffer, behind)
+        begin = behind + width
+        end = np.where(count > 0, begin + unzigzag(size), behind)
+        if (buffer[end] != 0).any():
+            raise BackupRefused("holds an array that does not end")
+
+        def null_and_next(place: Ints) -> tuple[Ints, Ints, Ints]:
+            is_null, after = step(self.element, True, buffer, place)
+            if ((after > len(buffer) - SPARE) | (after < place)).any():
+                raise BackupRefused("holds an array that ends within an element")
+            return place, is_null.astype(np.int64), after
+
+        places, is_null = _in_turn(begin, count, null_and_next, end)
+        elements = decode(self.element, True, buffer, places, is_null.astype(bool))
+        texts = self.element.literal(elements.select(~elements.is_null))
+        words = iter([_quoted(texts[n] or b"") for n in range(len(texts))])
+        shown = [b"NULL" if missing else next(words) for missing in elements.is_null.tolist()]
+        first = np.cumsum(count) - count
+        pairs = zip(first.tolist(), (first + count).tolist(), strict=True)
+        return cells_of([b"{" + b",".join(shown[a:b]) + b"}" for a, b in pairs])
+
+
+def encode(kind: Kind, nullable: bool, cells: Cells) -> list[Piece]:
+    """Encode a column; where it is nullable as a union with null, which comes first."""
+    if not nullable:
+        return kind.encode(cells)
+    given = ~cells.is_null
+    branch = Word(given.astype(np.uint64) << np.uint64(1), np.ones(len(cells), np.int64))
+    if given.all():
+        return [branch, *kind.encode(cells)]
+    return [branch, *(_expanded(piece, given) for piece in kind.encode(cells.select(given)))]
+
+
+def step(kind: Kind, nullable: bool, buffer: Buffer, at: Ints) -> tuple[Any, Ints]:
+    """Find which values are null and the place behind each.
+
+    Raises BackupRefused for a union's branch that does not exist.
+    """
+    if not nullable:
+        return np.zeros(len(at), bool), kind.skip(buffer, at)
+    branch = buffer[at]
+    if (branch & 0xFD).any():
+        raise BackupRefused("holds a value that is neither null nor of its type")
+    is_null = branch == 0
+    return is_null, np.where(is_null, at + 1, kind.skip(buffer, at + 1))
+
+
+def decode(kind: Kind, nullable: bool, buffer: Buffer, at: Ints, is_null: Any) -> Cells:
+    """Decode a column whose values lie at known places."""
+    if not nullable:
+        return kind.decode(buffer, at)
+    given = ~is_null
+    cells = kind.decode(buffer, at[given] + 1)
+    expanded = _expanded(cells, given)
+    assert isinstance(expanded, Cells)
+    expanded.size[is_null] = -1
+    return expanded
+
+
+def _expanded(piece: Piece, given: Any) -> Piece:
+    """Give a piece empty rows where nothing is given."""
+    size = np.zeros(len(given), np.int64)
+    size[given] = piece.size
+    if isinstance(piece, Word):
+        value = np.zeros(len(given), np.uint64)
+        value[given] = piece.value
+        return Word(value, size)
+    at = np.zeros(len(given), np.int64)
+    at[given] = piece.at
+    return Cells(piece.buffer, at, size)
+
+
+def _in_turn(at: Ints, count: Ints, look: Any, ends: Ints | None = None) -> tuple[Ints, Ints]:
+    """Look at the first element of every array, then at the second, and so on.
+
+    `look` returns for each place a place and a number to keep, and where the next one begins.
+    Returns both for all elements, array by array.
+    """
+    first = np.cumsum(count) - count
+    places, numbers = np.zeros(int(count.sum()), np.int64), np.zeros(int(count.sum()), np.int64)
+    at = at.copy()
+    for turn in range(int(count.max(initial=0))):
+        rows = np.flatnonzero(count > turn)
+        places[first[rows] + turn], numbers[first[rows] + turn], at[rows] = look(at[rows])
+    if ends is not None and (at != ends)[count > 0].any():
+        raise BackupRefused("holds an array whose elements do not end where it ends")
+    return places, numbers
+
+
+def _numbers(buffer: Buffer, at: Ints) -> Ints:
+    folded, width = read_varint(buffer, at)
+    if (width == 0).any():
+        raise BackupRefused("holds a number of more than 64 bits")
+    return unzigzag(folded)
+
+
+def _fixed(values: Any) -> Cells:
+    """Return the bytes of each item of an array as a cell."""
+    raw = np.ascontiguousarray(values)
+    size = raw.nbytes // max(len(raw), 1)
+    at = np.arange(len(raw), dtype=np.int64) * size
+    return Cells(buffer_of(raw.tobytes()), at, np.full(len(raw), size, np.int64))
+
+
+def _rows(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
+    buffer, offsets = assemble(pieces, rows)
+    return buffer, offsets[:-1]
+
+
+def _check_text(cells: Cells) -> None:
+    """Raise BackupRefused unless every cell is UTF-8 without NUL.
+
+    All cells are read as one text; none may begin within a character of the one before.
+    """
+    joined, _ = assemble([cells], len(cells))
+    text = joined[: int(np.maximum(cells.size, 0).sum())]
+    try:
+        text.tobytes().decode()
+    except UnicodeDecodeError:
+        raise BackupRefused("holds text that is not UTF-8") from None
+    first = cells.buffer[cells.at[cells.size > 0]]
+    if ((first & 0xC0) == 0x80).any():
+        raise BackupRefused("holds text that is not UTF-8")
+    if (text == 0).any():
+        raise BackupRefused("holds text with a NUL in it")
+
+
+def _calendar(iso: str, zone: str = "") -> str:
+    """Write numpy's ISO 8601 as Postgres reads it: its years before 1 are BC."""
+    year, rest = iso[:1] + iso[1:].partition("-")[0], iso[1:].partition("-")[2]
+    if int(year) > 0:
+        return iso.lstrip("+") + zone
+    return f"{1 - int(year):04}-{rest}{zone} BC"
+
+
+def _point(number: int, scale: int) -> str:
+    """Write a number whose last `scale` digits are decimal places."""
+    digits = f"{abs(number):0{scale + 1}}"
+    whole = f"{digits[:-scale]}.{digits[-scale:]}" if scale else digits
+    return f"-{whole}" if number < 0 else whole
+
+
+def _quoted(text: bytes) -> bytes:
+    """Quote an element of an array's literal."""
+    return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+_HEX = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], np.uint8)
+_DIGITS = np.array([n for n in range(36) if n not in (8, 13, 18, 23)])
+_VALUE = np.full(256, 255, np.uint8)
+for _digit, _value in zip(b"0123456789abcdefABCDEF", [*range(16), *range(10, 16)], strict=True):
+    _VALUE[_digit] = _value
+
+
+def _whole(avro: Any, size: int) -> Whole:
+    return Whole(avro, form=f">i{size}", least=-(2 ** (8 * size - 1)),
+                 greatest=2 ** (8 * size - 1) - 1)  # fmt: skip
+
+
+def _stamp(name: str, zone: str) -> Timestamp:
+    return Timestamp(
+        {"type": "long", "logicalType": name},
+        form=">i8",
+        shift=_EPOCH,
+        least=-211_813_488_000_000_000,  # 4714-11-24 BC
+        greatest=9_223_371_331_199_999_999,  # the end of 294276
+        zone=zone,
+    )
+
+
+def _text(base: str) -> Text:
+    own = base in ("text", "varchar", "bpchar", "name")
+    return OwnText("string") if own else Text("string", "wire.as_text")
+
+
+_KINDS: dict[str, Kind] = {
+    "int2": _whole("int", 2),
+    "int4": _whole("int", 4),
+    "int8": _whole("long", 8),
+    "float4": Raw("float", size=4),
+    "float8": Raw("double", size=8),
+    "bool": Raw("boolean", size=1),
+    "bytea": Binary("bytes"),
+    "uuid": Uuid({"type": "string", "logicalType": "uuid"}),
+    "date": Date(
+        {"type": "int", "logicalType": "date"},
+        shift=_EPOCH_DAYS,
+        least=-2_451_545,  # 4714-11-24 BC
+        greatest=2_145_031_948,  # the end of 5874897
+    ),
+    "time": Time(
+        {"type": "long", "logicalType": "time-micros"}, form=">i8", least=0, greatest=_DAY - 1
+    ),
+    "timestamp": _stamp("local-timestamp-micros", ""),
+    "timestamptz": _stamp("timestamp-micros", "+00"),
+}
+
+
+def scalar(base: str, precision: int | None, scale: int, labels: Sequence[str] | None) -> Kind:
+    """Return the kind of a plain type by its name in pg_type.
+
+    `precision` and `scale` are those of numeric, where it has them; `labels` those of an enum.
+    """
+    if labels:
+        return Label({"type": "enum", "symbols": list(labels)}, labels=tuple(labels))
+    if base == "numeric" and precision is not None and 0 <= scale <= precision:
+        avro = {
+            "type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale,
+        }  # fmt: skip
+        decimal = Decimal if precision <= _MOST_DIGITS else LongDecimal
+        return decimal(avro, precision=precision, scale=scale)
+    return _KINDS.get(base) or _text(base)
+
+
+def array(element: Kind) -> Array:
+    """Return the kind of arrays; any element may be NULL."""
+    fetch = "wire.as_it_is" if element.fetch == "wire.as_it_is" else "wire.elements"
+    return Array({"type": "array", "items": ["null", element.avro]}, fetch, element=element)
