@@ -7,7 +7,7 @@ No secret has a default.
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -60,6 +60,25 @@ class Settings(BaseSettings):
     gzip_ratio: int = Field(
         200, ge=10, description="Times a .gz file may grow when it is unpacked; beyond: refused."
     )
+    backup_codec: Literal["null", "deflate", "zstandard"] = Field(
+        "zstandard", description="How the blocks of AVRO files are packed."
+    )
+    suspicious_loss: int = Field(
+        50,
+        ge=0,
+        le=100,
+        description="Rows, in percent, beyond which a table that has lost them since its last "
+        "backup makes a set suspicious: nothing expires because of it.",
+    )
+    keep_daily: int = Field(
+        7,
+        ge=0,
+        description="Days of which the last backup is kept; also how long a suspicious "
+        "or safety set is kept.",
+    )
+    keep_weekly: int = Field(5, ge=0, description="Weeks of which the last backup is kept.")
+    keep_monthly: int = Field(12, ge=0, description="Months of which the last backup is kept.")
+    keep_least: int = Field(3, ge=1, description="Backups that are kept whatever their age.")
     poll: float = Field(
         0.5, gt=0, description="Seconds between two looks of the Airflow trigger at raw_data."
     )

@@ -1,0 +1,173 @@
+"""Takes a backup: one set, one snapshot, one AVRO file for each table."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from psycopg2 import sql
+
+from rowboat import __version__, avro, sets, shelf, verify, wire
+from rowboat import catalog as catalogs
+from rowboat.catalog import Catalog, Table
+from rowboat.container import Writer
+from rowboat.database import Connection, Cursor, one, transaction
+from rowboat.digests import Digest
+from rowboat.errors import BackupRefused
+from rowboat.queries import query
+from rowboat.ragged import Buffer, Cells, Ints
+from rowboat.settings import settings
+from rowboat.shelf import Copy, Manifest
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Taken:
+    """A set that was taken; `findings` tell what is wrong with it, `suspicion` what may be."""
+
+    set: str
+    tables: list[Copy]
+    suspicion: str | None = None
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """Size of its files."""
+        return sum(copy.bytes for copy in self.tables)
+
+
+def take(
+    connection: Connection,
+    tables: Sequence[str] = (),
+    pinned: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Taken:
+    """Back up the tables (default: all) as one set, then read it back.
+
+    Raises UnknownTable, Unholdable, ShelfUnusable; then there is no set, and none expires.
+    """
+    with sets.writing(connection):
+        with transaction(connection) as cursor:
+            catalog = catalogs.read(cursor)
+        chosen = [catalog.table(name) for name in tables] or catalog.in_order()
+        if not chosen:
+            raise BackupRefused("there are no tables to back up", "`rowboat migrate` makes them")
+        with transaction(connection) as cursor:
+            names = sorted({each.full_name: each.identifier for each in chosen}.items())
+            held = sql.SQL(", ").join(identifier for _, identifier in names)
+            cursor.execute(query("backup.hold", tables=held))
+            catalog = catalogs.read(cursor)  # again: now it stays
+            manifest = write(cursor, catalog, [name for name, _ in names], "backup", progress)
+        with transaction(connection) as cursor:
+            suspicion = sets.record(cursor, manifest, pinned)
+    checked = verify.verify(connection, manifest.set, progress)
+    return Taken(manifest.set, list(manifest.tables), suspicion, checked.findings)
+
+
+def write(
+    cursor: Cursor, catalog: Catalog, tables: Sequence[str], purpose: str, progress: Progress
+) -> Manifest:
+    """Write tables as the transaction sees them as a set on the shelf, and return its manifest.
+
+    The caller is the only writer of the shelf, and takes the set on record.
+    """
+    cursor.execute(query("backup.moment"))
+    snapshot, taken, server = one(cursor)
+    name = shelf.new_name(taken.astimezone(UTC))
+    files = shelf.file_names(list(tables))
+    codec = settings().backup_codec
+    with shelf.aside(name) as where:
+        copies = tuple(
+            _write_table(cursor, catalog.table(table), where / files[table], name, progress)
+            for table in tables
+        )
+        manifest = Manifest(
+            name, purpose, taken.astimezone(UTC).isoformat(), snapshot, f"rowboat {__version__}",
+            f"PostgreSQL {server}", codec, copies,
+        )  # fmt: skip
+        shelf.publish(where, manifest)
+    return manifest
+
+
+def digest(cursor: Cursor, table: Table) -> str:
+    """Return the digest of a table's rows as the transaction sees them."""
+    schema, found = avro.of_table(table), Digest()
+
+    def take_columns(columns: list[Cells]) -> None:
+        buffer, offsets = avro.encode(schema, columns)
+        found.add(buffer, offsets[:-1], np.diff(offsets))
+
+    wire.fetch(cursor, table, schema, take_columns)
+    return str(found)
+
+
+def _write_table(cursor: Cursor, table: Table, where: Path, name: str, progress: Progress) -> Copy:
+    schema = avro.of_table(table)
+    identifier = table.identifier
+    quoted = sql.Literal(identifier.as_string(cursor))
+    cursor.execute(query("backup.estimate", table=quoted))
+    expected: int = one(cursor)[0]
+    with shelf.synced(where) as file, _File(file) as sink:
+        names = {"table": table.full_name, "set": name}
+        writer = Writer(schema, settings().backup_codec, names, sink.write)
+        found = Digest()
+
+        def take_columns(columns: list[Cells]) -> None:
+            buffer, offsets = avro.encode(schema, columns)
+            sink.soon(writer.write, buffer, offsets)
+            found.add(buffer, offsets[:-1], np.diff(offsets))
+            progress(table.full_name, found.rows, max(expected, found.rows))
+
+        wire.fetch(cursor, table, schema, take_columns)
+    last_id = None
+    if table.serial_key:
+        column = sql.Identifier(table.serial_key)
+        cursor.execute(query("backup.last_id", column=column, table=identifier))
+        last_id = one(cursor)[0]
+    progress(table.full_name, found.rows, found.rows)
+    return Copy(
+        table.full_name, where.name, found.rows, sink.size, sink.sha256, str(found), last_id,
+        schema.digest, schema.json,
+    )  # fmt: skip
+
+
+class _File:
+    """Packs, hashes and writes in a thread of its own while the next rows are encoded."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._hash, self.size = file, hashlib.sha256(), 0
+        self._thread = ThreadPoolExecutor(1)
+        self._before: Any = None
+
+    def __enter__(self) -> "_File":
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        self._thread.shutdown()
+        if kind is None:
+            self._await()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def soon(self, write: Callable[[Buffer, Ints], None], buffer: Buffer, offsets: Ints) -> None:
+        """Write when what came before is written; no more than one batch waits."""
+        self._await()
+        self._before = self._thread.submit(write, buffer, offsets)
+
+    def write(self, content: bytes) -> None:
+        """Write, within the thread or before it has begun."""
+        self._hash.update(content)
+        self._file.write(content)
+        self.size += len(content)
+
+    def _await(self) -> None:
+        if self._before is not None:
+            self._before.result()
+            self._before = None

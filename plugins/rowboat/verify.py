@@ -1,0 +1,115 @@
+"""Proves a set: re-reads every file, decodes every row, computes everything again."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rowboat import sets, shelf
+from rowboat.container import Reader
+from rowboat.database import Connection, rows, transaction
+from rowboat.digests import Digest
+from rowboat.errors import BackupRefused, UnknownSet
+from rowboat.queries import query
+from rowboat.shelf import Copy
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class CheckedTable:
+    """What was found in one table's file; `findings` are sentences, none where all is well."""
+
+    table: str
+    rows: int = 0
+    bytes: int = 0
+    sha256: str | None = None
+    digest: str | None = None
+    findings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Checked:
+    """What was found in a set."""
+
+    set: str
+    tables: list[CheckedTable] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether nothing is wrong."""
+        return not self.findings
+
+
+def verify(
+    connection: Connection, name: str | None = None, progress: Progress = lambda *_: None
+) -> Checked:
+    """Prove a set (default: the newest backup) and record when, or that it no longer can be.
+
+    Raises UnknownSet.
+    """
+    with transaction(connection) as cursor:
+        sets.adopt(cursor)
+        known = sets.read(cursor)
+        backups = [each.name for each in known if each.purpose == "backup"]
+        if name is None and not backups:
+            raise UnknownSet("there is no backup yet", "take one with `rowboat backup`")
+        found = sets.named(cursor, name or backups[-1])
+        cursor.execute(query("backup.recorded"))
+        record = {row["table_name"]: row for row in rows(cursor) if row["set_name"] == found.name}
+    checked = Checked(found.name)
+    try:
+        manifest = shelf.read(found.name)
+    except (BackupRefused, UnknownSet) as error:
+        checked.findings.append(error.fact)
+    else:
+        for copy in manifest.tables:
+            table = check(found.name, copy, progress)
+            recorded = record.get(copy.table)
+            if recorded and (recorded["sha256"], recorded["row_digest"]) != (
+                copy.sha256, copy.digest,
+            ):  # fmt: skip
+                table.findings.append("the manifest is not that of the set that was recorded")
+            checked.tables.append(table)
+            checked.findings += [f"{copy.file}: {each}" for each in table.findings]
+        if missing := set(record) - {copy.table for copy in manifest.tables}:
+            checked.findings.append(f"the manifest lacks {', '.join(sorted(missing))}")
+    with transaction(connection) as cursor:
+        cursor.execute(query("backup.verified"), {"set": found.name, "ok": checked.ok})
+    return checked
+
+
+def check(name: str, copy: Copy, progress: Progress = lambda *_: None) -> CheckedTable:
+    """Compare one file of a set with what the manifest says of it."""
+    found = CheckedTable(copy.table)
+    path = shelf.path(name, copy.file)
+    try:
+        found.bytes = path.stat().st_size
+        with path.open("rb") as file:
+            found.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            digest = Digest()
+            reader = Reader(file, found.bytes)
+            schema = reader.schema(copy.table)
+            for part in reader.rows(schema):
+                digest.add(part.buffer, part.at, part.size)
+                for column in schema.by_column:
+                    part.cells(column)
+                if digest.rows > copy.rows:
+                    break
+                progress(copy.table, digest.rows, copy.rows)
+        found.rows, found.digest = digest.rows, str(digest)
+    except OSError as error:
+        found.findings.append(f"cannot be read: {error.strerror}")
+        return found
+    except BackupRefused as error:
+        found.findings.append(error.fact)
+    else:
+        if schema.digest != copy.schema_hash or schema.json != copy.schema:
+            found.findings.append("has another schema than its manifest says")
+        if (found.rows, found.digest) != (copy.rows, copy.digest):
+            found.findings.append(f"has {found.rows:,} rows, not the {copy.rows:,} it should have"
+                                  if found.rows != copy.rows else "has other rows")  # fmt: skip
+    if (found.bytes, found.sha256) != (copy.bytes, copy.sha256):
+        found.findings.append("is not byte for byte the file that was written")
+    return found
