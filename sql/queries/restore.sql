@@ -1,0 +1,118 @@
+-- Restoring: what a backup would change, what that would do to other tables, and doing it.
+
+-- name: lock
+-- Nobody else writes to these tables until the transaction ends; readers go on.
+lock table {tables} in share row exclusive mode;
+
+-- name: lock_parents
+-- Nobody writes to the tables that rows refer to.
+lock table {tables} in share mode;
+
+-- name: doomed
+-- The rows of the table that the backup on the stage does not have; all where there is no key.
+create temporary table {doomed} on commit drop as
+select t.tableoid as "rowboat home", t.ctid as "rowboat place", t.*
+from {table} as t
+where {absent};
+
+-- name: absent
+-- No row of the stage has the row's key.
+not exists (select from pg_temp.stage as s where {joined})
+
+-- name: references
+-- Every foreign key onto a table, from whatever schema.
+select
+    k.conname as name, n.nspname as schema, c.relname as child, k.confdeltype as on_delete,
+    array(
+        select a.attname::text
+        from unnest(k.conkey) with ordinality as i (attnum, ordinal)
+        join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = i.attnum
+        order by i.ordinal
+    ) as columns,
+    array(
+        select a.attname::text
+        from unnest(k.confkey) with ordinality as i (attnum, ordinal)
+        join pg_attribute as a on a.attrelid = k.confrelid and a.attnum = i.attnum
+        order by i.ordinal
+    ) as parent_columns
+from pg_constraint as k
+join pg_class as c on c.oid = k.conrelid
+join pg_namespace as n on n.oid = c.relnamespace
+where k.confrelid = {table}::regclass and k.contype = 'f' and k.conparentid = 0
+order by 2, 3, 1;
+
+-- name: dependents
+-- The rows of a child table that refer to doomed rows and are not doomed themselves.
+create temporary table {dependents} on commit drop as
+select c.tableoid as "rowboat home", c.ctid as "rowboat place", c.*
+from {child} as c
+where exists (select from {doomed} as d where {joined}) and {stays};
+
+-- name: not_doomed
+-- The row is not doomed itself.
+not exists (
+    select from {doomed} as g
+    where g."rowboat home" = c.tableoid and g."rowboat place" = c.ctid
+)
+
+-- name: places
+-- Doomed rows by where they are, as the judge looks for them.
+(select "rowboat home" as home, "rowboat place" as place from {doomed})
+
+-- name: delete_free
+-- Delete the doomed rows that no other row refers to.
+delete from {table} as t using {doomed} as d
+where d."rowboat home" = t.tableoid and d."rowboat place" = t.ctid and {free};
+
+-- name: no_child
+-- No row of a child table refers to the doomed row.
+not exists (select from {child} as c where {joined})
+
+-- name: left
+-- Is any doomed row still there?
+select exists (
+    select from {table} as t join {doomed} as d
+        on d."rowboat home" = t.tableoid and d."rowboat place" = t.ctid
+);
+
+-- name: delete
+-- Delete the doomed rows that are left.
+delete from {table} as t using {doomed} as d
+where d."rowboat home" = t.tableoid and d."rowboat place" = t.ctid;
+
+-- name: stand_in
+-- What rows may refer to when the restore is done: the good rows of the backup, and those that stay.
+create temporary table {stand_in} on commit drop as
+select {values} from pg_temp.stage as s where {good}
+union
+select {columns} from {table} as t where {stays};
+
+-- name: reasons
+-- Why rows would be rejected: each rule and column with a count and an example.
+select rule, column_name as "column", count(*) as rows, min(message) as example
+from pg_temp.verdict group by rule, column_name order by 3 desc, 1, 2;
+
+-- name: record
+-- A restore and where the rows that it overwrote are.
+insert into backup_status.restores (
+    source_name, tables, mode, cascades, safety_set, undoes, report, actor, run
+)
+values (
+    %(source_name)s, %(tables)s, %(mode)s, %(cascades)s, %(safety_set)s, %(undoes)s,
+    %(report)s, %(actor)s, %(run)s
+)
+returning id;
+
+-- name: by_id
+-- One restore.
+select id, source_name, tables, mode, safety_set from backup_status.restores where id = %(id)s;
+
+-- name: history
+-- The newest restores.
+select id, source_name, tables, mode, cascades, safety_set, undoes, report, actor, run,
+    started_at, finished_at
+from backup_status.restores order by id desc limit %(limit)s;
+
+-- name: create_like
+-- A new table beside the old: the same columns and rules, without foreign keys.
+create table {into} (like {table} including all);
