@@ -1,72 +1,20 @@
 """The command line: the library's face. `--json` gives one document on stdout."""
 
 import getpass
-import json
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rowboat import __version__, database, migrations, rejects, show, status, trace
 from rowboat import catalog as catalogs
+from rowboat import cli_backups, database, migrations, rejects, show, status, trace
 from rowboat.database import transaction
-from rowboat.errors import RowboatError
 from rowboat.ingest import ingest
 from rowboat.load import Run
 from rowboat.retry import rejected as judge_again
+from rowboat.terminal import bars, command, err, main
 
-WIDE = 200  # columns of a table that goes into a pipe or a file
-out = Console(width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else WIDE)
-
-
-def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Add a command: `--json`, errors as a fact and a hint, exit code 1 for them.
-
-    A command returns (document, how to show it, whether it went well).
-    """
-
-    def add(function: Callable[..., Any]) -> click.Command:
-        @wraps(function)
-        def run(as_json: bool, **arguments: Any) -> None:
-            try:
-                document, shown, well = function(**arguments)
-            except RowboatError as error:
-                document, shown, well = {"error": error.fact, "hint": error.hint}, str(error), False
-                if not as_json:
-                    err.print(str(error), style="red", highlight=False, markup=False)
-                    sys.exit(1)
-            except KeyboardInterrupt:
-                err.print("stopped: run it again, and it goes on from here", style="yellow")
-                sys.exit(1)
-            if as_json:
-                click.echo(json.dumps(document, indent=2, default=str, ensure_ascii=False))
-            else:
-                out.print(shown, highlight=False)
-            sys.exit(0 if well else 1)
-
-        option = click.option(
-            "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-        )
-        name = names[0] if names else function.__name__.rstrip("_")
-        return group.command(name)(option(run))
-
-    return add
-
-
-@click.group()
-@click.version_option(__version__)
-def main() -> None:
-    """Keep a folder of CSV files, a Postgres database and a shelf of AVRO backups in step."""
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.default_int_handler)
+__all__ = ["cli_backups", "main"]
 
 
 @command(main)
@@ -96,7 +44,7 @@ def migrate(to: int | None) -> Any:
 def ingest_(paths: tuple[Path, ...], dry_run: bool, checksum: bool) -> Any:
     """Load what changed in raw_data, or in the given files."""
     run = Run(getpass.getuser(), dry_run=dry_run, checksum=checksum)
-    with _progress(run):
+    with bars() as run.progress:
         reports = ingest(paths, run)
     well = all(report.state != "failed" for report in reports)
     return show.ingest_document(reports), show.ingest_table(reports, dry_run), well
@@ -175,24 +123,3 @@ def trace_(subject: str, key: str | None) -> Any:
             raise click.UsageError("give TABLE KEY, or FILE:LINE")
         found_line = trace.line(cursor, catalog, trace.file_name(name), int(number))
         return show.as_document(found_line), show.line_trace(found_line), True
-
-
-@contextmanager
-def _progress(run: Run) -> Iterator[None]:
-    """Show a bar for each file on a terminal; stop between two chunks on Ctrl-C."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        bars: dict[str, Any] = {}
-
-        def moved(name: str, done: int, size: int) -> None:
-            if name not in bars:
-                bars[name] = progress.add_task(name, total=size)
-            progress.update(bars[name], completed=done, total=size)
-
-        run.progress = moved
-        yield

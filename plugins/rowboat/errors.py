@@ -144,7 +144,7 @@ class PlanChanged(RestoreRefused):
 class UnknownRestore(RowboatError):
     """there is no such restore"""
 
-    hint = "`rowboat backups --restores` lists them"
+    hint = "`rowboat backups` lists the restores too"
 
 
 class Unholdable(RowboatError):

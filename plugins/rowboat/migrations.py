@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
 
 from rowboat import catalog, dictionary
-from rowboat.database import Connection, Cursor, rows, said, transaction
+from rowboat.database import Connection, Cursor, one, rows, said, transaction
 from rowboat.errors import MigrationFailed
 from rowboat.queries import query
 from rowboat.settings import settings
@@ -87,6 +88,13 @@ def applied(cursor: Cursor) -> dict[int, str]:
     """Return number → digest of the migrations that the database has."""
     cursor.execute(query("migrations.applied"))
     return {row["number"]: row["digest"] for row in rows(cursor)}
+
+
+def since(cursor: Cursor) -> datetime:
+    """Return when the database was made."""
+    cursor.execute(query("migrations.since"))
+    made: datetime = one(cursor)[0]
+    return made
 
 
 @contextmanager

@@ -42,7 +42,8 @@ class Order:
     """What to restore and on whose behalf.
 
     `sources` is table → where its rows come from; `expected` the plan that was approved;
-    `safety` a safety copy that was taken already; `undoes` the restore that is taken back.
+    `safety` a safety copy that was taken already; `undoes` the restore that is taken back;
+    `on_trial` leaves the sequences alone, which no rollback takes back.
     """
 
     sources: dict[str, Source]
@@ -53,6 +54,7 @@ class Order:
     expected: Plan | None = None
     safety: str | None = None
     undoes: int | None = None
+    on_trial: bool = False
     progress: Progress = lambda *_: None
 
     @property
@@ -138,7 +140,7 @@ def into(connection: Connection, source: Source, table: str, name: str, actor: s
         cursor.execute(query("restore.create_like", into=target, table=like.identifier))
         created = catalogs.read(cursor).table(f"{like.schema}.{name}")
         order = Order({created.full_name: source}, "replace", actor)
-        step = _Step(created, source, order, 0)
+        step = Step(created, source, order, 0)
         step.prepare(cursor)
         report = step.let_in(cursor, step.judge(cursor, {}))
         step.check(cursor, report)
@@ -146,7 +148,7 @@ def into(connection: Connection, source: Source, table: str, name: str, actor: s
     return report
 
 
-class _Step:
+class Step:
     """One table of a restore."""
 
     def __init__(self, table: Table, source: Source, order: Order, number: int) -> None:
@@ -247,11 +249,11 @@ class _Step:
     def _passage(self) -> Passage:
         return Passage(
             "backup", self.source.name, self.order.actor, self.order.run,
-            on_known=_ON_KNOWN[self.order.mode],
+            on_known=_ON_KNOWN[self.order.mode], on_trial=self.order.on_trial,
         )  # fmt: skip
 
 
-def _steps(catalog: Catalog, order: Order) -> list[_Step]:
+def _steps(catalog: Catalog, order: Order) -> list[Step]:
     tables = [each for each in catalog.in_order() if each.full_name in order.sources]
     if missing := set(order.sources) - {each.full_name for each in tables}:
         raise RestoreRefused(
@@ -259,7 +261,7 @@ def _steps(catalog: Catalog, order: Order) -> list[_Step]:
             "`rowboat migrate` makes the tables; name those to restore",
         )
     return [
-        _Step(table, order.sources[table.full_name], order, number)
+        Step(table, order.sources[table.full_name], order, number)
         for number, table in enumerate(tables)
     ]
 
@@ -302,7 +304,7 @@ def _restore(connection: Connection, order: Order) -> Restored:
         raise
 
 
-def _carry_out(cursor: Cursor, steps: list[_Step], skips: set[str], order: Order) -> Plan:
+def _carry_out(cursor: Cursor, steps: list[Step], skips: set[str], order: Order) -> Plan:
     """Rows in, parents first; rows out, children first. Returns the plan that became true.
 
     What nothing refers to is deleted before rows come in, so that it is in no new row's way.
@@ -330,7 +332,7 @@ def _carry_out(cursor: Cursor, steps: list[_Step], skips: set[str], order: Order
     return done
 
 
-def _check_dependents(step: _Step, found: dict[str, Dependents], cascade: bool) -> None:
+def _check_dependents(step: Step, found: dict[str, Dependents], cascade: bool) -> None:
     name = step.table.full_name
     for label, each in found.items():
         if each.rows and each.reference.forbids:

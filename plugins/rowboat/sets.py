@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from rowboat import shelf
+from rowboat.catalog import Catalog
 from rowboat.database import Connection, Cursor, rows, transaction
 from rowboat.errors import BackupRefused, UnknownSet
 from rowboat.queries import query
@@ -112,6 +113,15 @@ def newest(cursor: Cursor, tables: Sequence[str] = ()) -> Set:
         f"there is no verified backup{of}",
         "take one with `rowboat backup`, or prove one that is there with `rowboat verify SET`",
     )
+
+
+def newest_whole(cursor: Cursor, catalog: Catalog) -> Set:
+    """Return the newest verified backup of every table that has ever been backed up.
+
+    Raises UnknownSet.
+    """
+    backed_up = {table for each in read(cursor) if each.counts for table in each.tables}
+    return newest(cursor, sorted(backed_up & set(catalog.by_name)))
 
 
 def named(cursor: Cursor, name: str) -> Set:

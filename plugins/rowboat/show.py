@@ -50,9 +50,9 @@ def total(reports: Sequence[FileReport]) -> Report:
 
 def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType:
     """Show reports as a table, then what to do next."""
-    table = _table("file", "table", "state", numbers=COUNTS)
+    table = table_of("file", "table", "state", numbers=COUNTS)
     for each in reports:
-        row = [_plain(each.file), _short(each.table), _state(each.state)]
+        row = [plain(each.file), short(each.table), _state(each.state)]
         table.add_row(*row, *(f"{vars(each.report)[name]:,}" for name in COUNTS))
     sums = total(reports)
     table.add_row(
@@ -76,14 +76,14 @@ def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType
 
 def status(found: Status) -> RenderableType:
     """Show tables, files and backup."""
-    tables = _table("table", numbers=("rows", "in quarantine"))
+    tables = table_of("table", numbers=("rows", "in quarantine"))
     for each in found.tables:
         about = "" if each.exact else "about "
-        tables.add_row(_plain(each.table), f"{about}{each.rows:,}", f"{each.rejected:,}")
-    files = _table("file", "table", "state", "finished", numbers=("lines", "bytes", *COUNTS))
+        tables.add_row(plain(each.table), f"{about}{each.rows:,}", f"{each.rejected:,}")
+    files = table_of("file", "table", "state", "finished", numbers=("lines", "bytes", *COUNTS))
     for file in found.files:
         files.add_row(
-            *(_plain(file.file_name), _short(file.table_name), _state(file.state)),
+            *(plain(file.file_name), short(file.table_name), _state(file.state)),
             f"{file.finished_at:%Y-%m-%d %H:%M}" if file.finished_at else "-",
             *(f"{getattr(file, f'loaded_{name}'):,}" for name in ("lines", "bytes")),
             *(f"{getattr(file, name):,}" for name in COUNTS),
@@ -94,21 +94,31 @@ def status(found: Status) -> RenderableType:
     backup = "no backup has been taken yet"
     if found.backup:
         proven = "verified" if found.backup["verified"] else "not verified"
-        hours = found.backup["age"] / 3600
-        backup = f"newest backup: {found.backup['set_name']}, {hours:.1f} hours old, {proven}"
+        backup = f"newest backup: {found.backup['set_name']}, {age(found.backup['age'])}, {proven}"
+        drilled = found.backup["drilled_age"]
+        backup += "\nlast proven restore: "
+        backup += "none yet, `rowboat drill` makes one" if drilled is None else age(drilled)
     return Group(tables, Text(), files, *errors, Text(), Text(backup))
+
+
+def age(seconds: float) -> str:
+    """Tell how long ago something was, in the unit that suits."""
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{max(seconds, 0):.0f} seconds ago"
 
 
 def rejects(found: Sequence[Reject], limit: int) -> RenderableType:
     """Show refused rows: place, text, reasons."""
     if not found:
         return Text("the quarantine is empty")
-    table = _table("file", "line")
+    table = table_of("file", "line")
     table.add_column("why", ratio=1)
     table.add_column("row", ratio=1, no_wrap=True, overflow="ellipsis")
     for each in found[:limit]:
-        text = _plain(each.text.replace("\n", "⏎").replace("\r", "␍"))
-        table.add_row(_plain(each.source_name), f"{each.line:,}", _plain(each.why), text)
+        text = plain(each.text.replace("\n", "⏎").replace("\r", "␍"))
+        table.add_row(plain(each.source_name), f"{each.line:,}", plain(each.why), text)
     rest = len(found) - limit
     if rest <= 0:
         return table
@@ -153,7 +163,8 @@ def _load(load: dict[str, Any]) -> str:
     return f"load {load['id']} of {load['source_name']} by {load['actor']}{run} at {at}"
 
 
-def _table(*names: str, numbers: Sequence[str] = ()) -> Table:
+def table_of(*names: str, numbers: Sequence[str] = ()) -> Table:
+    """Make a table of plain columns and, to their right, columns of numbers."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in names:
         table.add_column(name, no_wrap=True)
@@ -162,9 +173,9 @@ def _table(*names: str, numbers: Sequence[str] = ()) -> Table:
     return table
 
 
-def _short(table: str | None) -> str:
+def short(table: str | None) -> str:
     """Leave out the schema where a column is narrow."""
-    return _plain(table.rpartition(".")[2]) if table else "-"
+    return plain(table.rpartition(".")[2]) if table else "-"
 
 
 def _state(state: str) -> str:
@@ -172,5 +183,6 @@ def _state(state: str) -> str:
     return f"[{colour}]{state}[/]" if colour else state
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Keep a text from being read as markup."""
     return escape(text)

@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 from airflow.sdk import Asset, AssetWatcher, Param, TriggerRule, get_current_context, task
-from rich.console import Console
 
 from rowboat import catalog as catalogs
 from rowboat import database, dictionary, folder, show
@@ -14,10 +13,11 @@ from rowboat.database import transaction
 from rowboat.dictionary import Outline
 from rowboat.errors import FileRefused
 from rowboat.ingest import triage
-from rowboat.load import FileReport, Progress, Run
+from rowboat.load import FileReport, Run
 from rowboat.load import load as load_file
 from rowboat.settings import settings
-from rowboat_airflow.connections import use_connection
+from rowboat_airflow.connections import actor, use_connection
+from rowboat_airflow.logs import percent, tell
 from rowboat_airflow.retries import POLICY, RETRIES
 from rowboat_airflow.watcher import RawDataChanged
 
@@ -105,7 +105,7 @@ def load(file: str) -> dict[str, Any]:
     context = get_current_context()
     context["file_name"] = file  # type: ignore[typeddict-unknown-key]  # for the map index
     run = _run(context)
-    run.progress = _percent()
+    run.progress = percent()
     with database.session("loader") as connection:
         with transaction(connection) as cursor:
             catalog = catalogs.read(cursor)
@@ -141,9 +141,8 @@ def report() -> dict[str, int]:
 def _run(context: Any) -> Run:
     """Read who runs, and how, from the DAG run; the sweep by the clock looks into every file."""
     params, dag_run = context["params"], context["dag_run"]
-    user = getattr(dag_run, "triggering_user_name", None) or dag_run.run_type.value
     return Run(
-        actor=f"airflow:{user}",
+        actor=actor(context),
         run=context["run_id"],
         dry_run=params["dry_run"],
         checksum=params["checksum"] or dag_run.run_type == "scheduled",
@@ -154,26 +153,8 @@ def _paths(context: Any) -> list[Any]:
     return [settings().raw_data / name for name in context["params"]["files"] or []]
 
 
-def _percent() -> Progress:
-    """Log a line for each tenth of a file."""
-    told = 0
-
-    def progress(name: str, done: int, size: int) -> None:
-        nonlocal told
-        tenth = 10 * done // max(size, 1)
-        if tenth > told:
-            told = tenth
-            log.info("%s: %d %%", name, 10 * tenth)
-
-    return progress
-
-
 def _tell(reports: list[FileReport]) -> None:
     """Log reports as the command line shows them."""
     if not reports:
         return
-    console = Console(width=160, force_terminal=False)
-    with console.capture() as capture:
-        console.print(show.ingest_table(reports, dry_run=False))
-    for line in capture.get().splitlines():
-        log.info("%s", line)
+    tell(show.ingest_table(reports, dry_run=False))

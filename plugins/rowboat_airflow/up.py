@@ -129,6 +129,7 @@ def airflow_environment(embedded: server.EmbeddedServer) -> dict[str, str]:
             "AIRFLOW_CONN_ROWBOAT": database.uri("loader"),
             "ROWBOAT_HOME": str(home),
             "ROWBOAT_RAW_DATA": str(settings().raw_data.absolute()),
+            "ROWBOAT_BACKUPS": str(settings().backups.absolute()),
             "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ.get('PATH', '')}",
         }
     )
@@ -191,6 +192,7 @@ def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
         f"             {ADMIN} / {credential(home, 'airflow_admin')}",
         f"  Postgres   {embedded.uri('rowboat_reader')}  (may read)",
         f"  raw_data   {settings().raw_data}: what you put there is loaded at once",
+        f"  backups    {settings().backups}: every night, `rowboat backup` takes one now",
         f"  passwords  {home / 'secrets.json'}, logs {home / 'logs'}",
         "",
         "Ctrl-C stops everything.",

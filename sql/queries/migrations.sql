@@ -22,6 +22,10 @@ create table if not exists rowboat.migrations (
 -- What the database has.
 select number, digest from rowboat.migrations order by number;
 
+-- name: since
+-- When the database was made.
+select min(applied_at) from rowboat.migrations;
+
 -- name: record
 -- A migration was applied.
 insert into rowboat.migrations (number, name, digest)

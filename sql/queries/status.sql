@@ -17,8 +17,13 @@ select table_name, count(*) as open from ingest_status.rejected_rows
 where settled_at is null group by table_name;
 
 -- name: newest_backup
--- The newest set of backups.
+-- The newest set of backups, and how long ago a set was last restored on trial.
 select
     set_name, taken_at, bool_and(verified_at is not null) as verified,
-    extract(epoch from now() - taken_at)::float as age
-from backup_status.backup_status group by set_name, taken_at order by taken_at desc limit 1;
+    extract(epoch from now() - taken_at)::float as age,
+    extract(epoch from now() - (
+        select max(drilled_at) from backup_status.backup_status
+    ))::float as drilled_age
+from backup_status.backup_status
+where purpose = 'backup'
+group by set_name, taken_at order by taken_at desc limit 1;

@@ -1,0 +1,130 @@
+"""The tasks of the DAG `restore`: plan, a person's approval, safety copy, apply, report."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param, get_current_context, task
+
+from rowboat import catalog as catalogs
+from rowboat import database, sets, show_backups, source
+from rowboat import restore as library
+from rowboat.database import Connection, transaction
+from rowboat.plan import MODES, Plan
+from rowboat.restore import Order
+from rowboat_airflow.backup import tables
+from rowboat_airflow.connections import actor, use_connection
+from rowboat_airflow.logs import percent, tell, text
+from rowboat_airflow.retries import POLICY, RETRIES
+
+log = logging.getLogger(__name__)
+
+PATIENCE = timedelta(hours=24)  # that a plan waits for its approval; then it is rejected
+_MEANING = {
+    "replace": "replace: make the table equal to the backup",
+    "merge": "merge: insert and update, delete nothing",
+    "missing": "missing: insert what is not there, change nothing",
+}
+
+
+def restore_params() -> dict[str, Param]:
+    """The form of the DAG `restore`."""
+    names = tables()
+    return {
+        "table": Param(type="string", title="Table", enum=names or [""]),
+        "set": Param(
+            None,
+            type=["null", "string"],
+            title="Set",
+            description="As `rowboat backups` names it. Empty: the newest verified.",
+        ),
+        "mode": Param(
+            "replace", type="string", enum=list(MODES), values_display=_MEANING, title="Mode"
+        ),
+        "cascade": Param(
+            False,
+            type="boolean",
+            title="Cascade",
+            description="Let deletes touch rows of other tables, by their foreign keys.",
+        ),
+    }
+
+
+@task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
+def plan() -> dict[str, Any]:
+    """Tell what the restore would do; nothing is changed."""
+    use_connection()
+    context = get_current_context()
+    with database.session("loader") as connection:
+        found = library.plan(connection, _order(connection, context))
+    shown = show_backups.plan(found)
+    tell(shown)
+    context["ti"].xcom_push(key="text", value=text(shown))
+    return found.to_json()
+
+
+def approve() -> ApprovalOperator:
+    """Wait for a person who has seen the plan's numbers; without an answer: rejected."""
+    return ApprovalOperator(
+        task_id="approve",
+        subject="Restore {{ params.table }} ({{ params.mode }})?",
+        body="```\n{{ ti.xcom_pull(task_ids='plan', key='text') }}\n```",
+        defaults=ApprovalOperator.REJECT,
+        response_timeout=PATIENCE,
+    )
+
+
+@task(retries=RETRIES, retry_policy=POLICY)
+def safety_copy(planned: dict[str, Any]) -> str:
+    """Back up and verify what the restore may overwrite; return the set."""
+    use_connection()
+    context = get_current_context()
+    with database.session("loader") as connection:
+        name = library.safety_copy(connection, _order(connection, context, planned))
+    log.info("what is there now is safe in the set %s", name)
+    return name
+
+
+@task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
+def apply(planned: dict[str, Any], safety: str) -> dict[str, Any]:
+    """Carry the plan out in one transaction; it must still hold."""
+    use_connection()
+    context = get_current_context()
+    with database.session("loader") as connection:
+        order = _order(connection, context, planned)
+        order.safety = safety
+        done = library.restore(connection, order)
+    tell(show_backups.restored(done))
+    return show_backups.restored_document(done)
+
+
+@task(show_return_value_in_logs=False)
+def report(done: dict[str, Any]) -> dict[str, Any]:
+    """Tell what was done and how to take it back."""
+    log.info(
+        "%s is restored from %s: %s inserted, %s updated, %s deleted, %s unchanged, %s rejected",
+        done["table"], done["set"], done["insert"], done["update"], done["delete"],
+        done["unchanged"], done["rejected"],
+    )  # fmt: skip
+    log.info("`rowboat undo %s` brings back what was there before", done["id"])
+    return done
+
+
+def _order(connection: Connection, context: Any, planned: dict[str, Any] | None = None) -> Order:
+    """Read from the form what to restore; after the plan from the same set."""
+    params = context["params"]
+    with transaction(connection) as cursor:
+        table = catalogs.read(cursor).table(params["table"]).full_name
+        name = planned["set"] if planned else params["set"]
+        found = sets.named(cursor, name) if name else sets.newest(cursor, [table])
+    progress = percent()
+    return Order(
+        {table: source.of_set(found.name, table, progress)},
+        params["mode"],
+        actor(context),
+        context["run_id"],
+        params["cascade"],
+        Plan.from_json(planned) if planned else None,
+        progress=progress,
+    )
