@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-import zstandard
+from backports import zstd
 
 from rowboat import avro
 from rowboat.avro import Rows, Schema
@@ -24,21 +24,27 @@ FORMAT = "1"
 MOST_BLOCK = 64 * 2**20  # bytes of a block, and so of a row, unpacked
 MOST_HEADER = 2**20  # bytes
 MOST_ENTRIES = 64  # of the header's metadata
-MOST_RATIO = 500  # times a file may grow; a block of 4 KiB never reaches it
+MOST_RATIO = 128  # times a file may grow; a block of 4 KiB never reaches it
+MOST_VALUES = 2**14  # of a block; one of 4 KiB has fewer, because each takes a byte at least
 _BLOCK = 2**12  # bytes of a block, unpacked: small, because many are walked side by side
 _WINDOW = 2**22  # bytes of blocks that are walked side by side
-_WINDOW_CELLS = 2**22  # the most rows of its blocks times their number and that of columns
+_WINDOW_CELLS = 2**22  # the most rows of its blocks times their number and that of columns and
+_ROW_CELLS = 3  # of what is kept of a row itself
 _MAGIC = b"Obj\x01"
 _LEVEL = 1  # of compression: more costs more time than it saves space
 
 
 class Writer:
-    """Writes rows into a container file; `tell` is given each piece of it in turn."""
+    """Writes rows into a container file; `tell` is given each piece of it in turn.
+
+    It writes nothing that Reader refuses. Raises BackupRefused for a header beyond all bounds.
+    """
 
     def __init__(
         self, schema: Schema, codec: str, names: dict[str, str], tell: Callable[[bytes], None]
     ) -> None:
-        self._tell, self._pack, self._sync = tell, _packer(codec), os.urandom(16)
+        self._tell, self._codec, self._sync = tell, codec, os.urandom(16)
+        self._pack, self._left = _packer(codec), MOST_BLOCK // 4
         entries = {
             "avro.schema": json.dumps(schema.json, ensure_ascii=False),
             "avro.codec": codec,
@@ -47,6 +53,11 @@ class Writer:
         }
         header = _MAGIC + _long(len(entries))
         for name, value in entries.items():
+            if len(value.encode()) > MOST_HEADER:
+                raise BackupRefused(
+                    f"the {name} of {schema.table} has more than {MOST_HEADER // 2**20} MiB",
+                    "shorten its comments",
+                )
             header += _text(name) + _text(value)
         tell(header + _long(0) + self._sync)
 
@@ -61,7 +72,11 @@ class Writer:
         at_once = max(1, _BLOCK * rows // int(offsets[-1]))
         for first in range(0, rows, at_once):
             behind = min(first + at_once, rows)
-            packed = self._pack(view[offsets[first] : offsets[behind]])
+            content = view[offsets[first] : offsets[behind]]
+            packed = self._pack(content)
+            if self._left + MOST_RATIO * len(packed) < len(content):
+                packed = _stored(self._codec, content)  # or the reader would take it for a bomb
+            self._left += MOST_RATIO * len(packed) - len(content)
             head = _long(behind - first) + _long(len(packed))
             self._tell(b"".join((head, packed, self._sync)))
 
@@ -105,10 +120,10 @@ class Reader:
         window: list[bytes] = []
         counts: list[int] = []
         size = most = 0
-        while (block := self._read_block()) is not None:
+        while (block := self._read_block(len(schema.fields))) is not None:
             count, content = block
             most = max(most, count)
-            cells = most * (len(window) + 1) * len(schema.fields)
+            cells = most * (len(window) + 1) * (len(schema.fields) + _ROW_CELLS)
             if window and (size + len(content) > _WINDOW or cells > _WINDOW_CELLS):
                 yield _found(schema, window, counts)
                 window, counts, size, most = [], [], 0, count
@@ -134,7 +149,7 @@ class Reader:
                 )
         return Header(entries, self._file.exactly(16))
 
-    def _read_block(self) -> tuple[int, bytes] | None:
+    def _read_block(self, columns: int) -> tuple[int, bytes] | None:
         if self._file.at_end():
             return None
         count = self._file.long("the number of rows in a block")
@@ -145,8 +160,10 @@ class Reader:
         self._left -= len(content)
         if self._left < 0:
             raise BackupRefused(f"grows to more than {MOST_RATIO} times its size")
-        if not 0 < count <= len(content):  # every row takes a byte at least
+        if not 0 < count * columns <= len(content):  # every value takes a byte at least
             raise BackupRefused(f"has a block of {len(content)} bytes that claims {count} rows")
+        if count > 1 and count * columns > MOST_VALUES:
+            raise BackupRefused(f"has a block of {count} rows, more than Rowboat writes")
         if self._file.exactly(16) != self.header.sync:
             raise BackupRefused("has a block that does not end in its marker")
         return count, content
@@ -203,8 +220,23 @@ def _packer(codec: str) -> Callable[[Any], bytes]:
     if codec == "deflate":
         return lambda content: zlib.compress(content, _LEVEL, -zlib.MAX_WBITS)
     if codec == "zstandard":
-        return zstandard.ZstdCompressor(level=_LEVEL).compress
+        compressor = zstd.ZstdCompressor(level=_LEVEL)
+        return lambda content: compressor.compress(content, compressor.FLUSH_FRAME)
     return bytes
+
+
+def _stored(codec: str, content: Any) -> bytes:
+    """Return content in the form of a codec, but not compressed."""
+    if codec == "deflate":
+        return zlib.compress(content, 0, -zlib.MAX_WBITS)
+    # a frame of raw blocks (RFC 8878, section 3.1.1): magic number, a size of four bytes, a window
+    # of 128 KiB, the size; before each block its size and whether it is the last
+    parts, most = [b"\x28\xb5\x2f\xfd\x80\x38", len(content).to_bytes(4, "little")], 2**17
+    for begin in range(0, len(content), most):
+        part = content[begin : begin + most]
+        is_last = begin + most >= len(content)
+        parts += [(len(part) << 3 | is_last).to_bytes(3, "little"), part]
+    return b"".join(parts)
 
 
 def _unpacker(codec: str) -> Callable[[bytes], bytes | None]:
@@ -218,22 +250,21 @@ def _unpacker(codec: str) -> Callable[[bytes], bytes | None]:
             return None
         return content if stream.eof and not stream.unused_data else None
 
-    decompressor = zstandard.ZstdDecompressor(max_window_size=2**23)
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 23}  # 8 MiB
 
-    def zstd(packed: bytes) -> bytes | None:
+    def zstandard(packed: bytes) -> bytes | None:
+        stream = zstd.ZstdDecompressor(options=options)
         try:
-            if zstandard.frame_content_size(packed) > MOST_BLOCK:
-                return None
-            return decompressor.decompress(
-                packed, max_output_size=MOST_BLOCK, allow_extra_data=False
-            )
-        except zstandard.ZstdError:
+            content = stream.decompress(packed, MOST_BLOCK + 1)
+        except zstd.ZstdError:
             return None
+        whole = stream.eof and not stream.unused_data and len(content) <= MOST_BLOCK
+        return content if whole else None
 
     def null(packed: bytes) -> bytes | None:
         return packed if len(packed) <= MOST_BLOCK else None
 
-    return {"null": null, "deflate": deflate, "zstandard": zstd}[codec]
+    return {"null": null, "deflate": deflate, "zstandard": zstandard}[codec]
 
 
 def _long(value: int) -> bytes:

@@ -74,6 +74,19 @@ class Airflow:
         found = self._call("GET", path, params={"map_index": map_index, "full_content": True})
         return found.text
 
+    def question(self, dag: str, run: str, task: str) -> dict[str, Any]:
+        """Return what a task asks of a person: subject, body, options."""
+        found: dict[str, Any] = self._call("GET", self._details(dag, run, task)).json()
+        return found
+
+    def answer(self, dag: str, run: str, task: str, option: str) -> None:
+        """Answer what a task asks."""
+        body = {"chosen_options": [option], "params_input": {}}
+        self._call("PATCH", self._details(dag, run, task), json=body)
+
+    def _details(self, dag: str, run: str, task: str) -> str:
+        return f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails"
+
     def runs(self, dag: str) -> list[dict[str, Any]]:
         """Return a DAG's runs."""
         path = f"/api/v2/dags/{dag}/dagRuns"

@@ -49,10 +49,13 @@ class System:
     output: Path
     airflow: Airflow
 
+    def address(self, role: str) -> str:
+        """Return the address of the database for a role."""
+        return server.EmbeddedServer(self.home).uri(role)
+
     def query(self, statement: str, values: Any = None) -> list[Any]:
         """Ask the database as the loader."""
-        address = server.EmbeddedServer(self.home).uri("rowboat_loader")
-        connection = psycopg2.connect(address)
+        connection = psycopg2.connect(self.address("rowboat_loader"))
         with connection, connection.cursor() as cursor:
             cursor.execute(statement, values)
             found = cursor.fetchall()
@@ -65,10 +68,14 @@ class System:
         aside.write_bytes(content.encode() if isinstance(content, str) else content)
         aside.rename(self.raw / name)
 
-    def run(self, **conf: Any) -> tuple[str, str]:
-        """Run the DAG ingest by hand; return its id and its last state."""
-        run = self.airflow.trigger("ingest", **conf)
-        return run, list(self.airflow.states("ingest", run))[-1]
+    def run(self, dag: str = "ingest", **conf: Any) -> tuple[str, str]:
+        """Run a DAG by hand; return the run's id and its last state."""
+        run = self.airflow.trigger(dag, **conf)
+        return run, list(self.airflow.states(dag, run))[-1]
+
+    def states(self, dag: str, run: str) -> dict[str, str]:
+        """Return the states of a run's tasks."""
+        return {task["task_id"]: task["state"] for task in self.airflow.tasks(dag, run)}
 
     def rowboat(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run the command line beside the running system."""
@@ -132,6 +139,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     } | {
         "ROWBOAT_HOME": str(home),
         "ROWBOAT_RAW_DATA": str(raw),
+        "ROWBOAT_BACKUPS": str(folder / "backups"),
         "ROWBOAT_MIGRATIONS": str(moved),
         "ROWBOAT_AIRFLOW_PORT": str(port),
         "ROWBOAT_SETTLE": "0.2",

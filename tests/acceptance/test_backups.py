@@ -1,0 +1,165 @@
+"""Backups, restores and drills, end to end under a real Airflow."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+
+from rowboat_airflow.client import AirflowUnreachable
+from tests.acceptance.conftest import System, until
+from tests.conftest import ROOT
+
+JOBS = "hired_employees.jobs"
+DEPARTMENTS = "hired_employees.departments"
+EMPLOYEES = "hired_employees.hired_employees"
+
+
+def result(system: System, *arguments: str) -> Any:
+    """Run a command and return its document."""
+    done = system.rowboat(*arguments, "--json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+def asked(system: System, run: str) -> dict[str, Any]:
+    """Wait until the run asks for approval; return what a person is shown."""
+    until(lambda: system.states("restore", run).get("approve") == "awaiting_input")
+    return system.airflow.question("restore", run, "approve")
+
+
+def ended(system: System, run: str) -> str:
+    return list(system.airflow.states("restore", run))[-1]
+
+
+@pytest.fixture(scope="module")
+def taken(system: System) -> dict[str, Any]:
+    """A set that the DAG took."""
+    run, state = system.run("backup", pin=True)
+    assert state == "success"
+    assert system.states("backup", run) == {"take": "success", "prune": "success"}
+    found = [each for each in result(system, "backups")["sets"] if each["pinned"]]
+    assert len(found) == 1
+    found[0]["run"] = run
+    return dict(found[0])
+
+
+def test_backup_by_the_dag(system: System, taken: dict[str, Any]) -> None:
+    """All tables, verified, readable by another reader, its reasons to stay in the log."""
+    folder = Path(system.environment["ROWBOAT_BACKUPS"]) / taken["name"]
+    counted = system.query(f"select count(*) from {EMPLOYEES}")
+    with (folder / "hired_employees.avro").open("rb") as file:
+        assert [(len(list(fastavro.reader(file))),)] == counted
+    assert set(taken["tables"]) >= {JOBS, DEPARTMENTS, EMPLOYEES}
+    assert taken["verified_at"]
+    log = system.airflow.log("backup", taken["run"], "take")
+    assert f"{EMPLOYEES}: 100 %" in log
+    assert f"{taken['name']} is taken and verified" in log
+    log = system.airflow.log("backup", taken["run"], "prune")
+    assert f"{taken['name']} stays: pinned, the newest verified" in log
+
+
+def test_form_offers_the_tables_of_the_catalog(system: System) -> None:
+    with pytest.raises(AirflowUnreachable, match="400"):
+        system.airflow.trigger("backup", tables=["hired_employees.unknown"])
+    with pytest.raises(AirflowUnreachable, match="400"):
+        system.airflow.trigger("restore")
+    _, state = system.run("backup", tables=[JOBS])
+    assert state == "success"
+    newest = result(system, "backups")["sets"][-1]
+    assert list(newest["tables"]) == [JOBS]
+
+
+def test_drill_by_the_dag(system: System, taken: dict[str, Any]) -> None:
+    run, state = system.run("drill", set=taken["name"])
+    assert state == "success"
+    assert "all digests equal" in system.airflow.log("drill", run, "restore_on_trial")
+    assert "last proven restore: " in system.rowboat("status").stdout
+    scratches = "select count(*) from pg_class where relname like 'rowboat_scratch%%'"
+    assert system.query(scratches) == [(0,)]
+
+
+def test_restore_waits_for_a_person_who_sees_the_plan(
+    system: System, taken: dict[str, Any]
+) -> None:
+    """Departments come back with their employees in place, and undo takes it away again."""
+    before = system.query(f"select count(*) from {EMPLOYEES}")
+    system.put("departments-more.csv", "910,Landing\n911,Slipway\n")
+    until(lambda: system.query(f"select 1 from {DEPARTMENTS} where id = 911"))
+    run = system.airflow.trigger("restore", table=DEPARTMENTS, set=taken["name"])
+    question = asked(system, run)
+    assert question["defaults"] == ["Reject"]
+    numbers = question["body"].splitlines()[3].split()
+    assert numbers[0] == DEPARTMENTS
+    assert numbers[1:4] == ["0", "0", "2"]
+    system.airflow.answer("restore", run, "approve", "Approve")
+    assert ended(system, run) == "success"
+    assert set(system.states("restore", run).values()) == {"success"}
+    assert system.query(f"select count(*) from {DEPARTMENTS} where id in (910, 911)") == [(0,)]
+    assert system.query(f"select count(*) from {EMPLOYEES}") == before
+    log = system.airflow.log("restore", run, "report")
+    [number] = [each["id"] for each in result(system, "backups")["restores"] if each["run"] == run]
+    assert f"`rowboat undo {number}` brings back what was there before" in log
+    undone = result(system, "undo", str(number), "--yes")
+    assert undone["insert"] == 2
+    assert system.query(f"select count(*) from {DEPARTMENTS} where id in (910, 911)") == [(2,)]
+
+
+def test_rejected_restore_changes_nothing(system: System, taken: dict[str, Any]) -> None:
+    rows = system.query(f"select count(*) from {JOBS}")
+    run = system.airflow.trigger("restore", table=JOBS, set=taken["name"], mode="missing")
+    asked(system, run)
+    system.airflow.answer("restore", run, "approve", "Reject")
+    ended(system, run)
+    states = system.states("restore", run)
+    assert states["approve"] == "success"
+    assert {states[name] for name in ("safety_copy", "apply", "report")} == {"skipped"}
+    assert system.query(f"select count(*) from {JOBS}") == rows
+
+
+def test_plan_that_no_longer_holds_stops_the_run(system: System, taken: dict[str, Any]) -> None:
+    run = system.airflow.trigger("restore", table=JOBS, set=taken["name"])
+    asked(system, run)
+    system.put("jobs-late.csv", "9900,Latecomer\n")
+    until(lambda: system.query(f"select 1 from {JOBS} where id = 9900"))
+    system.airflow.answer("restore", run, "approve", "Approve")
+    assert ended(system, run) == "failed"
+    log = system.airflow.log("restore", run, "apply")
+    assert f"the plan for {JOBS} no longer holds" in log
+    assert "look at the new plan, then restore again" in log
+    assert system.query(f"select count(*) from {JOBS} where id = 9900") == [(1,)]
+
+
+def test_every_dag_runs_in_one_process(system: System, tmp_path: Path) -> None:
+    """`dag.test()`, as someone who writes DAGs runs them."""
+    script = """
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(__import__("os").environ["AIRFLOW__CORE__DAGS_FOLDER"])
+form = {"table": "hired_employees.jobs"}
+more = {"restore": {"run_conf": form, "mark_success_pattern": "approve"}}
+for name in ("backup", "drill", "restore"):
+    run = bag.dags[name].test(**more.get(name, {}))
+    print("ENDED", name, run.state, {task.state for task in run.get_task_instances()})
+"""
+    environment = system.environment | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW_CONN_ROWBOAT": system.address("rowboat_loader"),
+    }
+    airflow = str(Path(sys.executable).with_name("airflow"))
+    subprocess.run([airflow, "db", "migrate"], env=environment, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    said = [line for line in done.stdout.splitlines() if line.startswith("ENDED")]
+    assert said == [
+        f"ENDED {name} success {{'success'}}" for name in ("backup", "drill", "restore")
+    ], done.stdout[-3000:] + done.stderr[-3000:]
