@@ -135,6 +135,9 @@ def row_trace(found: RowTrace) -> RenderableType:
     else:
         lines.append(f"written by {_origin(found.writer)}")
     lines += [f"before that by {_origin(each)}" for each in found.earlier]
+    if found.held_by:
+        more = f", and {len(found.held_by) - 3} older ones" if len(found.held_by) > 3 else ""
+        lines.append(f"held as it stands by the backups {', '.join(found.held_by[:-4:-1])}{more}")
     return Text("\n".join(lines))
 
 

@@ -5,7 +5,7 @@ its transaction's number. A chunk of the file is read again only when somebody a
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -36,13 +36,16 @@ class Origin:
 
 @dataclass
 class RowTrace:
-    """A row as it stands, the load that wrote it, and the earlier ones that are known."""
+    """A row as it stands, the load that wrote it, the earlier ones that are known, and the sets
+    of backups that hold it as it stands.
+    """
 
     table: str
     key: list[str]
     fields: dict[str, Any]
     writer: Origin | None
     earlier: list[Origin]
+    held_by: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -91,7 +94,8 @@ def row(cursor: Cursor, table: Table, key: list[str]) -> RowTrace:
     writer = _origin(cursor, table, loads, found["key"]) if loads else None
     before = groupby(_earlier(cursor, table, loads, found["key"]), lambda load: str(load["xid"]))
     earlier = [_origin(cursor, table, list(same), found["key"]) for _, same in before]
-    return RowTrace(table.full_name, key, found["fields"], writer, earlier)
+    held_by = _held_by(cursor, writer.load) if writer else []
+    return RowTrace(table.full_name, key, found["fields"], writer, earlier, held_by)
 
 
 def line(cursor: Cursor, catalog: Catalog, file_name: str, number: int) -> LineTrace:
@@ -192,6 +196,12 @@ def _earlier(cursor: Cursor, table: Table, loads: list[Load], key: str) -> list[
     facts = {"load_ids": [load["id"] for load in loads], "table": table.full_name, "key": key}
     cursor.execute(query("trace.earlier"), facts)
     return rows(cursor)
+
+
+def _held_by(cursor: Cursor, load: Load) -> list[str]:
+    facts = {"table": load["table_name"], "xid": load["xid"], "finished_at": load["finished_at"]}
+    cursor.execute(query("trace.held"), facts)
+    return [name for (name,) in cursor.fetchall()]
 
 
 def _origin(cursor: Cursor, table: Table, loads: list[Load], key: str) -> Origin:

@@ -40,6 +40,13 @@ join ingest_status.loads as l on l.xid::xid = h.previous::text::xid and l.id < h
 where l.table_name = %(table)s
 order by h.step, l.id desc;
 
+-- name: held
+-- The sets of backups that hold a row as a load wrote it: their snapshot sees its transaction.
+select set_name from backup_status.backup_status
+where table_name = %(table)s and taken_at >= %(finished_at)s
+    and pg_visible_in_snapshot(%(xid)s::text::xid8, snapshot::pg_snapshot)
+order by taken_at, set_name;
+
 -- name: retried
 -- The quarantined rows that a retry brought in.
 select * from ingest_status.rejected_rows where settled_by = %(load_id)s;

@@ -37,7 +37,7 @@ insert into {TABLE} (id, employee_name, hired_date, department_id, job_id)
 select n, 'Name' || n %% 5000 || ' Sur' || n %% 7777,
     timestamptz '2020-01-01' + (n * 7919 %% 94608000) * interval '1 second',
     1 + n * 31 %% 12, 1 + n * 17 %% 180
-from generate_series(%(first)s, %(last)s) as n;
+from generate_series(1, %(rows)s::bigint) as n;
 """
 Work = Callable[[], Any]
 
@@ -48,13 +48,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"ROWBOAT_HOME": folder + "/home", "ROWBOAT_BACKUPS": folder + "/shelf"}
         settings.cache_clear()
-        embedded = server.embedded(settings().home)
-        with database.session("owner") as owner:
-            migrations.migrate(owner)
-        fill(embedded, 1, rows)
-        compare(embedded, rows, Path(folder))
-        memory(embedded, rows)
-        embedded.release()
+        embedded = server.EmbeddedServer(settings().home)
+        embedded.acquire()
+        try:
+            with database.session("owner") as owner:
+                migrations.migrate(owner)
+            fill(embedded, rows)
+            compare(embedded, rows, Path(folder))
+            memory(embedded, rows)
+        finally:
+            embedded.release()
 
 
 def compare(embedded: server.EmbeddedServer, rows: int, folder: Path) -> None:
@@ -122,7 +125,7 @@ def memory(embedded: server.EmbeddedServer, rows: int) -> None:
     """Print the peak memory of a backup with its verify, and of a restore, as the table grows."""
     for size in (rows // 4, rows * 5 // 2):
         run(embedded, f"truncate {TABLE}")
-        fill(embedded, 1, size)
+        fill(embedded, size)
         for work in ("take", "put_back"):
             found = subprocess.run(
                 [sys.executable, "-c", f"from tests.benchmarks.backups import {work}; {work}()"],
@@ -157,9 +160,9 @@ def newest(connection: Connection) -> str:
         return sets.newest(cursor, [TABLE]).name
 
 
-def fill(embedded: server.EmbeddedServer, first: int, last: int) -> None:
+def fill(embedded: server.EmbeddedServer, rows: int) -> None:
     """Insert generated hires."""
-    run(embedded, FILL, {"first": first, "last": last}, replica=True)
+    run(embedded, FILL, {"rows": rows}, replica=True)
     run(embedded, f"vacuum analyze {TABLE}")
 
 

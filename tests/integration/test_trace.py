@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rowboat import database, trace
+from rowboat import backup, database, restore, trace
 from rowboat.errors import FileRefused, UnknownRow, UnknownTable
+from rowboat.source import of_set
 from rowboat.trace import LineTrace, Origin, RowTrace
 from tests.conftest import Boat
 
@@ -140,6 +142,26 @@ def test_row_of_an_appended_tail(boat: Boat) -> None:
         trace.EMPTY, trace.IS_ROW, trace.IS_ROW,
     ]  # fmt: skip
     assert place(trace_row(boat, "departments", "2").writer) == ("file", "departments.csv", 3, None)
+
+
+def test_backups_that_hold_a_row(boat: Boat, setting: Setting, tmp_path: Path) -> None:
+    """Those that were taken since it was last changed; a restore's row names its set."""
+    setting("backups", str(tmp_path / "shelf"))
+    boat.write("departments.csv", "1,a\n7,b\n")
+    boat.ingest()
+    first = backup.take(boat.connect()).set
+    boat.write("departments.csv", "1,a\n7,changed\n")
+    boat.ingest()
+    second = backup.take(boat.connect()).set
+    assert trace_row(boat, "departments", "1").held_by == [first, second]
+    assert trace_row(boat, "departments", "7").held_by == [second]
+    table = "hired_employees.departments"
+    order = restore.Order({table: of_set(first, table)}, "replace", "tester")
+    restore.restore(boat.connect(), order)
+    found = trace_row(boat, "departments", "7")
+    assert found.held_by == []
+    assert found.writer
+    assert found.writer.load["source_name"] == f"{first}/departments.avro"
 
 
 def test_row_written_with_sql(boat: Boat) -> None:
