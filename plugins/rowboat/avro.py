@@ -22,6 +22,7 @@ from rowboat.kinds import Kind
 from rowboat.ragged import Buffer, Cells, Ints, assemble
 
 MOST_FIELDS = 1600  # columns of a table, by Postgres's own limit
+MOST_DIGITS = 1000  # of a numeric, by Postgres's own limit
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -53,24 +54,35 @@ class Schema:
     @cached_property
     def digest(self) -> str:
         """The sha256 of names, types and nullability: rows of equal ones have equal bytes."""
-        shape = [[field.column, field.type, field.nullable] for field in self.fields]
+        shape = [
+            [field.column, field.type, field.nullable, field.kind.avro] for field in self.fields
+        ]
         return hashlib.sha256(json.dumps(shape).encode()).hexdigest()
 
     @cached_property
     def json(self) -> dict[str, Any]:
         """The schema as AVRO writes it (specification 1.12, "Schema Declaration")."""
         namespace, _, name = self.table.rpartition(".")
-        record: dict[str, Any] = {"type": "record", "name": _legal(name)}
+        legal = _legal(name)
+        record: dict[str, Any] = {"type": "record", "name": legal}
         if namespace:
             record["namespace"] = _legal(namespace)
         if self.comment:
             record["doc"] = self.comment
         taken: set[str] = set()
-        return record | {"fields": [_declared(field, taken) for field in self.fields]}
+        return record | {"fields": [_declared(field, legal, taken) for field in self.fields]}
 
 
 def of_table(table: Table) -> Schema:
-    """Return the schema of a table's backup: all columns but generated ones."""
+    """Return the schema of a table's backup: all columns but generated ones.
+
+    Raises Unholdable where there are none.
+    """
+    if not table.stored:
+        raise Unholdable(
+            f"{table.full_name} has no column that a backup could hold",
+            "give it a column, or drop it",
+        )
     return Schema(table.full_name, tuple(map(_field, table.stored)), table.comment)
 
 
@@ -83,10 +95,10 @@ def read(declared: Any, table: str) -> Schema:
         fields = declared["fields"]
         if not 0 < len(fields) <= MOST_FIELDS:
             raise BackupRefused(f"has {len(fields)} fields")
-        schema = Schema(table, tuple(map(_read_field, fields)), declared.get("doc"))
+        schema = Schema(table, tuple(map(_read_field, fields)), _read_doc(declared))
     except (KeyError, TypeError, IndexError, AttributeError, ValueError):
-        raise BackupRefused("has a schema that Rowboat does not write") from None
-    if schema.json != declared:
+        schema = None
+    if schema is None or schema.json != declared or len(schema.by_column) < len(fields):
         raise BackupRefused(f"has a schema that Rowboat does not write for {table}")
     return schema
 
@@ -176,27 +188,32 @@ def find(schema: Schema, buffer: Buffer, begins: Ints, ends: Ints, counts: Ints)
 
 
 def _field(column: Column) -> Field:
+    """Return the field of a column; no type of the user's own is taken for Postgres's namesake."""
+    is_own = "." in column.type and not column.is_domain
+    base = column.type if is_own else column.base
     precision, scale = column.digits or (None, 0)
     legal = column.labels and all(_NAME.fullmatch(label) for label in column.labels)
     labels = column.labels if legal and not column.element else None
     if column.element:
-        kind: Kind = kinds.array(kinds.scalar(column.element, precision, scale, None))
+        element = base if is_own else column.element
+        kind: Kind = kinds.array(kinds.scalar(element, precision, scale, None))
     else:
-        kind = kinds.scalar(column.base, precision, scale, labels)
-    return Field(
-        column.name, column.type, column.base, not column.not_null, kind, column.comment
-    )  # fmt: skip
+        kind = kinds.scalar(base, precision, scale, labels)
+    return Field(column.name, column.type, base, not column.not_null, kind, column.comment)
 
 
-def _declared(field: Field, taken: set[str]) -> dict[str, Any]:
-    """Return a field's declaration, its name made legal and unlike those that are taken."""
+def _declared(field: Field, record: str, taken: set[str]) -> dict[str, Any]:
+    """Return a field's declaration, its name made legal and unlike those that are taken.
+
+    The name of an enum's type is unlike that of the record and of any other.
+    """
     name = _legal(field.column)
     while name in taken:
         name += "_"
     taken.add(name)
     type_ = field.kind.avro
     if isinstance(type_, dict) and type_["type"] == "enum":
-        type_ = {"type": "enum", "name": f"{name}_label", "symbols": type_["symbols"]}
+        type_ = {"type": "enum", "name": f"{record}_{name}", "symbols": type_["symbols"]}
     declared: dict[str, Any] = {"name": name}
     if field.comment:
         declared["doc"] = field.comment
@@ -209,18 +226,39 @@ def _declared(field: Field, taken: set[str]) -> dict[str, Any]:
 def _read_field(declared: dict[str, Any]) -> Field:
     nullable = isinstance(declared["type"], list)
     type_ = declared["type"][1] if nullable else declared["type"]
-    base = declared["base"]
+    column = _read_text(declared.get("column", declared["name"]))
+    base, type_name = _read_text(declared["base"]), _read_text(declared["postgres"])
     if isinstance(type_, dict) and type_["type"] == "array":
-        kind: Kind = kinds.array(_read_kind(base.removeprefix("_"), type_["items"][1]))
+        items = type_["items"][1]
+        kind: Kind = kinds.array(_read_kind(base.removeprefix("_"), items, None))
     else:
-        kind = _read_kind(base, type_)
-    column = declared.get("column", declared["name"])
-    return Field(column, declared["postgres"], base, nullable, kind, declared.get("doc"))
+        labels = type_.get("symbols") if isinstance(type_, dict) else None
+        kind = _read_kind(base, type_, labels)
+    return Field(column, type_name, base, nullable, kind, _read_doc(declared))
 
 
-def _read_kind(base: str, type_: Any) -> Kind:
+def _read_kind(base: str, type_: Any, labels: Any) -> Kind:
     more = type_ if isinstance(type_, dict) else {}
-    return kinds.scalar(base, more.get("precision"), more.get("scale", 0), more.get("symbols"))
+    precision, scale = more.get("precision"), more.get("scale", 0)
+    if type(scale) is not int or (precision is not None and type(precision) is not int):
+        raise TypeError
+    if precision is not None and not 0 < precision <= MOST_DIGITS:
+        raise ValueError
+    if labels and (len(set(labels)) < len(labels) or not all(map(_NAME.fullmatch, labels))):
+        raise ValueError
+    return kinds.scalar(base, precision, scale, labels)
+
+
+def _read_doc(declared: dict[str, Any]) -> str | None:
+    return _read_text(declared["doc"]) if "doc" in declared else None
+
+
+def _read_text(value: Any) -> str:
+    """Return a string; raises TypeError, or ValueError where it is no Unicode text."""
+    if not isinstance(value, str):
+        raise TypeError
+    value.encode()
+    return value
 
 
 def _legal(name: str) -> str:

@@ -9,6 +9,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -70,15 +71,17 @@ class Writer:
                 "keep such values outside the table",
             )
         at_once = max(1, _BLOCK * rows // int(offsets[-1]))
-        for first in range(0, rows, at_once):
-            behind = min(first + at_once, rows)
-            content = view[offsets[first] : offsets[behind]]
+        firsts = [*range(0, rows, at_once), rows]
+        places = offsets[firsts].tolist()
+        blocks = []
+        for n, (begin, end) in enumerate(pairwise(places)):
+            content = view[begin:end]
             packed = self._pack(content)
             if self._left + MOST_RATIO * len(packed) < len(content):
                 packed = _stored(self._codec, content)  # or the reader would take it for a bomb
             self._left += MOST_RATIO * len(packed) - len(content)
-            head = _long(behind - first) + _long(len(packed))
-            self._tell(b"".join((head, packed, self._sync)))
+            blocks += [_long(firsts[n + 1] - firsts[n]), _long(len(packed)), packed, self._sync]
+        self._tell(b"".join(blocks))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ its specification 1.12, "Binary encoding" and "Logical types"; Postgres's are th
 binary format and of each type's send function.
 """
 
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,7 @@ _DAY = 86_400_000_000  # microseconds
 _EPOCH_DAYS = 10_957  # from 1970-01-01 to 2000-01-01, where Postgres's time begins
 _EPOCH = _EPOCH_DAYS * _DAY
 _MOST_DIGITS = 18  # that any number of eight bytes can have
+_AT_ONCE = 2**20  # bytes of text
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,13 @@ class Kind:
         raise NotImplementedError
 
     def literal(self, cells: Cells) -> Cells:
-        """Return decoded cells as Postgres would write them."""
+        """Return decoded cells as Postgres would write them; here NULL may be among them."""
+        given = ~cells.is_null
+        if given.all():
+            return self._literal(cells)
+        return _with_nulls(self._literal(cells.select(given)), given)
+
+    def _literal(self, cells: Cells) -> Cells:
         return cells
 
 
@@ -85,9 +93,9 @@ class Whole(Kind):
         most = min(self.greatest, 2**63 - 1 - self.shift)
         beyond = (values < self.least) | (values > most)
         if beyond.any():
-            value = int(values[beyond][0])
-            limits = -(2 ** (8 * int(self.form[2]) - 1)), 2 ** (8 * int(self.form[2]) - 1) - 1
-            raise Unholdable("infinity" if self.shift and value in limits else self._text(value))
+            value, most = int(values[beyond][0]), 2 ** (8 * int(self.form[2]) - 1) - 1
+            infinite = {most: "infinity", -most - 1: "-infinity"} if self.shift else {}
+            raise Unholdable(infinite.get(value) or self._text(value))
         return varint(zigzag(values + self.shift))
 
     def skip(self, buffer: Buffer, at: Ints) -> Ints:
@@ -100,7 +108,7 @@ class Whole(Kind):
             raise BackupRefused("holds a number beyond the range of its type")
         return _fixed((values - self.shift).astype(self.form))
 
-    def literal(self, cells: Cells) -> Cells:
+    def _literal(self, cells: Cells) -> Cells:
         values = integers(cells.buffer, cells.at, self.form).tolist()
         return cells_of([self._text(value).encode() for value in values])
 
@@ -121,8 +129,7 @@ class Time(Whole):
     """Microseconds since midnight."""
 
     def _text(self, value: int) -> str:
-        seconds, rest = divmod(value, 1_000_000)
-        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:06}"
+        return _clock(value)
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,8 @@ class Timestamp(Whole):
     zone: str = ""
 
     def _text(self, value: int) -> str:
-        return _calendar(str(np.datetime64(value + self.shift, "us")), self.zone)
+        days, rest = divmod(value + self.shift, _DAY)
+        return _calendar(f"{np.datetime64(days, 'D')}T{_clock(rest)}", self.zone)
 
 
 @dataclass(frozen=True)
@@ -156,7 +164,7 @@ class Raw(Kind):
             raise BackupRefused("holds a boolean that is neither 0 nor 1")
         return _fixed(values.astype(f">u{self.size}"))
 
-    def literal(self, cells: Cells) -> Cells:
+    def _literal(self, cells: Cells) -> Cells:
         values = integers(cells.buffer, cells.at, "u1" if self.size == 1 else f">f{self.size}")
         words = [("true" if v else "false") if self.size == 1 else str(v) for v in values]
         return cells_of([word.encode() for word in words])
@@ -197,7 +205,7 @@ class Binary(OwnText):
 
     is_utf8 = False
 
-    def literal(self, cells: Cells) -> Cells:
+    def _literal(self, cells: Cells) -> Cells:
         return cells_of([b"\\x" + (cells[n] or b"").hex().encode() for n in range(len(cells))])
 
 
@@ -224,10 +232,10 @@ class Uuid(Kind):
         text = buffer[cells.at[:, None] + np.arange(36)]
         digits = _VALUE[text[:, _DIGITS]]
         if (digits > 15).any() or (text[:, [8, 13, 18, 23]] != ord("-")).any():
-            raise BackupRefused("holds a UUID with other characters than digits")
+            raise BackupRefused("holds a UUID with other characters than lower-case digits")
         return _fixed(digits[:, 0::2] << 4 | digits[:, 1::2])
 
-    def literal(self, cells: Cells) -> Cells:
+    def _literal(self, cells: Cells) -> Cells:
         return Text(self.avro).decode(*_rows(self.encode(cells), len(cells)))
 
 
@@ -274,10 +282,17 @@ class Decimal(Kind):
 
     def decode(self, buffer: Buffer, at: Ints) -> Cells:
         cells = Binary(self.avro).decode(buffer, at)
-        numbers = [int.from_bytes(cells[n] or b"", "big", signed=True) for n in range(len(cells))]
-        if any(abs(number) >= 10**self.precision for number in numbers):
+        if (cells.size > 8).any():
             raise BackupRefused("holds a number of more digits than its type")
-        return cells_of([_point(number, self.scale).encode() for number in numbers])
+        size = np.maximum(cells.size, 1)
+        numbers = integers(buffer, cells.at, ">i8").astype(np.int64) >> 64 - 8 * size
+        limit = 10**self.precision
+        if ((numbers >= limit) | (numbers <= -limit)).any():
+            raise BackupRefused("holds a number of more digits than its type")
+        above = numbers >> 8 * size - 9  # the last byte but one and its sign, if that is a sign
+        if (cells.size < 1).any() or ((size > 1) & ((above == 0) | (above == -1))).any():
+            raise BackupRefused("holds a number of more bytes than it takes")
+        return cells_of([_point(number, self.scale).encode() for number in numbers.tolist()])
 
 
 @dataclass(frozen=True)
@@ -290,10 +305,20 @@ class LongDecimal(Decimal):
         texts = [(cells[n] or b"").decode() for n in range(len(cells))]
         if "NaN" in texts:
             raise Unholdable("NaN")
-        numbers = [int(text.replace(".", "")) for text in texts]
-        raw = cells_of([n.to_bytes((n + (n < 0)).bit_length() // 8 + 1, "big", signed=True)
-                        for n in numbers])  # fmt: skip
+        raw = cells_of([_shortest(int(text.replace(".", ""))) for text in texts])
         return [*varint(zigzag(raw.size)), raw]
+
+    def decode(self, buffer: Buffer, at: Ints) -> Cells:
+        cells, limit = Binary(self.avro).decode(buffer, at), 10**self.precision
+        if (cells.size > len(_shortest(limit))).any():
+            raise BackupRefused("holds a number of more digits than its type")
+        raw = [cells[n] or b"" for n in range(len(cells))]
+        numbers = [int.from_bytes(each, "big", signed=True) for each in raw]
+        if any(abs(number) >= limit for number in numbers):
+            raise BackupRefused("holds a number of more digits than its type")
+        if any(_shortest(number) != each for number, each in zip(numbers, raw, strict=True)):
+            raise BackupRefused("holds a number of more bytes than it takes")
+        return cells_of([_point(number, self.scale).encode() for number in numbers])
 
 
 @dataclass(frozen=True)
@@ -344,7 +369,7 @@ class Array(Kind):
         size = unzigzag(folded_size)
         whole = (folded & np.uint64(1)).astype(bool) & (width > 0) & (size_width > 0) & (size >= 0)
         end = np.where(whole, behind + size_width + size + 1, -1)
-        return np.where(folded == 0, behind, end)
+        return np.where((folded == 0) & (width > 0), behind, end)
 
     def decode(self, buffer: Buffer, at: Ints) -> Cells:
         count = -_numbers(buffer, at)
@@ -352,9 +377,11 @@ class Array(Kind):
             raise BackupRefused(f"holds an array that has not 0 to {MOST_ELEMENTS:,} elements")
         behind = skip_varint(buffer, at)
         size, width = read_varint(buffer, behind)
-        begin = behind + width
-        end = np.where(count > 0, begin + unzigzag(size), behind)
-        if (buffer[end] != 0).any():
+        begin, some = behind + width, count > 0
+        if (some & (count > unzigzag(size))).any():  # every element takes a byte at least
+            raise BackupRefused("holds an array of more elements than its size allows")
+        end = np.where(some, begin + unzigzag(size), behind)
+        if (some & (buffer[end] != 0)).any():
             raise BackupRefused("holds an array that does not end")
 
         def null_and_next(place: Ints) -> tuple[Ints, Ints, Ints]:
@@ -403,11 +430,7 @@ def decode(kind: Kind, nullable: bool, buffer: Buffer, at: Ints, is_null: Any) -
     if not nullable:
         return kind.decode(buffer, at)
     given = ~is_null
-    cells = kind.decode(buffer, at[given] + 1)
-    expanded = _expanded(cells, given)
-    assert isinstance(expanded, Cells)
-    expanded.size[is_null] = -1
-    return expanded
+    return _with_nulls(kind.decode(buffer, at[given] + 1), given)
 
 
 def _expanded(piece: Piece, given: Any) -> Piece:
@@ -421,6 +444,14 @@ def _expanded(piece: Piece, given: Any) -> Piece:
     at = np.zeros(len(given), np.int64)
     at[given] = piece.at
     return Cells(piece.buffer, at, size)
+
+
+def _with_nulls(cells: Cells, given: Any) -> Cells:
+    """Give cells NULLs where nothing is given."""
+    expanded = _expanded(cells, given)
+    assert isinstance(expanded, Cells)
+    expanded.size[~given] = -1
+    return expanded
 
 
 def _in_turn(at: Ints, count: Ints, look: Any, ends: Ints | None = None) -> tuple[Ints, Ints]:
@@ -465,10 +496,12 @@ def _check_text(cells: Cells) -> None:
 
     All cells are read as one text; none may begin within a character of the one before.
     """
-    joined, _ = assemble([cells], len(cells))
-    text = joined[: int(np.maximum(cells.size, 0).sum())]
+    joined, offsets = assemble([cells], len(cells))
+    text, decoder = joined[: offsets[-1]], getincrementaldecoder("utf-8")()
     try:
-        text.tobytes().decode()
+        for begin in range(0, len(text), _AT_ONCE):
+            decoder.decode(text[begin : begin + _AT_ONCE].data)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         raise BackupRefused("holds text that is not UTF-8") from None
     first = cells.buffer[cells.at[cells.size > 0]]
@@ -476,6 +509,11 @@ def _check_text(cells: Cells) -> None:
         raise BackupRefused("holds text that is not UTF-8")
     if (text == 0).any():
         raise BackupRefused("holds text with a NUL in it")
+
+
+def _clock(microseconds: int) -> str:
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:06}"
 
 
 def _calendar(iso: str, zone: str = "") -> str:
@@ -493,6 +531,11 @@ def _point(number: int, scale: int) -> str:
     return f"-{whole}" if number < 0 else whole
 
 
+def _shortest(number: int) -> bytes:
+    """Return a number's two's complement in as few bytes as hold it."""
+    return number.to_bytes((number + (number < 0)).bit_length() // 8 + 1, "big", signed=True)
+
+
 def _quoted(text: bytes) -> bytes:
     """Quote an element of an array's literal."""
     return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
@@ -501,8 +544,7 @@ def _quoted(text: bytes) -> bytes:
 _HEX = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], np.uint8)
 _DIGITS = np.array([n for n in range(36) if n not in (8, 13, 18, 23)])
 _VALUE = np.full(256, 255, np.uint8)
-for _digit, _value in zip(b"0123456789abcdefABCDEF", [*range(16), *range(10, 16)], strict=True):
-    _VALUE[_digit] = _value
+_VALUE[list(b"0123456789abcdef")] = range(16)
 
 
 def _whole(avro: Any, size: int) -> Whole:

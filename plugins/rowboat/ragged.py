@@ -18,6 +18,7 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 
 SPARE = 16  # bytes behind the end of a buffer, so that a varint can be read at any of its bytes
 _LONG = 256  # bytes; longer cells are copied one by one
+_AT_ONCE = 2**16  # bytes of a long row
 
 _U = np.uint64
 # number of bytes of a varint → its continuation bits; of a cell → its bytes
@@ -25,7 +26,7 @@ _MORE = np.array([0, *(int.from_bytes(b"\x80" * n, "little") for n in range(8))]
 _FIRST = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)
 # each word of a row is told from those that stand elsewhere
 _KEY = _U(0x9E3779B97F4A7C15)
-_KEYS = np.arange(1, _LONG // 8 + 1, dtype=np.uint64) * _KEY
+_KEYS = np.arange(1, _AT_ONCE // 8 + 1, dtype=np.uint64) * _KEY
 _HIGH, _LOW = _U(0x8080808080808080), _U(0x7F7F7F7F7F7F7F7F)
 
 
@@ -187,16 +188,21 @@ def hashes(buffer: Buffer, at: Ints, size: Ints) -> Words:
         if (rest < 8).any():
             word &= _FIRST[np.minimum(rest, 8)]
         sums[rows] += _mix(word + _KEYS[step // 8])
-    for row in np.flatnonzero(size > _LONG):
-        sums[row] += _long_sum(buffer[at[row] + _LONG : at[row] + size[row]])
+    long = np.flatnonzero(size > _LONG)
+    rests = (buffer[at[row] + _LONG : at[row] + size[row]] for row in long)
+    sums[long] += np.fromiter(map(_long_sum, rests), np.uint64, len(long))
     return _mix(sums + size.astype(np.uint64))
 
 
-def _long_sum(rest: Buffer) -> np.uint64:
+def _long_sum(rest: Buffer) -> int:
     """Return the sum of a row's mixed words behind its first 256 bytes."""
-    words = np.frombuffer(rest.tobytes() + bytes(-len(rest) % 8), "<u8")
-    keys = np.arange(len(_KEYS) + 1, len(_KEYS) + 1 + len(words), dtype=np.uint64) * _KEY
-    return np.uint64(_mix(words + keys).sum(dtype=np.uint64))
+    total = 0
+    for begin in range(0, len(rest), _AT_ONCE):
+        part = rest[begin : begin + _AT_ONCE].tobytes()
+        words = np.frombuffer(part + bytes(-len(part) % 8), "<u8")
+        further = np.uint64((_LONG + begin) // 8 * int(_KEY) % 2**64)
+        total += int(_mix(words + (_KEYS[: len(words)] + further)).sum(dtype=np.uint64))
+    return total % 2**64
 
 
 def _mix(word: Words) -> Words:
