@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,13 +16,13 @@ from rowboat import __version__, avro, sets, shelf, verify, wire
 from rowboat import catalog as catalogs
 from rowboat.catalog import Catalog, Table
 from rowboat.container import Writer
-from rowboat.database import Connection, Cursor, one, transaction
+from rowboat.database import Connection, Cursor, one, persistently, transaction
 from rowboat.digests import Digest
 from rowboat.errors import BackupRefused
 from rowboat.queries import query
 from rowboat.ragged import Buffer, Cells, Ints
 from rowboat.settings import settings
-from rowboat.shelf import Copy, Manifest
+from rowboat.shelf import Copy, Manifest, Purpose
 
 Progress = Callable[[str, int, int], None]
 
@@ -52,25 +53,21 @@ def take(
     Raises UnknownTable, Unholdable, ShelfUnusable; then there is no set, and none expires.
     """
     with sets.writing(connection):
-        with transaction(connection) as cursor:
-            catalog = catalogs.read(cursor)
-        chosen = [catalog.table(name) for name in tables] or catalog.in_order()
-        if not chosen:
-            raise BackupRefused("there are no tables to back up", "`rowboat migrate` makes them")
-        with transaction(connection) as cursor:
-            names = sorted({each.full_name: each.identifier for each in chosen}.items())
-            held = sql.SQL(", ").join(identifier for _, identifier in names)
-            cursor.execute(query("backup.hold", tables=held))
-            catalog = catalogs.read(cursor)  # again: now it stays
-            manifest = write(cursor, catalog, [name for name, _ in names], "backup", progress)
-        with transaction(connection) as cursor:
-            suspicion = sets.record(cursor, manifest, pinned)
+        manifest = None
+        while manifest is None:
+            manifest = _take(connection, tables, pinned, progress)
+        suspicion = persistently(partial(_record, connection, manifest, pinned))
     checked = verify.verify(connection, manifest.set, progress)
     return Taken(manifest.set, list(manifest.tables), suspicion, checked.findings)
 
 
 def write(
-    cursor: Cursor, catalog: Catalog, tables: Sequence[str], purpose: str, progress: Progress
+    cursor: Cursor,
+    catalog: Catalog,
+    tables: Sequence[str],
+    purpose: Purpose,
+    progress: Progress,
+    pinned: bool = False,
 ) -> Manifest:
     """Write tables as the transaction sees them as a set on the shelf, and return its manifest.
 
@@ -78,19 +75,19 @@ def write(
     """
     cursor.execute(query("backup.moment"))
     snapshot, taken, server = one(cursor)
-    name = shelf.new_name(taken.astimezone(UTC))
+    name = shelf.new_name(taken.astimezone(UTC), sets.recorded_names(cursor))
     files = shelf.file_names(list(tables))
     codec = settings().backup_codec
     with shelf.aside(name) as where:
         copies = tuple(
-            _write_table(cursor, catalog.table(table), where / files[table], name, progress)
+            _write_table(cursor, catalog.by_name[table], where / files[table], name, progress)
             for table in tables
         )
         manifest = Manifest(
             name, purpose, taken.astimezone(UTC).isoformat(), snapshot, f"rowboat {__version__}",
             f"PostgreSQL {server}", codec, copies,
         )  # fmt: skip
-        shelf.publish(where, manifest)
+        shelf.publish(where, manifest, pinned)
     return manifest
 
 
@@ -106,10 +103,46 @@ def digest(cursor: Cursor, table: Table) -> str:
     return str(found)
 
 
+def _take(
+    connection: Connection, tables: Sequence[str], pinned: bool, progress: Progress
+) -> Manifest | None:
+    """Hold the tables and write them; None where others came or went before they were held."""
+    with transaction(connection) as cursor:
+        chosen = _chosen(catalogs.read(cursor), tables)
+    with transaction(connection) as cursor:
+        held = sql.SQL(", ").join(table.identifier for table in chosen.values())
+        cursor.execute(query("backup.hold", tables=held))
+        catalog = catalogs.read(cursor)  # again: now it stays
+        if _chosen(catalog, tables).keys() != chosen.keys():
+            return None
+        return write(cursor, catalog, list(chosen), "backup", progress, pinned)
+
+
+def _chosen(catalog: Catalog, tables: Sequence[str]) -> dict[str, Table]:
+    found = [catalog.table(name) for name in tables] or list(catalog)
+    if not found:
+        raise BackupRefused("there are no tables to back up", "`rowboat migrate` makes them")
+    chosen = {each.full_name: each for each in sorted(found, key=lambda each: each.full_name)}
+    if lost := [each.full_name for each in found if chosen[each.full_name] != each]:
+        raise BackupRefused(f"two tables are called {lost[0]}", "rename a schema or a table")
+    return chosen
+
+
+def _record(connection: Connection, manifest: Manifest, pinned: bool) -> str | None:
+    with transaction(connection) as cursor:
+        return sets.record(cursor, manifest, pinned)
+
+
 def _write_table(cursor: Cursor, table: Table, where: Path, name: str, progress: Progress) -> Copy:
     schema = avro.of_table(table)
     identifier = table.identifier
     quoted = sql.Literal(identifier.as_string(cursor))
+    cursor.execute(query("backup.hides_rows", table=quoted))
+    if one(cursor)[0]:
+        raise BackupRefused(
+            f"{table.full_name} has row security: this role may not see every row",
+            "give the role that takes backups BYPASSRLS, or switch row security off",
+        )
     cursor.execute(query("backup.estimate", table=quoted))
     expected: int = one(cursor)[0]
     with shelf.synced(where) as file, _File(file) as sink:

@@ -8,9 +8,10 @@ each table, so that a backup of a few tables never takes the place of one of all
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from rowboat import sets, shelf, verify
-from rowboat.database import Connection, transaction
+from rowboat.database import Connection, persistently, transaction
 from rowboat.queries import query
 from rowboat.sets import Set
 from rowboat.settings import Settings, settings
@@ -49,6 +50,8 @@ def judge(found: Sequence[Set], now: datetime, rules: Settings) -> list[Verdict]
     for each in found:
         if each.pinned:
             keep(each, "pinned")
+        if each.state == "unreadable" or not each.tables:
+            keep(each, "nobody can tell what it holds")
         if not each.counts and now - each.taken_at < timedelta(days=rules.keep_daily):
             keep(each, f"{_doubt(each)}, of the last {rules.keep_daily} days")
     for table in sorted({table for each in found for table in each.tables}):
@@ -61,7 +64,7 @@ def judge(found: Sequence[Set], now: datetime, rules: Settings) -> list[Verdict]
             for each, of in _last_of_each(counting, period)[: getattr(rules, f"keep_{name}")]:
                 keep(each, f"{name} {of}")
         if not counting:  # better a doubtful one than none
-            holding = [each for each in found if table in each.tables and each.state == "whole"]
+            holding = [each for each in found if table in each.tables and each.state != "missing"]
             for each in holding[-rules.keep_least :]:
                 keep(each, f"no verified backup of {table} is there")
     return [_verdict(each, reasons[each.name]) for each in found]
@@ -79,8 +82,7 @@ def prune(connection: Connection, dry_run: bool = False) -> list[Verdict]:
         verdicts = judge(found, datetime.now(UTC), settings())
         for verdict in () if dry_run else verdicts:
             if not verdict.keep:
-                with transaction(connection) as cursor:
-                    cursor.execute(query("backup.forget"), {"set": verdict.set})
+                persistently(partial(_forget, connection, verdict.set))
                 if verdict.set in shelf.names():
                     shelf.remove(verdict.set)
     return verdicts
@@ -94,6 +96,11 @@ def prove_unverified(connection: Connection) -> None:
         unproven = each.purpose == "backup" and each.verified_at is None
         if unproven and each.state == "whole":
             verify.verify(connection, each.name)
+
+
+def _forget(connection: Connection, name: str) -> None:
+    with transaction(connection) as cursor:
+        cursor.execute(query("backup.forget"), {"set": name})
 
 
 def _last_of_each(

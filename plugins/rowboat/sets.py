@@ -2,26 +2,32 @@
 
 The shelf says which sets there are, the record what is known of them. A set that is on the shelf
 but not on record (a killed backup's, or that of a database that is gone) is taken on record again.
+A set of the future, by a clock that went wrong, neither counts nor goes until its time has come.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rowboat import shelf
 from rowboat.catalog import Catalog
-from rowboat.database import Connection, Cursor, rows, transaction
+from rowboat.database import Connection, Cursor, one, rows, transaction
 from rowboat.errors import BackupRefused, UnknownSet
 from rowboat.queries import query
 from rowboat.settings import settings
 from rowboat.shelf import Manifest
 
+FUTURE = "dated in the future"
+_SLACK = timedelta(days=1)  # clocks and time zones that are only a little wrong
+
 
 @dataclass
 class Set:
-    """One set: `tables` is table → number of rows; `state` tells what is wrong with it, if any."""
+    """One set: `tables` is table → number of rows; `state` tells what is wrong with it, if any:
+    whole, missing, damaged, unreadable (for now), dated in the future.
+    """
 
     name: str
     taken_at: datetime
@@ -62,13 +68,19 @@ def writing(connection: Connection) -> Iterator[None]:
 
 
 def adopt(cursor: Cursor) -> None:
-    """Take on record what is on the shelf without one; a damaged set stays unrecorded."""
-    known = {row["set_name"] for row in _recorded(cursor)}
+    """Take on record what is on the shelf without one; a damaged set stays unrecorded.
+
+    Where another session writes, it is left to that one: its newest set is not yet a set.
+    """
+    cursor.execute(query("backup.try_lock_shelf"))
+    if not one(cursor)[0]:
+        return
+    known = recorded_names(cursor)
     for name in shelf.names():
         if name not in known:
             try:
-                record(cursor, shelf.read(name), pinned=False)
-            except BackupRefused:
+                record(cursor, shelf.read(name), shelf.is_pinned(name))
+            except (BackupRefused, UnknownSet):
                 continue
 
 
@@ -85,9 +97,12 @@ def record(cursor: Cursor, manifest: Manifest, pinned: bool) -> str | None:
 
 
 def read(cursor: Cursor) -> list[Set]:
-    """Return all sets, oldest first: those on the shelf, and those that should be."""
+    """Return all sets, oldest first: those on the shelf, and those that should be.
+
+    The files of a whole one are there and have their sizes; what is in them, `verify` proves.
+    """
     found: dict[str, Set] = {}
-    on_shelf = set(shelf.names())
+    sums: dict[str, dict[str, str]] = {}
     for row in _recorded(cursor):
         name = row["set_name"]
         each = found.setdefault(name, Set(name, row["taken_at"], row["purpose"]))
@@ -96,11 +111,22 @@ def read(cursor: Cursor) -> list[Set]:
         each.pinned |= row["pinned"]
         each.suspicion = each.suspicion or row["suspicion"]
         each.verified_at, each.drilled_at = row["verified_at"], row["drilled_at"]
-        if name not in on_shelf:
-            each.state = "missing"
+        sums.setdefault(name, {})[row["table_name"]] = row["sha256"]
+    on_shelf = set(shelf.names())
+    for name, each in found.items():
+        each.state = _state(name, sums[name]) if name in on_shelf else "missing"
     for name in on_shelf - set(found):
-        found[name] = _unrecorded(name)
+        if unrecorded := _unrecorded(name):
+            found[name] = unrecorded
+    for each in found.values():
+        if each.state == "whole" and each.taken_at > datetime.now(UTC) + _SLACK:
+            each.state = FUTURE
     return sorted(found.values(), key=lambda each: (each.taken_at, each.name))
+
+
+def recorded_names(cursor: Cursor) -> set[str]:
+    """Return the names of the sets on record."""
+    return {row["set_name"] for row in _recorded(cursor)}
 
 
 def newest(cursor: Cursor, tables: Sequence[str] = ()) -> Set:
@@ -135,9 +161,10 @@ def named(cursor: Cursor, name: str) -> Set:
 def pin(cursor: Cursor, name: str, pinned: bool) -> None:
     """Keep a set whatever its age, or let it go when its time comes; raises UnknownSet."""
     adopt(cursor)
+    named(cursor, name)
     cursor.execute(query("backup.pin"), {"set": name, "pinned": pinned})
-    if not cursor.rowcount:
-        raise UnknownSet(f"there is no set {name} in {shelf.folder()}")
+    if name in shelf.names():
+        shelf.pin(name, pinned)
 
 
 def _recorded(cursor: Cursor) -> list[dict[str, Any]]:
@@ -145,15 +172,38 @@ def _recorded(cursor: Cursor) -> list[dict[str, Any]]:
     return rows(cursor)
 
 
-def _unrecorded(name: str) -> Set:
+def _unrecorded(name: str) -> Set | None:
+    """Describe a set by its manifest; None where it leaves the shelf in this moment."""
     try:
         manifest = shelf.read(name)
     except BackupRefused:
-        taken = datetime.fromtimestamp(shelf.path(name).stat().st_mtime).astimezone()
-        return Set(name, taken, state="damaged")
+        with suppress(OSError):
+            taken = datetime.fromtimestamp(shelf.path(name).stat().st_mtime, UTC)
+            return Set(name, taken, pinned=shelf.is_pinned(name), state="damaged")
+        return None
+    except UnknownSet:
+        return None
     copies = {copy.table: copy.rows for copy in manifest.tables}
+    state = _state(name, {copy.table: copy.sha256 for copy in manifest.tables})
     size = sum(copy.bytes for copy in manifest.tables)
-    return Set(name, manifest.taken, manifest.purpose, copies, size)
+    pinned = shelf.is_pinned(name)
+    return Set(name, manifest.taken, manifest.purpose, copies, size, pinned=pinned, state=state)
+
+
+def _state(name: str, sums: dict[str, str]) -> str:
+    """Tell what is wrong with a set on the shelf, as far as it shows without reading its files."""
+    try:
+        manifest = shelf.read(name)
+        sizes = {copy.file: shelf.size(name, copy.file) for copy in manifest.tables}
+    except UnknownSet:
+        return "missing"
+    except (BackupRefused, FileNotFoundError) as error:
+        return "unreadable" if isinstance(error.__cause__, OSError) else "damaged"
+    except OSError:
+        return "unreadable"
+    same = sums.items() <= {copy.table: copy.sha256 for copy in manifest.tables}.items()
+    whole = same and sizes == {copy.file: copy.bytes for copy in manifest.tables}
+    return "whole" if whole else "damaged"
 
 
 def _suspicions(cursor: Cursor, manifest: Manifest) -> dict[str, str]:
@@ -163,11 +213,12 @@ def _suspicions(cursor: Cursor, manifest: Manifest) -> dict[str, str]:
     if not any(copy.rows for copy in manifest.tables):
         return {copy.table: "it holds no rows" for copy in manifest.tables}
     tables = [copy.table for copy in manifest.tables]
-    cursor.execute(query("backup.earlier_rows"), {"tables": tables, "set": manifest.set})
+    moment = {"set": manifest.set, "taken_at": manifest.taken_at}
+    cursor.execute(query("backup.earlier_rows"), {"tables": tables, **moment})
     before = {row["table_name"]: row["number_rows"] for row in rows(cursor)}
-    share = settings().suspicious_loss / 100
+    percent = settings().suspicious_loss
     return {
         copy.table: f"{copy.table} has {copy.rows:,} rows, the last backup {before[copy.table]:,}"
         for copy in manifest.tables
-        if before.get(copy.table, 0) - copy.rows > share * before.get(copy.table, 0)
+        if 100 * (before.get(copy.table, 0) - copy.rows) > percent * before.get(copy.table, 0)
     }

@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from rowboat import sets, shelf
 from rowboat.container import Reader
-from rowboat.database import Connection, rows, transaction
+from rowboat.database import Connection, persistently, rows, transaction
 from rowboat.digests import Digest
 from rowboat.errors import BackupRefused, UnknownSet
 from rowboat.queries import query
@@ -48,23 +50,15 @@ def verify(
 
     Raises UnknownSet.
     """
-    with transaction(connection) as cursor:
-        sets.adopt(cursor)
-        known = sets.read(cursor)
-        backups = [each.name for each in known if each.purpose == "backup"]
-        if name is None and not backups:
-            raise UnknownSet("there is no backup yet", "take one with `rowboat backup`")
-        found = sets.named(cursor, name or backups[-1])
-        cursor.execute(query("backup.recorded"))
-        record = {row["table_name"]: row for row in rows(cursor) if row["set_name"] == found.name}
-    checked = Checked(found.name)
+    name, record = persistently(partial(_look_up, connection, name))
+    checked = Checked(name)
     try:
-        manifest = shelf.read(found.name)
+        manifest = shelf.read(name)
     except (BackupRefused, UnknownSet) as error:
         checked.findings.append(error.fact)
     else:
         for copy in manifest.tables:
-            table = check(found.name, copy, progress)
+            table = check(name, copy, progress)
             recorded = record.get(copy.table)
             if recorded and (recorded["sha256"], recorded["row_digest"]) != (
                 copy.sha256, copy.digest,
@@ -74,18 +68,39 @@ def verify(
             checked.findings += [f"{copy.file}: {each}" for each in table.findings]
         if missing := set(record) - {copy.table for copy in manifest.tables}:
             checked.findings.append(f"the manifest lacks {', '.join(sorted(missing))}")
-    with transaction(connection) as cursor:
-        cursor.execute(query("backup.verified"), {"set": found.name, "ok": checked.ok})
+    recorded_rows = persistently(partial(_tell, connection, checked))
+    if not checked.ok and not recorded_rows and name not in shelf.names():
+        raise UnknownSet(f"the set {name} left the shelf while it was read")
     return checked
+
+
+def _look_up(connection: Connection, name: str | None) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Return a set's name (default: that of the newest backup) and its record by table."""
+    with transaction(connection) as cursor:
+        sets.adopt(cursor)
+        backups = [each for each in sets.read(cursor) if each.purpose == "backup"]
+        if name is None and not backups:
+            raise UnknownSet("there is no backup yet", "take one with `rowboat backup`")
+        ordered = sorted(backups, key=lambda each: each.state != sets.FUTURE)  # it may keep so long
+        found = sets.named(cursor, name or ordered[-1].name)
+        cursor.execute(query("backup.recorded"))
+        record = {row["table_name"]: row for row in rows(cursor) if row["set_name"] == found.name}
+    return found.name, record
+
+
+def _tell(connection: Connection, checked: Checked) -> int:
+    """Record what was found; return how many tables of the set are on record."""
+    with transaction(connection) as cursor:
+        cursor.execute(query("backup.verified"), {"set": checked.set, "ok": checked.ok})
+        return int(cursor.rowcount)
 
 
 def check(name: str, copy: Copy, progress: Progress = lambda *_: None) -> CheckedTable:
     """Compare one file of a set with what the manifest says of it."""
     found = CheckedTable(copy.table)
-    path = shelf.path(name, copy.file)
     try:
-        found.bytes = path.stat().st_size
-        with path.open("rb") as file:
+        found.bytes = shelf.size(name, copy.file)
+        with shelf.path(name, copy.file).open("rb") as file:
             found.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
             digest = Digest()

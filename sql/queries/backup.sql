@@ -4,6 +4,10 @@
 -- One writer of the shelf at a time; the end of the session frees it too.
 select pg_advisory_lock(hashtext('rowboat.shelf'));
 
+-- name: try_lock_shelf
+-- The same lock, until the transaction ends; false where another session has it.
+select pg_try_advisory_xact_lock(hashtext('rowboat.shelf'));
+
 -- name: unlock_shelf
 -- Let the next writer in.
 select pg_advisory_unlock(hashtext('rowboat.shelf'));
@@ -17,6 +21,10 @@ lock table {tables} in access share mode;
 select
     pg_current_snapshot()::text, statement_timestamp(),
     split_part(current_setting('server_version'), ' ', 1);
+
+-- name: hides_rows
+-- Whether row security applies, so that this role may not see every row.
+select row_security_active({table}::regclass);
 
 -- name: estimate
 -- About how many rows there are to read.
@@ -50,10 +58,12 @@ from backup_status.backup_status
 order by taken_at, set_name, table_name;
 
 -- name: earlier_rows
--- How many rows each table had in its last backup.
+-- How many rows each table had in the last backup before a set.
 select distinct on (table_name) table_name, number_rows
 from backup_status.backup_status
-where table_name = any(%(tables)s) and purpose = 'backup' and set_name <> %(set)s
+where
+    table_name = any(%(tables)s) and purpose = 'backup'
+    and (taken_at, set_name) < (%(taken_at)s::timestamptz, %(set)s)
 order by table_name, taken_at desc, set_name desc;
 
 -- name: verified
