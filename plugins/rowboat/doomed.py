@@ -1,14 +1,13 @@
 """Rows that a restore deletes, and what foreign keys of other tables would make of that."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
 
 from psycopg2 import sql
 
 from rowboat.catalog import Table
-from rowboat.database import Cursor, one, rows
+from rowboat.database import Cursor, rows
 from rowboat.queries import query
 
 ACTIONS = {
@@ -70,51 +69,73 @@ class Doomed:
     They are kept in a temporary table until the transaction ends, with their place in the table.
     """
 
-    def __init__(self, cursor: Cursor, table: Table, number: int, absent: sql.Composable) -> None:
-        self.table = table
+    def __init__(
+        self,
+        cursor: Cursor,
+        table: Table,
+        number: int,
+        absent: sql.Composable,
+        known: Sequence[Reference],
+    ) -> None:
+        self.table, self.references = table, known
         self.name = sql.Identifier(_NAMES.format(number))
         self._number, self._names = number, count()
         cursor.execute(
             query("restore.doomed", doomed=self.name, table=table.identifier, absent=absent)
         )
         self.count: int = cursor.rowcount
-        self.references = references(cursor, table)
 
     @property
     def places(self) -> sql.Composed:
         """SQL: the rows as `home` and `place`."""
         return query("restore.places", doomed=self.name)
 
-    def delete_free(self, cursor: Cursor) -> int:
-        """Delete those that nothing refers to."""
-        free = [
-            query("restore.no_child", child=each.child, joined=each.joined("c", "d"))
-            for each in self.references
-        ]
-        return self._delete(cursor, "restore.delete_free", free=_all(free))
+    @property
+    def stays(self) -> sql.Composed:
+        """SQL: the row c of the table is none of them."""
+        return query("restore.not_in", rows=self.name)
+
+    def delete_free(self, cursor: Cursor, children: Collection[str]) -> int:
+        """Delete those that no row of these children refers to, with what goes with them."""
+        free = [self._no_child(each) for each in self.references if each.child_name in children]
+        return self._delete(cursor, free)
+
+    def delete_in_way(
+        self, cursor: Cursor, wanted: sql.Composable, children: Collection[str]
+    ) -> int:
+        """Delete those that hold a wanted value; only rows of these children may refer to them."""
+        free = [self._no_child(each) for each in self.references if each.child_name not in children]
+        return self._delete(cursor, [wanted, *free])
+
+    def leaving(self, children: Collection[str]) -> sql.Composed:
+        """SQL: delete those that no row of these children refers to."""
+        free = [self._no_child(each) for each in self.references if each.child_name in children]
+        return query("restore.returned", delete=self._statement(free))
 
     def delete_rest(self, cursor: Cursor) -> int:
         """Delete those that are left; foreign keys do what they are declared to do."""
-        return self._delete(cursor, "restore.delete")
+        return self._delete(cursor, [])
 
-    def is_left(self, cursor: Cursor) -> bool:
-        """Tell whether any of them is still in the table."""
-        cursor.execute(query("restore.left", table=self.table.identifier, doomed=self.name))
-        return bool(one(cursor)[0])
+    def dependents(
+        self,
+        cursor: Cursor,
+        first: Sequence[Reference],
+        stays: Mapping[str, sql.Composable],
+        skip: Collection[str] = (),
+    ) -> dict[str, Dependents]:
+        """Count the rows that refer to doomed rows by the `first` foreign keys, and what would go
+        with those, however deep deletes cascade.
 
-    def dependents(self, cursor: Cursor, skip: Sequence[str] = ()) -> dict[str, Dependents]:
-        """Count the rows of other tables that would be touched, however deep deletes cascade.
-
-        Children in `skip` (full names) are not looked at. The keys name the foreign keys.
+        `stays` is child → which of its rows c count; below the first, children in `skip` are not
+        looked at. The keys name the foreign keys.
         """
         found: dict[str, Dependents] = {}
-        waiting = [(self.name, each) for each in self.references]
+        seen: dict[str, list[sql.Composable]] = {}
+        waiting = [(self.name, each) for each in first]
         while waiting:
             doomed, each = waiting.pop(0)
-            if each.child_name in skip or each.label in found:
-                continue
+            known = seen.setdefault(each.label, [stays.get(each.child_name, _TRUE)])
             name = sql.Identifier(_NAMES.format(f"{self._number}_{next(self._names)}"))
-            own = each.child_name == self.table.full_name
             cursor.execute(
                 query(
                     "restore.dependents",
@@ -122,19 +143,29 @@ class Doomed:
                     child=each.child,
                     doomed=doomed,
                     joined=each.joined("c", "d"),
-                    stays=query("restore.not_doomed", doomed=self.name) if own else _TRUE,
+                    stays=_all(known),
                 )
             )
-            found[each.label] = Dependents(cursor.rowcount, each)
-            if each.on_delete == "c" and cursor.rowcount:
-                waiting += [(name, below) for below in _references(cursor, each.child)]
+            rows_ = cursor.rowcount
+            known.append(query("restore.not_in", rows=name))
+            found[each.label] = Dependents(rows_ + getattr(found.get(each.label), "rows", 0), each)
+            if each.on_delete == "c" and rows_:
+                below = _references(cursor, each.child)
+                waiting += [(name, other) for other in below if other.child_name not in skip]
         return found
 
-    def _delete(self, cursor: Cursor, name: str, **parts: Any) -> int:
+    def _no_child(self, each: Reference) -> sql.Composable:
+        return query("restore.no_child", child=each.child, joined=each.joined("c", "d"))
+
+    def _delete(self, cursor: Cursor, conditions: Sequence[sql.Composable]) -> int:
         if not self.count:
             return 0
-        cursor.execute(query(name, table=self.table.identifier, doomed=self.name, **parts))
+        cursor.execute(self._statement(conditions))
         return cursor.rowcount
+
+    def _statement(self, conditions: Sequence[sql.Composable]) -> sql.Composed:
+        only = _all(conditions)
+        return query("restore.delete", table=self.table.identifier, doomed=self.name, only=only)
 
 
 def references(cursor: Cursor, table: Table) -> list[Reference]:

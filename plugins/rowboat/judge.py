@@ -32,9 +32,10 @@ class Bench:
     transactions in which this source has already written; `on_known` tells what becomes of a row
     whose key the table has; `rejected_ids` are the quarantined rows that are judged again;
     `typed` columns are on the stage as values; `gone` are rows of the table that will not stay,
-    `parents` stand in for parent tables that will change. The judge fills in: `dirty` columns,
-    which hold a cell of a wrong type; how many rows are `refused`; the `key_range` of an integer
-    key.
+    `parents` stand in for parent tables that will change; with `replaces` rows may exchange their
+    unique values, `leaving` deletes rows in the statement of the merge. The judge fills in: `dirty`
+    columns, which hold a cell of a wrong type; how many rows are `refused`; the `key_range` of an
+    integer key.
     """
 
     table: Table
@@ -47,6 +48,8 @@ class Bench:
     typed: frozenset[str] = frozenset()
     gone: Sql | None = None
     parents: Mapping[str, Sql] = field(default_factory=dict)
+    replaces: bool = False
+    leaving: Sql | None = None
     dirty: set[str] = field(default_factory=set)
     refused: int = 0
     key_range: tuple[int | None, int | None] = (None, None)
@@ -79,6 +82,11 @@ class Bench:
     def as_written(self) -> bool:
         """Tell whether text on the stage is what Postgres itself wrote, whatever its form."""
         return self.source == "backup"
+
+    @property
+    def exchanges(self) -> bool:
+        """Tell whether a unique value may move from one row to another."""
+        return self.source == "backup" and self.on_known == "update"
 
     def has(self, names: tuple[str, ...]) -> bool:
         """Tell whether the rows bring all of these columns, or the default of those they lack."""
@@ -133,8 +141,7 @@ def judge(cursor: Cursor, bench: Bench) -> None:
             _judge_repeated(cursor, bench, unique)
             _judge_taken(cursor, bench, unique)
     bench.refused = _refused(cursor)
-    if bench.refused and bench.table.refers_to_itself:
-        _judge_orphans(cursor, bench)
+    _judge_again(cursor, bench)
     _allow_nested_loops(cursor, True)
 
 
@@ -144,12 +151,21 @@ def _refused(cursor: Cursor) -> int:
     return found
 
 
-def _judge_orphans(cursor: Cursor, bench: Bench) -> None:
-    """Refuse what refers to rows of the stage that were refused since it was judged."""
-    for key in bench.table.foreign_keys:
-        if key.parent == bench.table.full_name and bench.has(key.columns):
-            _judge_reference(cursor, bench, key)
-    bench.refused = _refused(cursor)
+def _judge_again(cursor: Cursor, bench: Bench) -> None:
+    """Refuse what needed rows of the stage that were refused since it was judged: those that it
+    refers to, and those that would have given up a unique value.
+    """
+    before = 0
+    while bench.refused > before:
+        before = bench.refused
+        for key in bench.table.foreign_keys:
+            if key.parent == bench.table.full_name and bench.has(key.columns):
+                _judge_reference(cursor, bench, key)
+        for unique in bench.table.uniques if bench.exchanges else ():
+            if bench.has(unique.columns):
+                _judge_taken(cursor, bench, unique)
+        if bench.exchanges or bench.table.refers_to_itself:
+            bench.refused = _refused(cursor)
 
 
 def _allow_nested_loops(cursor: Cursor, allowed: bool) -> None:
@@ -167,8 +183,11 @@ def _judge_cells(cursor: Cursor, bench: Bench) -> None:
             broken.append(is_missing)
         if not literals.always_valid(column) and name not in bench.typed:
             valid = literals.valid(column, cell, bench.as_written)
+            if bench.as_written:
+                valid = query("judge.valid_whole", valid=valid, whole=_whole(column, cell))
             is_no_value = query("judge.is_no_value", cell=cell, valid=valid)
-            reasons.append(_reason(bench, "type", name, _type_message(column, cell), is_no_value))
+            message_ = _type_message(bench, column, cell)
+            reasons.append(_reason(bench, "type", name, message_, is_no_value))
             broken.append(is_no_value)
     if not reasons:
         return
@@ -178,11 +197,31 @@ def _judge_cells(cursor: Cursor, bench: Bench) -> None:
         bench.dirty = {name for (name,) in cursor.fetchall()}
 
 
-def _type_message(column: Column, cell: Sql) -> Sql:
+def _whole(column: Column, cell: Sql) -> Sql:
+    """SQL: nothing of the text gets lost where its column was of another type when it was written:
+    no time of day, no part of a second; NaN, which no digits can hold, is no number.
+    """
+    wide = {"date": "timestamp", "timestamp": "timestamp", "timestamptz": "timestamptz"}
+    if column.base in wide:
+        names = wide[column.base], column.type
+        return query(
+            "judge.same_time",
+            cell=cell,
+            **dict(zip(("wide", "type"), map(printed, names), strict=True)),
+            **dict(zip(("wide_name", "type_name"), map(sql.Literal, names), strict=True)),
+        )
+    if column.base == "numeric" and column.digits:
+        return query("judge.has_digits", cell=cell)
+    return sql.SQL("true")
+
+
+def _type_message(bench: Bench, column: Column, cell: Sql) -> Sql:
     words = literals.literal(column)
     return query(
         "judge.type_message",
         cell=cell,
+        whole=_whole(column, cell) if bench.as_written else sql.SQL("true"),
+        more=sql.Literal(f"more than {column.type} holds"),
         form=literals.form(column, cell),
         beyond=sql.Literal(words.beyond.replace("{type}", column.type)),
         not_noun=sql.Literal(f"not {words.noun}"),
@@ -231,6 +270,8 @@ def _judge_reference(cursor: Cursor, bench: Bench, key: ForeignKey) -> None:
     if not own:
         cursor.execute(query("judge.reference", **parts))
         return
+    if bench.gone:
+        parts["parent"] = query("judge.staying", table=key.parent_identifier, stays=_stays(bench))
     parts["own_key"] = _key_value(bench, key.parent_columns)
     parts["child_key"] = _key_value(bench, key.columns)
     cursor.execute(query("judge.own_reference", **parts))
@@ -351,10 +392,24 @@ def _judge_taken(cursor: Cursor, bench: Bench, unique: Unique) -> None:
             joined=bench.joined(unique.columns, others, unique.nulls_equal),
             given=sql.SQL("true") if unique.nulls_equal else bench.given(unique.columns),
             other_row=_other_row(bench, lambda name: sql.Identifier("t", name)),
-            stays=query("judge.stays", gone=bench.gone) if bench.gone else sql.SQL("true"),
+            stays=_AND.join([_stays(bench), _keeps(bench)]),
             **_duplicate(bench, unique, _OTHER_ROW),
         )
     )
+
+
+def _stays(bench: Bench) -> Sql:
+    """SQL: the row t of the table will not be deleted."""
+    return query("judge.stays", gone=bench.gone) if bench.gone else sql.SQL("true")
+
+
+def _keeps(bench: Bench) -> Sql:
+    """SQL: the row t of the table will not give up its value before the row of the stage comes:
+    rows are updated first, then inserted.
+    """
+    if not bench.exchanges:
+        return sql.SQL("true")
+    return query("judge.keeps", also=sql.SQL("false") if bench.replaces else query("judge.updates"))
 
 
 def _other_row(bench: Bench, its: Callable[[str], Sql]) -> Sql:

@@ -31,19 +31,18 @@ def may_skip_triggers(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
     """Tell whether foreign keys may be kept true without their row triggers, at a quarter of the
     cost: the role must be allowed to, and no trigger of the table's own may be missed.
     """
-    if table.has_triggers or not table.foreign_keys:
-        return False
-    if {key.parent for key in table.foreign_keys} - set(catalog.by_name):
+    return bool(table.foreign_keys) and may_be_silent(cursor, catalog, table)
+
+
+def may_be_silent(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
+    """Tell the same of a table that need not have foreign keys."""
+    if table.has_triggers or {key.parent for key in table.foreign_keys} - set(catalog.by_name):
         return False
     referring = [table.by_name[name] for key in table.foreign_keys for name in key.columns]
     if any(column.default and not column.has_constant_default for column in referring):
         return False  # the judge does not see what the database will put there
-    for child in catalog.children(table):
-        for key in child.foreign_keys:
-            refers = key.parent == table.full_name
-            if refers and (table.key is None or key.parent_columns != table.key.columns):
-                return False  # an update may move what a child refers to
-    cursor.execute(query("merge.may_skip_triggers"))
+    quoted = sql.Literal(table.identifier.as_string(cursor))
+    cursor.execute(query("merge.may_skip_triggers", table=quoted))
     return bool(one(cursor)[0])
 
 
@@ -75,20 +74,30 @@ def _hold(cursor: Cursor, tables: list[sql.Identifier], mode: str) -> None:
 def merge(cursor: Cursor, bench: Bench) -> Merged:
     """Move the good rows of the stage into the table."""
     different, unchanged = matched(cursor, bench)
-    updated = _update(cursor, bench) if different and bench.on_known != "leave" else 0
+    displaced = _displace(cursor, bench) if different and bench.replaces else 0
+    updates = different > displaced and bench.on_known != "leave"
     if unchanged and bench.source == "file":  # nothing else comes in several cargoes
         cursor.execute(query("merge.remember", key=_key(bench), good=_good(bench)))
-    cursor.execute(
-        query(
-            "merge.insert",
-            table=bench.table.identifier,
-            columns=identifiers(bench.columns),
-            values=_COMMA.join(map(bench.value, bench.columns)),
-            good=_good(bench),
-            new=query("merge.new") if different or unchanged else sql.SQL("true"),
+    known = bool(different or unchanged)
+    if bench.leaving or (updates and bench.table.refers_to_itself):
+        nobody = query("merge.nobody")
+        cursor.execute(
+            query(
+                "merge.at_once",
+                leave=bench.leaving or nobody,
+                update=query("merge.updated", update=_update(bench)) if updates else nobody,
+                insert=_insert(bench, query("merge.new_after_updates")),
+            )
         )
-    )
-    inserted = cursor.rowcount
+        updated, inserted = one(cursor)
+    else:
+        updated = 0
+        if updates:
+            cursor.execute(_update(bench))
+            updated = cursor.rowcount
+        cursor.execute(_insert(bench, query("merge.new") if known else sql.SQL("true")))
+        inserted = cursor.rowcount
+    inserted, updated = inserted - displaced, updated + displaced
     name = bench.table.serial_key
     last_id = _greatest(cursor, bench, name) if name and bench.has((name,)) else None
     return Merged(inserted, updated, different + unchanged - updated, last_id)
@@ -144,19 +153,66 @@ def _key(bench: Bench) -> sql.Composable:
     return _COMMA.join(map(bench.value, bench.table.key.columns))
 
 
-def _update(cursor: Cursor, bench: Bench) -> int:
-    assert bench.table.key is not None
-    rest = tuple(name for name in bench.columns if name not in bench.table.key.columns)
-    cursor.execute(
+def wanted(bench: Bench, stage_row: sql.Composable) -> sql.Composable:
+    """SQL: the row t holds a unique value that a good row of the stage, not `stage_row`, brings."""
+    found = [
         query(
-            "merge.update",
-            table=bench.table.identifier,
-            columns=identifiers(rest),
-            values=_COMMA.join(map(bench.value, rest)),
+            "merge.wanted",
             good=_good(bench),
+            other=stage_row,
+            joined=bench.joined(
+                unique.columns, [sql.Identifier("t", n) for n in unique.columns], unique.nulls_equal
+            ),
         )
-    )
+        for unique in bench.table.uniques
+        if bench.has(unique.columns)
+    ]
+    return sql.SQL("({})").format(sql.SQL(" or ").join(found)) if found else sql.SQL("false")
+
+
+def _displace(cursor: Cursor, bench: Bench) -> int:
+    """Take rows out that no update could change; they come back with the rows to insert."""
+    rest, key = _rest(bench), bench.table.key
+    assert key is not None
+    if not rest or any(bench.table.by_name[n].identity == "a" for n in rest):
+        which: sql.Composable = sql.SQL("true")
+    elif not bench.table.uniques:
+        return 0
+    else:
+        which = wanted(bench, sql.SQL("m.n"))
+    cursor.execute(query("merge.displace", table=bench.table.identifier, which=which))
     return cursor.rowcount
+
+
+def _rest(bench: Bench) -> tuple[str, ...]:
+    """The columns that an update sets; those of the key too where it may be written otherwise."""
+    assert bench.table.key is not None
+    keys = bench.table.key.columns
+    if bench.replaces:
+        keys = tuple(name for name in keys if bench.table.by_name[name].identity == "a")
+    return tuple(name for name in bench.columns if name not in keys)
+
+
+def _update(bench: Bench) -> sql.Composed:
+    rest = _rest(bench)
+    return query(
+        "merge.update",
+        table=bench.table.identifier,
+        columns=identifiers(rest),
+        values=_COMMA.join(map(bench.value, rest)),
+        good=_good(bench),
+    )
+
+
+def _insert(bench: Bench, new: sql.Composable) -> sql.Composed:
+    return query(
+        "merge.insert",
+        table=bench.table.identifier,
+        columns=identifiers(bench.columns),
+        values=_COMMA.join(map(bench.value, bench.columns)),
+        good=_good(bench),
+        new=new,
+    )
 
 
 def _greatest(cursor: Cursor, bench: Bench, name: str) -> int | None:

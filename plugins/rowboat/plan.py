@@ -37,10 +37,19 @@ class TablePlan:
         return sum(self.dependents.values())
 
     @property
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, int]:
         """What must still be true when the plan is carried out."""
-        kept = ("table", "insert", "update", "delete", "unchanged", "rejected", "dependents")
-        return {name: value for name, value in asdict(self).items() if name in kept}
+        counts = ("insert", "update", "delete", "unchanged", "rejected")
+        touched = {f"rows of {label}": rows for label, rows in self.dependents.items() if rows}
+        return {name: getattr(self, name) for name in counts} | touched
+
+    def changed(self, then: "TablePlan") -> list[str]:
+        """Tell which numbers are no longer those of an earlier plan."""
+        names = dict.fromkeys([*then.numbers, *self.numbers])
+        pairs = {name: (then.numbers.get(name, 0), self.numbers.get(name, 0)) for name in names}
+        return [
+            f"{name} {was:,} is now {is_:,}" for name, (was, is_) in pairs.items() if was != is_
+        ]
 
 
 @dataclass

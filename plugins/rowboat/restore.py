@@ -4,63 +4,35 @@ A safety copy of everything that may be overwritten is taken and verified before
 back by the same path.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from psycopg2 import sql
+from psycopg2.errors import UndefinedTable
 from psycopg2.extras import Json
 
-from rowboat import backup, door, judge, migrations, sets, shelf, stage, verify
 from rowboat import catalog as catalogs
-from rowboat.avro import of_table
-from rowboat.catalog import Catalog, Table
+from rowboat import migrations, safety, sets, shelf
+from rowboat.catalog import Catalog
 from rowboat.database import Connection, Cursor, one, persistently, rows, transaction
-from rowboat.doomed import Dependents, Doomed, references
-from rowboat.door import Passage, Report
+from rowboat.door import Report
 from rowboat.errors import (
-    BackupRefused,
-    BrokenPromise,
     PlanChanged,
     RestoreRefused,
     UnknownRestore,
-    WouldCascade,
+    UnknownSet,
 )
-from rowboat.judge import Bench, OnKnown
-from rowboat.merge import fire_triggers, may_skip_triggers, skip_triggers
-from rowboat.plan import Mode, Plan, TablePlan, drift
+from rowboat.judge import Bench
+from rowboat.merge import may_be_silent
+from rowboat.plan import Plan
 from rowboat.queries import query
 from rowboat.source import Source, of_set
-from rowboat.verify import Progress
+from rowboat.step import Order as Order
+from rowboat.step import Step as Step
 
-_ON_KNOWN: dict[Mode, OnKnown] = {"replace": "update", "merge": "update", "missing": "leave"}
-
-
-@dataclass
-class Order:
-    """What to restore and on whose behalf.
-
-    `sources` is table → where its rows come from; `expected` the plan that was approved;
-    `safety` a safety copy that was taken already; `undoes` the restore that is taken back;
-    `on_trial` leaves the sequences alone, which no rollback takes back.
-    """
-
-    sources: dict[str, Source]
-    mode: Mode
-    actor: str
-    run: str | None = None
-    cascade: bool = False
-    expected: Plan | None = None
-    safety: str | None = None
-    undoes: int | None = None
-    on_trial: bool = False
-    progress: Progress = lambda *_: None
-
-    @property
-    def set(self) -> str:
-        """The set or file that the rows come from."""
-        return next(iter(self.sources.values())).set
+_LONGEST_NAME = 63  # bytes, by Postgres
 
 
 @dataclass
@@ -75,16 +47,10 @@ class Restored:
 def plan(connection: Connection, order: Order) -> Plan:
     """Tell what a restore would do; nothing is changed, and nobody has to wait."""
     with transaction(connection, keep=False) as cursor:
-        catalog = catalogs.read(cursor)
-        steps = _steps(catalog, order)
-        stand_ins: dict[str, sql.Composable] = {}
-        for step in steps:
-            step.prepare(cursor)
-            bench = step.judge(cursor, stand_ins)
-            step.foresee(cursor, bench)
-            step.count_dependents(cursor, skip=[each.table.full_name for each in steps])
-            if len(steps) > 1:
-                step.stand_in(cursor, bench, stand_ins)
+        steps = _steps(cursor, catalogs.read(cursor), order)
+        _prepare(cursor, steps)
+        for step, _ in _judged(cursor, steps):
+            step.progress_to(1)
     return Plan(order.set, order.mode, [step.plan for step in steps])
 
 
@@ -107,7 +73,12 @@ def undo_order(connection: Connection, number: int, actor: str) -> Order:
         found = next(iter(rows(cursor)), None)
     if found is None:
         raise UnknownRestore(f"there is no restore {number}")
-    sources = {table: of_set(found["safety_set"], table) for table in found["tables"]}
+    if (name := found["safety_set"]) not in shelf.names():
+        raise UnknownSet(
+            f"the safety copy of restore {number}, {name}, is no longer on the shelf",
+            "restore from a backup that is there: `rowboat backups` lists them",
+        )
+    sources = {table: of_set(name, table) for table in found["tables"]}
     return Order(sources, "replace", actor, undoes=number)
 
 
@@ -121,7 +92,7 @@ def safety_copy(connection: Connection, order: Order) -> str:
     """Take and verify the copy of what the order may overwrite; return its set."""
     with sets.writing(connection), transaction(connection) as cursor:
         catalog = catalogs.read(cursor)
-        return _take_safety_copy(cursor, catalog, _touched(catalog, order), order)
+        return safety.take(cursor, catalog, _touched(catalog, order), order.progress)
 
 
 def into(connection: Connection, source: Source, table: str, name: str, actor: str) -> Report:
@@ -132,11 +103,14 @@ def into(connection: Connection, source: Source, table: str, name: str, actor: s
     with transaction(connection) as cursor:
         catalog = catalogs.read(cursor)
         like = catalog.table(table)
-        if name in {each.name for each in catalog if each.schema == like.schema}:
+        if len(name.encode()) > _LONGEST_NAME:
+            raise RestoreRefused(f"{name} is too long for a name", "name another table with --into")
+        target = sql.Identifier(like.schema, name)
+        cursor.execute(query("restore.is_taken"), {"name": target.as_string(cursor)})
+        if one(cursor)[0]:
             raise RestoreRefused(
                 f"{like.schema}.{name} is there already", "name another table with --into"
             )
-        target = sql.Identifier(like.schema, name)
         cursor.execute(query("restore.create_like", into=target, table=like.identifier))
         created = catalogs.read(cursor).table(f"{like.schema}.{name}")
         order = Order({created.full_name: source}, "replace", actor)
@@ -148,141 +122,85 @@ def into(connection: Connection, source: Source, table: str, name: str, actor: s
     return report
 
 
-class Step:
-    """One table of a restore."""
-
-    def __init__(self, table: Table, source: Source, order: Order, number: int) -> None:
-        self.table, self.source, self.order, self.number = table, source, order, number
-        self.cargo = source.cargo(table)
-        self.doomed: Doomed | None = None
-        self.plan = TablePlan(table.full_name, drift=drift(source.schema, table, order.mode))
-
-    def prepare(self, cursor: Cursor) -> None:
-        """Stage the backup's rows and find the rows that it does not have."""
-        door.open_door(cursor, self.table, self.cargo.columns, self.cargo.typed)
-        self.order.progress(self.table.full_name, 0, self.source.rows)
-        stage.fill(cursor, self.table, self.cargo)
-        self.order.progress(self.table.full_name, self.source.rows // 2, self.source.rows)
-        if self.order.mode == "replace":
-            self.doomed = Doomed(cursor, self.table, self.number, self._absent())
-
-    def judge(self, cursor: Cursor, stand_ins: dict[str, sql.Composable]) -> Bench:
-        """Judge the rows on the stage."""
-        bench = door.bench_for(self.table, self.cargo, self._passage())
-        bench.gone = self.doomed.places if self.doomed and self.doomed.count else None
-        bench.parents = stand_ins
-        judge.judge(cursor, bench)
-        return bench
-
-    def foresee(self, cursor: Cursor, bench: Bench) -> None:
-        """Put into the plan what letting the rows in would do."""
-        report = door.foresee(cursor, self.cargo, bench)
-        self.plan.insert, self.plan.update = report.inserted, report.updated
-        self.plan.unchanged, self.plan.rejected = report.unchanged, report.rejected
-        self.plan.delete = self.doomed.count if self.doomed else 0
-        if report.rejected:
-            cursor.execute(query("restore.reasons"))
-            self.plan.reasons = rows(cursor)
-
-    def count_dependents(self, cursor: Cursor, skip: Sequence[str]) -> None:
-        """Put into the plan how many rows of other tables the deletes would touch."""
-        if self.doomed is None:
-            return
-        others = [name for name in skip if name != self.table.full_name]
-        found = self.doomed.dependents(cursor, others)
-        self.plan.dependents = {label: each.rows for label, each in found.items()}
-        self.plan.actions = {
-            label: each.reference.action for label, each in found.items() if each.rows
-        }
-
-    def stand_in(self, cursor: Cursor, bench: Bench, stand_ins: dict[str, sql.Composable]) -> None:
-        """Let children be judged against what the table will be."""
-        wanted = {name for each in references(cursor, self.table) for name in each.parent_columns}
-        names = sorted(wanted & set(self.cargo.columns))
-        if not names or wanted - set(names):
-            return
-        name = sql.Identifier(f"rowboat_parent_{self.number}")
-        values = [
-            sql.SQL("{} as {}").format(bench.value(each), sql.Identifier(each)) for each in names
-        ]
-        columns = [sql.Identifier("t", each) for each in names]
-        cursor.execute(
-            query(
-                "restore.stand_in",
-                stand_in=name,
-                values=sql.SQL(", ").join(values),
-                good=query("merge.good"),
-                columns=sql.SQL(", ").join(columns),
-                table=self.table.identifier,
-                stays=query("judge.stays", gone=self.doomed.places)
-                if self.doomed
-                else sql.SQL("true"),
-            )
-        )
-        stand_ins[self.table.full_name] = name
-
-    def let_in(self, cursor: Cursor, bench: Bench) -> Report:
-        """Let the good rows in, quarantine the others."""
-        report, _ = door.let_in(cursor, self.cargo, bench, self._passage())
-        self.order.progress(self.table.full_name, self.source.rows, self.source.rows)
-        return report
-
-    def check(self, cursor: Cursor, report: Report) -> None:
-        """Assert that the table is the backup, where it should be; raises BrokenPromise."""
-        same_columns = of_table(self.table).digest == self.source.schema.digest
-        if self.order.mode != "replace" or report.rejected or not same_columns:
-            return
-        if backup.digest(cursor, self.table) != self.source.digest:
-            raise BrokenPromise(
-                f"{self.table.full_name} is not what the backup holds; it was rolled back"
-            )
-
-    def _absent(self) -> sql.Composable:
-        if self.table.key is None:
-            return sql.SQL("true")
-        bench = door.bench_for(self.table, self.cargo, self._passage())
-        columns = self.table.key.columns
-        bench.dirty = set(columns)  # not judged yet
-        joined = bench.joined(columns, [sql.Identifier("t", name) for name in columns])
-        return query("restore.absent", joined=joined)
-
-    def _passage(self) -> Passage:
-        return Passage(
-            "backup", self.source.name, self.order.actor, self.order.run,
-            on_known=_ON_KNOWN[self.order.mode], on_trial=self.order.on_trial,
-        )  # fmt: skip
-
-
-def _steps(catalog: Catalog, order: Order) -> list[Step]:
+def _steps(cursor: Cursor, catalog: Catalog, order: Order) -> list[Step]:
+    _check_tables(catalog, order)
     tables = [each for each in catalog.in_order() if each.full_name in order.sources]
-    if missing := set(order.sources) - {each.full_name for each in tables}:
+    return [
+        Step(
+            table, order.sources[table.full_name], order, number,
+            silent=may_be_silent(cursor, catalog, table),
+        )
+        for number, table in enumerate(tables)
+    ]  # fmt: skip
+
+
+def _check_tables(catalog: Catalog, order: Order) -> None:
+    if missing := set(order.sources) - set(catalog.by_name):
         raise RestoreRefused(
             f"the database has no {', '.join(sorted(missing))}",
             "`rowboat migrate` makes the tables; name those to restore",
         )
-    return [
-        Step(table, order.sources[table.full_name], order, number)
-        for number, table in enumerate(tables)
-    ]
+
+
+def _prepare(cursor: Cursor, steps: Sequence[Step]) -> None:
+    """Stage all tables, find what will be deleted and who refers to that."""
+    inside = {step.name for step in steps}
+    for step in steps:
+        step.prepare(cursor)
+        step.set_aside(cursor)
+    for step in steps:
+        step.count_outside(cursor, inside)
+
+
+def _judged(cursor: Cursor, steps: Sequence[Step]) -> Iterator[tuple[Step, Bench]]:
+    """Judge all tables, parents first; one may be let in before the next is judged.
+
+    Where tables refer to each other in a ring, rows are judged against parents that are still to
+    come. Raises RestoreRefused where some of those are refused.
+    """
+    inside = {step.name for step in steps}
+    stand_ins: dict[str, sql.Composable] = {}
+    promised: set[str] = set()
+    for number, step in enumerate(steps):
+        parents = {key.parent for key in step.table.foreign_keys}
+        for later in steps[number + 1 :] if step.silent else ():
+            if later.name in parents - promised:
+                later.stand_in(cursor, None, stand_ins)
+                promised.add(later.name)
+        step.take_up(cursor)
+        stand_ins.pop(step.name, None)
+        bench = step.judge(cursor, stand_ins)
+        step.foresee(cursor, bench)
+        if bench.refused and step.name in promised:
+            raise RestoreRefused(
+                f"{bench.refused:,} rows of {step.name} would be rejected, and its tables refer to "
+                f"each other: {step.plan.reasons[0]['example']}",
+                "restore --into new tables, or let the rule go first",
+            )
+        for parent in steps if bench.refused else ():
+            parent.count_kept(cursor, step, inside)
+        step.stand_in(cursor, bench, stand_ins)
+        yield step, bench
 
 
 def _restore(connection: Connection, order: Order) -> Restored:
     with transaction(connection) as cursor:
         catalog = catalogs.read(cursor)
-        steps = _steps(catalog, order)
         touched = _touched(catalog, order)
-        skips = {
-            step.table.full_name for step in steps if may_skip_triggers(cursor, catalog, step.table)
-        }
-    safety = None
+    taken = None
     try:
         with transaction(connection) as cursor:
-            _lock(cursor, catalog, touched)
-            if catalogs.read(cursor) != catalog:
+            try:
+                safety.lock(cursor, catalog, touched)
+                changed = catalogs.read(cursor) != catalog
+            except UndefinedTable:
+                changed = True
+            if changed:
                 raise RestoreRefused("the tables were changed meanwhile", "run it again")
-            if order.safety is None or not _still_holds(cursor, catalog, order.safety, touched):
-                safety = _take_safety_copy(cursor, catalog, touched, order)
-            done = _carry_out(cursor, steps, skips, order)
+            held = order.safety
+            if held is None or not safety.still_holds(cursor, catalog, held, touched):
+                held = taken = safety.take(cursor, catalog, touched, order.progress)
+            done = _carry_out(cursor, _steps(cursor, catalog, order), touched, order)
             cursor.execute(
                 query("restore.record"),
                 {
@@ -290,41 +208,40 @@ def _restore(connection: Connection, order: Order) -> Restored:
                     "tables": touched,
                     "mode": order.mode,
                     "cascades": order.cascade,
-                    "safety_set": safety or order.safety,
+                    "safety_set": held,
                     "undoes": order.undoes,
                     "report": Json(done.to_json()),
                     "actor": order.actor,
                     "run": order.run,
                 },
             )
-            return Restored(one(cursor)[0], done, str(safety or order.safety))
+            return Restored(one(cursor)[0], done, held)
     except BaseException:
-        if safety is not None and safety in shelf.names():
-            shelf.remove(safety)  # nothing was changed, so there is nothing to bring back
+        if taken is not None:
+            safety.drop_unused(connection, taken)
         raise
 
 
-def _carry_out(cursor: Cursor, steps: list[Step], skips: set[str], order: Order) -> Plan:
-    """Rows in, parents first; rows out, children first. Returns the plan that became true.
+def _carry_out(cursor: Cursor, steps: list[Step], touched: Sequence[str], order: Order) -> Plan:
+    """Delete what is free, children first; rows in, parents first; delete the rest.
 
-    What nothing refers to is deleted before rows come in, so that it is in no new row's way.
+    Returns the plan that became true. What is deleted first is in no new row's way.
     """
-    reports = []
+    _prepare(cursor, steps)
+    inside = {step.name for step in steps}
     for step in steps:
-        step.prepare(cursor)
-        step.count_dependents(cursor, skip=[each.table.full_name for each in steps])
-        if step.doomed:
-            step.doomed.delete_free(cursor)
-        bench = step.judge(cursor, {})
-        step.foresee(cursor, bench)
-        if step.table.full_name in skips:
-            skip_triggers(cursor, step.table)
-        reports.append(step.let_in(cursor, bench))
-        fire_triggers(cursor)
+        step.covered = touched
+        step.check_dependents(step.dependents)
     for step in reversed(steps):
-        if step.doomed and step.doomed.is_left(cursor):
-            _check_dependents(step, step.doomed.dependents(cursor), order.cascade)
-            step.doomed.delete_rest(cursor)
+        if step.doomed:
+            step.doomed.delete_free(cursor, inside)
+    reports = []
+    for step, bench in _judged(cursor, steps):
+        for each in steps:
+            each.check_dependents(each.dependents)
+        reports.append(step.let_in(cursor, bench, inside))
+    for step in reversed(steps):
+        step.delete_rest(cursor, steps)
     done = Plan(order.set, order.mode, [step.plan for step in steps])
     _check_plan(done, order.expected)
     for step, report in zip(steps, reports, strict=True):
@@ -332,83 +249,17 @@ def _carry_out(cursor: Cursor, steps: list[Step], skips: set[str], order: Order)
     return done
 
 
-def _check_dependents(step: Step, found: dict[str, Dependents], cascade: bool) -> None:
-    name = step.table.full_name
-    for label, each in found.items():
-        if each.rows and each.reference.forbids:
-            raise RestoreRefused(
-                f"{each.rows:,} rows of {label} refer to rows of {name} that the backup does not "
-                "have, and their foreign key lets none of those go",
-                "restore that table too (--all), or use --mode merge, which deletes nothing",
-            )
-    touched = [f"{each.rows:,} of {label}" for label, each in found.items() if each.rows]
-    if touched and not cascade:
-        raise WouldCascade(
-            f"rows of {name} that the backup does not have would take others with them: "
-            + ", ".join(touched)
-        )
-
-
 def _check_plan(done: Plan, expected: Plan | None) -> None:
     if expected is None:
         return
+    tables, expected_tables = ([each.table for each in plan.tables] for plan in (done, expected))
+    if (done.set, done.mode, tables) != (expected.set, expected.mode, expected_tables):
+        raise PlanChanged("the plan is that of another restore; nothing was changed")
     for now, then in zip(done.tables, expected.tables, strict=True):
-        if now.numbers != then.numbers:
-            changed = ", ".join(
-                f"{name} {then.numbers[name]} is now {value}"
-                for name, value in now.numbers.items()
-                if value != then.numbers[name]
-            )
-            raise PlanChanged(f"the plan for {now.table} no longer holds: {changed}")
+        if changed := now.changed(then):
+            raise PlanChanged(f"the plan for {now.table} no longer holds: {', '.join(changed)}")
 
 
 def _touched(catalog: Catalog, order: Order) -> list[str]:
-    """The tables that a restore may change: with `cascade` also those below, by foreign keys."""
-    found = dict.fromkeys(order.sources)
-    if order.cascade and order.mode == "replace":
-        waiting = [catalog.table(name) for name in order.sources]
-        while waiting:
-            for child in catalog.children(waiting.pop()):
-                if child.full_name not in found:
-                    found[child.full_name] = None
-                    waiting.append(child)
-    return sorted(found)
-
-
-def _lock(cursor: Cursor, catalog: Catalog, touched: Sequence[str]) -> None:
-    """Keep other writers out; first in the transaction, so that its snapshot comes after."""
-    tables = [catalog.table(name) for name in touched]
-    names = sql.SQL(", ").join(table.identifier for table in tables)
-    cursor.execute(query("restore.lock", tables=names))
-    parents = {
-        key.parent: key.parent_identifier
-        for table in tables
-        for key in table.foreign_keys
-        if key.parent not in touched
-    }
-    if parents:
-        names = sql.SQL(", ").join(parents[name] for name in sorted(parents))
-        cursor.execute(query("restore.lock_parents", tables=names))
-
-
-def _take_safety_copy(cursor: Cursor, catalog: Catalog, tables: Sequence[str], order: Order) -> str:
-    """Write, verify and record what the tables hold; return the set."""
-    manifest = backup.write(cursor, catalog, tables, "safety", order.progress)
-    findings = [each for copy in manifest.tables
-                for each in verify.check(manifest.set, copy).findings]  # fmt: skip
-    if findings:
-        shelf.remove(manifest.set)
-        raise BackupRefused(f"the safety copy cannot be read back: {findings[0]}")
-    sets.record(cursor, manifest, pinned=False)
-    cursor.execute(query("backup.verified"), {"set": manifest.set, "ok": True})
-    return manifest.set
-
-
-def _still_holds(cursor: Cursor, catalog: Catalog, name: str, tables: Sequence[str]) -> bool:
-    """Tell whether the tables are still what an earlier safety copy holds."""
-    copies = {copy.table: copy for copy in shelf.read(name).tables}
-    return set(copies) == set(tables) and all(
-        copies[table].schema_hash == of_table(catalog.table(table)).digest
-        and copies[table].digest == backup.digest(cursor, catalog.table(table))
-        for table in tables
-    )
+    _check_tables(catalog, order)
+    return safety.touched(catalog, order.sources, order.cascade and order.mode == "replace")

@@ -43,7 +43,8 @@ class Source:
     def _is_typed(self, table: Table, name: str) -> bool:
         """Tell whether the column's values need no judgement of their type."""
         column, field = table.by_name[name], self.schema.by_column[name]
-        fits = field.kind.native and field.type == column.type and not column.is_domain
+        same = (field.type, field.base) == (column.type, column.base)
+        fits = field.kind.native and same and not column.is_domain
         return fits and not (column.modifier >= 0 and column.is_text)
 
 
@@ -93,15 +94,25 @@ class _Stream:
     def _copy(
         self, source: Source, columns: Sequence[str], typed: frozenset[str]
     ) -> Iterator[bytes]:
+        """Yield the rows; raises BackupRefused where they are not those that were proven."""
         yield wire.HEADER
         kinds = {name: source.schema.by_column[name].kind for name in columns}
-        with source.path.open("rb") as file:
-            for part in Reader(file, source.path.stat().st_size).rows(source.schema):
-                cells = {name: part.cells(name) for name in columns}
-                yield wire.rows([
-                    kinds[name].literal(cells[name])
-                    if kinds[name].native and name not in typed
-                    else cells[name]
-                    for name in columns
-                ])  # fmt: skip
+        digest = Digest()
+        try:
+            with source.path.open("rb") as file:
+                for part in Reader(file, source.path.stat().st_size).rows(source.schema):
+                    digest.add(part.buffer, part.at, part.size)
+                    cells = {name: part.cells(name) for name in columns}
+                    yield wire.rows([
+                        kinds[name].literal(cells[name])
+                        if kinds[name].native and name not in typed
+                        else cells[name]
+                        for name in columns
+                    ])  # fmt: skip
+        except OSError as error:
+            raise BackupRefused(f"{source.name} cannot be read: {error.strerror}") from error
+        except BackupRefused as error:
+            raise BackupRefused(f"{source.name} {error.fact}", error.hint) from None
+        if str(digest) != source.digest:
+            raise BackupRefused(f"{source.name} changed after it was checked", "run it again")
         yield wire.TRAILER

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import psycopg2
 from psycopg2 import sql
 
 from rowboat.catalog import Table
@@ -12,6 +13,7 @@ from rowboat.errors import BrokenPromise
 from rowboat.queries import printed, query
 from rowboat.records import Reason
 
+NAME = sql.Identifier("pg_temp", "stage")
 _AT_ONCE = 2**20  # bytes that COPY asks for
 
 
@@ -30,6 +32,21 @@ class Readable(Protocol):
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, none at the end."""
         ...
+
+
+class _Heard:
+    """Keeps what goes wrong while COPY reads: the driver would tell it in words of its own."""
+
+    def __init__(self, content: Readable) -> None:
+        self._content = content
+        self.failure: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._content.read(size)
+        except Exception as error:
+            self.failure = error
+            raise
 
 
 @dataclass
@@ -87,9 +104,34 @@ def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
         statement = query("stage.fill_binary", cells=names)
     else:
         statement = _fill_csv(table, cargo, cells)
-    cursor.copy_expert(statement, cargo.content(), size=_AT_ONCE)  # type: ignore[arg-type]
+    content = _Heard(cargo.content())
+    try:
+        cursor.copy_expert(statement, content, size=_AT_ONCE)  # type: ignore[arg-type]
+    except psycopg2.Error:
+        if content.failure:
+            raise content.failure from None
+        raise
     if cursor.rowcount != cargo.staged:
         raise BrokenPromise(f"{cargo.staged} rows were sent to the stage, {cursor.rowcount} came")
+
+
+def set_aside(cursor: Cursor, number: int) -> None:
+    """Keep what is on the stage while other tables are staged."""
+    cursor.execute(query("stage.set_aside", aside=_aside(number)))
+
+
+def take_up(cursor: Cursor, number: int) -> None:
+    """Put what was set aside back on a stage that was built for it."""
+    cursor.execute(query("stage.take_up", aside=_aside(number)))
+
+
+def aside(number: int) -> sql.Identifier:
+    """Name a stage that was set aside."""
+    return sql.Identifier("pg_temp", *_aside(number).strings)
+
+
+def _aside(number: int) -> sql.Identifier:
+    return sql.Identifier(f"rowboat_stage_{number}")
 
 
 def _fill_csv(table: Table, cargo: Cargo, cells: list[sql.Identifier]) -> sql.Composed:

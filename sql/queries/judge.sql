@@ -27,7 +27,22 @@ where ({broken}) and r.broken;
 -- name: type_message
 -- What is wrong with a cell: its form, or a value that the type cannot hold.
 '''' || left({cell}, 80) || case when length({cell}) > 80 then '…' else '' end || ''' is '
-    || case when {form} then {beyond} else {not_noun} end
+    || case when not {whole} then {more} when {form} then {beyond} else {not_noun} end
+
+-- name: valid_whole
+-- A value of which nothing gets lost.
+({valid} and {whole})
+
+-- name: same_time
+-- A time that the type holds to its last part; what is no time at all is told elsewhere.
+case
+    when pg_input_is_valid({cell}, {wide_name}) and pg_input_is_valid({cell}, {type_name})
+    then {cell}::{wide} = {cell}::{type} else true
+end
+
+-- name: has_digits
+-- A number that digits can write.
+({cell} not in ('NaN', 'Infinity', '-Infinity'))
 
 -- name: dirty_columns
 -- The columns that hold at least one cell of a wrong type.
@@ -189,3 +204,19 @@ where {given} and ({other_row}) and {stays} and not exists (
 -- name: stays
 -- The other row is none that will be deleted.
 not exists (select from {gone} as g where g.home = t.tableoid and g.place = t.ctid)
+
+-- name: keeps
+-- No good row of the stage will change the other row, or not in time.
+(not exists (
+    select from pg_temp.match as r
+    where r.home = t.tableoid and r.place = t.ctid
+        and not exists (select from pg_temp.verdict as v where v.n = r.n)
+) or {also})
+
+-- name: updates
+-- The row will be an update, not inserted.
+exists (select from pg_temp.match as u where u.n = s.n)
+
+-- name: staying
+-- The rows of the table that will not be deleted.
+(select t.* from {table} as t where {stays})

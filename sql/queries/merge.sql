@@ -1,8 +1,15 @@
 -- The merge: what the judge let through enters the table, in the transaction that staged it.
 
 -- name: may_skip_triggers
--- May this role keep foreign-key triggers from firing?
-select has_parameter_privilege('session_replication_role', 'set');
+-- May this role keep foreign-key triggers from firing, and does nobody refer to the table but by its
+-- key, which no update moves?
+select has_parameter_privilege('session_replication_role', 'set') and not exists (
+    select from pg_constraint as k
+    where k.confrelid = {table}::regclass and k.contype = 'f' and k.conindid is distinct from (
+        select i.indexrelid from pg_index as i
+        where i.indrelid = k.confrelid and i.indisprimary
+    )
+);
 
 -- name: skip_triggers
 -- For this transaction only: the judge has checked every parent, set by set.
@@ -23,8 +30,29 @@ select {values} from pg_temp.stage as s
 where {good} and {new};
 
 -- name: new
--- The table does not have the row's key.
-not exists (select from pg_temp.match as m where m.n = s.n)
+-- The table does not have the row's key, or no longer.
+not exists (select from pg_temp.match as m where m.n = s.n and m.home is not null)
+
+-- name: new_after_updates
+-- The same; asking for the updates puts them first.
+(select count(*) from gone) + (select count(*) from updated) >= 0
+and not exists (select from pg_temp.match as m where m.n = s.n and m.home is not null)
+
+-- name: at_once
+-- Deletes, updates and inserts of a table that refers to itself, in this order but as one statement:
+-- foreign keys are looked at when it ends.
+with gone as ({leave}),
+updated as ({update}),
+inserted as ({insert} returning 1)
+select (select count(*) from updated), (select count(*) from inserted);
+
+-- name: updated
+-- The updates, after the deletes.
+{update} and (select count(*) from gone) >= 0 returning 1
+
+-- name: nobody
+-- No row.
+select 1 where false
 
 -- name: good
 -- No verdict speaks against the row.
@@ -41,6 +69,20 @@ update {table} as t set ({columns}) = row({values})
 from pg_temp.stage as s
 join pg_temp.match as m on m.n = s.n
 where {good} and not m.same and t.tableoid = m.home and t.ctid = m.place;
+
+-- name: displace
+-- Take rows that good ones will replace out of the table, where an update is in its own way.
+with gone as (
+    delete from {table} as t using pg_temp.match as m
+    where t.tableoid = m.home and t.ctid = m.place and not m.same and {which}
+        and not exists (select from pg_temp.verdict as v where v.n = m.n)
+    returning m.n
+)
+update pg_temp.match as m set home = null from gone as g where g.n = m.n;
+
+-- name: wanted
+-- Another good row of the stage brings a unique value of the row t.
+exists (select from pg_temp.stage as s where s.n is distinct from {other} and {joined} and {good})
 
 -- name: overwritten
 -- Which transactions had written the rows that this load updates.

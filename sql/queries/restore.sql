@@ -1,12 +1,12 @@
 -- Restoring: what a backup would change, what that would do to other tables, and doing it.
 
 -- name: lock
--- Nobody else writes to these tables until the transaction ends; readers go on.
-lock table {tables} in share row exclusive mode;
+-- Nobody else writes to the table until the transaction ends; readers go on.
+lock table {table} in share row exclusive mode;
 
--- name: lock_parents
--- Nobody writes to the tables that rows refer to.
-lock table {tables} in share mode;
+-- name: lock_parent
+-- Nobody writes to a table that rows refer to.
+lock table {table} in share mode;
 
 -- name: doomed
 -- The rows of the table that the backup on the stage does not have; all where there is no key.
@@ -48,42 +48,42 @@ select c.tableoid as "rowboat home", c.ctid as "rowboat place", c.*
 from {child} as c
 where exists (select from {doomed} as d where {joined}) and {stays};
 
--- name: not_doomed
--- The row is not doomed itself.
+-- name: not_in
+-- The row is none of those.
 not exists (
-    select from {doomed} as g
+    select from {rows} as g
     where g."rowboat home" = c.tableoid and g."rowboat place" = c.ctid
+)
+
+-- name: keeps
+-- A row that will not become what the backup has for its key, because that was refused.
+not exists (
+    select from pg_temp.match as m
+    where m.home = c.tableoid and m.place = c.ctid
+        and not exists (select from pg_temp.verdict as v where v.n = m.n)
 )
 
 -- name: places
 -- Doomed rows by where they are, as the judge looks for them.
 (select "rowboat home" as home, "rowboat place" as place from {doomed})
 
--- name: delete_free
--- Delete the doomed rows that no other row refers to.
-delete from {table} as t using {doomed} as d
-where d."rowboat home" = t.tableoid and d."rowboat place" = t.ctid and {free};
-
 -- name: no_child
 -- No row of a child table refers to the doomed row.
 not exists (select from {child} as c where {joined})
 
--- name: left
--- Is any doomed row still there?
-select exists (
-    select from {table} as t join {doomed} as d
-        on d."rowboat home" = t.tableoid and d."rowboat place" = t.ctid
-);
-
 -- name: delete
--- Delete the doomed rows that are left.
+-- Delete doomed rows.
 delete from {table} as t using {doomed} as d
-where d."rowboat home" = t.tableoid and d."rowboat place" = t.ctid;
+where d."rowboat home" = t.tableoid and d."rowboat place" = t.ctid and {only};
+
+-- name: returned
+-- The same as a part of a statement.
+{delete} returning 1
 
 -- name: stand_in
 -- What rows may refer to when the restore is done: the good rows of the backup, and those that stay.
 create temporary table {stand_in} on commit drop as
-select {values} from pg_temp.stage as s where {good}
+select {values} from {stage} as s where {good}
 union
 select {columns} from {table} as t where {stays};
 
@@ -91,6 +91,13 @@ select {columns} from {table} as t where {stays};
 -- Why rows would be rejected: each rule and column with a count and an example.
 select rule, column_name as "column", count(*) as rows, min(message) as example
 from pg_temp.verdict group by rule, column_name order by 3 desc, 1, 2;
+
+-- name: supersede
+-- What was refused when the same backup was restored before is judged anew.
+update ingest_status.rejected_rows
+set settled_at = clock_timestamp(), settled_as = 'superseded'
+where source = 'backup' and source_name = %(source_name)s and table_name = %(table)s
+    and settled_at is null;
 
 -- name: record
 -- A restore and where the rows that it overwrote are.
@@ -102,6 +109,14 @@ values (
     %(report)s, %(actor)s, %(run)s
 )
 returning id;
+
+-- name: is_safety_set
+-- Would an undo need the set?
+select exists (select from backup_status.restores where safety_set = %(set)s);
+
+-- name: is_taken
+-- Is the name that of a table, view, index or sequence?
+select to_regclass(%(name)s) is not null;
 
 -- name: by_id
 -- One restore.

@@ -22,6 +22,15 @@ create temporary table seen ({key});
 -- Make room for the next chunk.
 truncate pg_temp.stage, pg_temp.verdict, pg_temp.match, pg_temp.refused restart identity;
 
+-- name: set_aside
+-- Keep the rows while other tables are staged.
+alter table pg_temp.stage rename to {aside};
+
+-- name: take_up
+-- Go on with rows that were kept.
+drop table pg_temp.stage;
+alter table pg_temp.{aside} rename to stage;
+
 -- name: fill_binary
 -- Take rows in as values and text.
 copy pg_temp.stage ({cells}) from stdin (format binary);
