@@ -197,6 +197,8 @@ def _restore(connection: Connection, order: Order) -> Restored:
                 changed = True
             if changed:
                 raise RestoreRefused("the tables were changed meanwhile", "run it again")
+            if done_before := _done_before(cursor, order):
+                return done_before
             held = order.safety
             if held is None or not safety.still_holds(cursor, catalog, held, touched):
                 held = taken = safety.take(cursor, catalog, touched, order.progress)
@@ -220,6 +222,15 @@ def _restore(connection: Connection, order: Order) -> Restored:
         if taken is not None:
             safety.drop_unused(connection, taken)
         raise
+
+
+def _done_before(cursor: Cursor, order: Order) -> Restored | None:
+    """Return the restore that the same run has done: its answer was lost, not its work."""
+    cursor.execute(query("restore.by_run"), {"run": order.run})
+    found = next(iter(rows(cursor)), None)
+    if found is None:
+        return None
+    return Restored(found["id"], Plan.from_json(found["report"]), found["safety_set"])
 
 
 def _carry_out(cursor: Cursor, steps: list[Step], touched: Sequence[str], order: Order) -> Plan:

@@ -226,7 +226,8 @@ class Step:
 
     def progress_to(self, share: float) -> None:
         """Tell how far it is."""
-        self.order.progress(self.name, int(share * self.source.rows), self.source.rows)
+        rows_ = self.source.rows
+        self.order.progress(self.source.schema.table, int(share * rows_), rows_)
 
     @property
     def _replaces(self) -> bool:

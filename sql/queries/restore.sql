@@ -122,6 +122,10 @@ select to_regclass(%(name)s) is not null;
 -- One restore.
 select id, source_name, tables, mode, safety_set from backup_status.restores where id = %(id)s;
 
+-- name: by_run
+-- The restore that a run has done.
+select id, report, safety_set from backup_status.restores where run = %(run)s;
+
 -- name: history
 -- The newest restores.
 select id, source_name, tables, mode, cascades, safety_set, undoes, report, actor, run,

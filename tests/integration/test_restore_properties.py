@@ -80,7 +80,6 @@ def test_any_state_comes_back_and_can_be_undone(boat: Boat, declare: Declare, ro
     both = ["p.parent", "p.child"]
     catalog = boat.catalog()
     connection = boat.connect(role)
-    boat.query("grant all on schema backup_status, ingest_status to rowboat_owner")
     came_back = []
 
     def found() -> dict[str, str]:

@@ -170,3 +170,15 @@ def test_into_a_name_that_is_taken(crew: Boat, name: str) -> None:
     assert str(raised.value) == (
         f"hired_employees.{name} is there already\nHINT: name another table with --into"
     )
+
+
+def test_run_that_is_tried_again_restores_once(crew: Boat) -> None:
+    """Its first answer was lost: what it did is told again, not done again."""
+    set_ = take(crew)
+    change(crew)
+    wanted = order(crew, set_, [DEPARTMENTS], run="manual__1")
+    first = restore.restore(crew.connect(), wanted)
+    crew.query(f"insert into {DEPARTMENTS} values (5, 'Since')")
+    assert restore.restore(crew.connect(), wanted) == first
+    assert crew.query(f"select department from {DEPARTMENTS} where id = 5") == ["Since"]
+    assert crew.query("select count(*) from backup_status.restores") == [1]
