@@ -80,7 +80,13 @@ def connect(address: str) -> Connection:
     _check_address(address)
     with worded(address):
         opened: Connection = psycopg2.connect(
-            make_dsn(address, options=_SESSION, application_name="rowboat", connect_timeout=10)
+            make_dsn(
+                address,
+                options=_SESSION,
+                application_name="rowboat",
+                connect_timeout=10,
+                client_encoding="UTF8",
+            )
         )
     opened.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ)
     return opened

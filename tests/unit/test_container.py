@@ -116,6 +116,13 @@ def test_repetitive_rows_are_no_bomb(codec: str, size: int) -> None:
     assert sum(len(each["c"]) for each in found) == 2**26
 
 
+def test_rows_come_in_parts_that_fit_into_memory() -> None:
+    nulls = block(4096, zstd(bytes(4096))) * 400
+    content = head(MAYBE, "zstandard") + nulls
+    sizes = [len(part) for part in Reader(io.BytesIO(content), len(content)).rows(MAYBE)]
+    assert (sum(sizes), max(sizes)) == (400 * 4096, 256 * 4096)
+
+
 def test_row_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "MOST_BLOCK", 2**20)
     assert outcome(written(TEXT, "null", [cells_of([bytes(2**20 - 3)])])) == (
@@ -150,7 +157,7 @@ def everything() -> tuple[Schema, bytes, int]:
         text(b"\0"), text(b"\5"), text((10**29).to_bytes(13, "big")), long(1),
         array(-2, b"\2\2\0"), array(-1, b"\2" + text("a")),
     ]  # fmt: skip
-    other = [*row[:1], text(""), b"\2" + text("b"), *row[3:10], b"\0", b"\0"]
+    other = [*row[:1], text(""), b"\2" + text("b"), *row[3:10], b"\0", row[11]]
     return Schema("s.t", tuple(columns)), b"".join((*row, *other)), len(b"".join(row))
 
 
