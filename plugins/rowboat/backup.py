@@ -2,12 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from psycopg2 import sql
@@ -20,7 +19,7 @@ from rowboat.database import Connection, Cursor, one, persistently, transaction
 from rowboat.digests import Digest
 from rowboat.errors import BackupRefused
 from rowboat.queries import query
-from rowboat.ragged import Buffer, Cells, Ints
+from rowboat.ragged import Cells
 from rowboat.settings import settings
 from rowboat.shelf import Copy, Manifest, Purpose
 
@@ -145,14 +144,15 @@ def _write_table(cursor: Cursor, table: Table, where: Path, name: str, progress:
         )
     cursor.execute(query("backup.estimate", table=quoted))
     expected: int = one(cursor)[0]
-    with shelf.synced(where) as file, _File(file) as sink:
+    with shelf.synced(where) as file:
+        sink = _Sink(file)
         names = {"table": table.full_name, "set": name}
         writer = Writer(schema, settings().backup_codec, names, sink.write)
         found = Digest()
 
         def take_columns(columns: list[Cells]) -> None:
             buffer, offsets = avro.encode(schema, columns)
-            sink.soon(writer.write, buffer, offsets)
+            writer.write(buffer, offsets)
             found.add(buffer, offsets[:-1], np.diff(offsets))
             progress(table.full_name, found.rows, max(expected, found.rows))
 
@@ -169,38 +169,17 @@ def _write_table(cursor: Cursor, table: Table, where: Path, name: str, progress:
     )  # fmt: skip
 
 
-class _File:
-    """Packs, hashes and writes in a thread of its own while the next rows are encoded."""
+class _Sink:
+    """A file that is hashed and counted while it is written."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._hash, self.size = file, hashlib.sha256(), 0
-        self._thread = ThreadPoolExecutor(1)
-        self._before: Any = None
-
-    def __enter__(self) -> "_File":
-        return self
-
-    def __exit__(self, kind: Any, *_: object) -> None:
-        self._thread.shutdown()
-        if kind is None:
-            self._await()
 
     @property
     def sha256(self) -> str:
         return self._hash.hexdigest()
 
-    def soon(self, write: Callable[[Buffer, Ints], None], buffer: Buffer, offsets: Ints) -> None:
-        """Write when what came before is written; no more than one batch waits."""
-        self._await()
-        self._before = self._thread.submit(write, buffer, offsets)
-
     def write(self, content: bytes) -> None:
-        """Write, within the thread or before it has begun."""
         self._hash.update(content)
         self._file.write(content)
         self.size += len(content)
-
-    def _await(self) -> None:
-        if self._before is not None:
-            self._before.result()
-            self._before = None
