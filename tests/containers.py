@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from backports import zstd as zstandard
 
-from rowboat import kinds
+from rowboat import arrays, kinds
 from rowboat.avro import Field, Schema
 from rowboat.container import Reader
 from rowboat.digests import Digest
@@ -31,8 +31,8 @@ DECIMAL = one(kinds.scalar("numeric", 4, 1, None), "numeric(4,1)", "numeric")
 WIDEST = one(kinds.scalar("numeric", 18, 1, None), "numeric(18,1)", "numeric")
 LONGER = one(kinds.scalar("numeric", 30, 1, None), "numeric(30,1)", "numeric")
 MOOD = one(kinds.scalar("mood", None, 0, ["calm", "rough"]), "s.mood", "s.mood")
-ARRAY = one(kinds.array(kinds.scalar("int4", None, 0, None)), "integer[]", "_int4")
-TEXTS = one(kinds.array(kinds.scalar("text", None, 0, None)), "text[]", "_text")
+ARRAY = one(arrays.array(kinds.scalar("int4", None, 0, None)), "integer[]", "_int4")
+TEXTS = one(arrays.array(kinds.scalar("text", None, 0, None)), "text[]", "_text")
 
 
 def long(value: int) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rowboat import kinds
+from rowboat import arrays, kinds, unions
 from rowboat.catalog import Column, Table
 from rowboat.errors import BackupRefused, Unholdable
 from rowboat.kinds import Kind
@@ -111,7 +111,7 @@ def encode(schema: Schema, columns: Sequence[Cells]) -> tuple[Buffer, Ints]:
     pieces = []
     for field, cells in zip(schema.fields, columns, strict=True):
         try:
-            pieces += kinds.encode(field.kind, field.nullable, cells)
+            pieces += unions.encode(field.kind, field.nullable, cells)
         except Unholdable as error:
             raise Unholdable(
                 f"{schema.table} has a row whose {field.column} is {error.fact}, "
@@ -140,7 +140,7 @@ class Rows:
         number = list(self.schema.by_column).index(column)
         field = self.schema.fields[number]
         try:
-            return kinds.decode(
+            return unions.decode(
                 field.kind, field.nullable, self.buffer, self.values[number], self.nulls[number]
             )
         except BackupRefused as error:
@@ -165,7 +165,7 @@ def find(schema: Schema, buffer: Buffer, begins: Ints, ends: Ints, counts: Ints)
         place, end = at[:lanes], ends[:lanes]
         for number, field in enumerate(schema.fields):
             values[number, turn, :lanes] = place
-            is_null, after = kinds.step(field.kind, field.nullable, buffer, place)
+            is_null, after = unions.step(field.kind, field.nullable, buffer, place)
             if ((after > end) | (after <= place)).any():
                 raise BackupRefused("has a row that does not end where its block ends")
             nulls[number, turn, :lanes] = is_null
@@ -196,7 +196,7 @@ def _field(column: Column) -> Field:
     labels = column.labels if legal and not column.element else None
     if column.element:
         element = base if is_own else column.element
-        kind: Kind = kinds.array(kinds.scalar(element, precision, scale, None))
+        kind: Kind = arrays.array(kinds.scalar(element, precision, scale, None))
     else:
         kind = kinds.scalar(base, precision, scale, labels)
     return Field(column.name, column.type, base, not column.not_null, kind, column.comment)
@@ -230,7 +230,7 @@ def _read_field(declared: dict[str, Any]) -> Field:
     base, type_name = _read_text(declared["base"]), _read_text(declared["postgres"])
     if isinstance(type_, dict) and type_["type"] == "array":
         items = type_["items"][1]
-        kind: Kind = kinds.array(_read_kind(base.removeprefix("_"), items, None))
+        kind: Kind = arrays.array(_read_kind(base.removeprefix("_"), items, None))
     else:
         labels = type_.get("symbols") if isinstance(type_, dict) else None
         kind = _read_kind(base, type_, labels)

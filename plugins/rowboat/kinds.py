@@ -2,9 +2,9 @@
 
 A kind encodes cells that Postgres sent (or what a statement of sql/queries/wire.sql made of them)
 as AVRO and decodes AVRO into cells that the stage takes: as Postgres's binary form where the kind
-is `native`, else as text. Kinds never see NULL; `Field` adds the union. AVRO's forms are those of
-its specification 1.12, "Binary encoding" and "Logical types"; Postgres's are those of COPY's
-binary format and of each type's send function.
+is `native`, else as text. Kinds never see NULL, which `rowboat.unions` adds; `rowboat.arrays` puts
+them into arrays. AVRO's forms are those of its specification 1.12, "Binary encoding" and "Logical
+types"; Postgres's are those of COPY's binary format and of each type's send function.
 """
 
 from codecs import getincrementaldecoder
@@ -16,7 +16,6 @@ import numpy as np
 
 from rowboat.errors import BackupRefused, Unholdable
 from rowboat.ragged import (
-    SPARE,
     Buffer,
     Cells,
     Ints,
@@ -30,10 +29,10 @@ from rowboat.ragged import (
     skip_varint,
     unzigzag,
     varint,
+    with_nulls,
     zigzag,
 )
 
-MOST_ELEMENTS = 65_536  # of one array
 _DAY = 86_400_000_000  # microseconds
 _EPOCH_DAYS = 10_957  # from 1970-01-01 to 2000-01-01, where Postgres's time begins
 _EPOCH = _EPOCH_DAYS * _DAY
@@ -67,7 +66,7 @@ class Kind:
         given = ~cells.is_null
         if given.all():
             return self._literal(cells)
-        return _with_nulls(self._literal(cells.select(given)), given)
+        return with_nulls(self._literal(cells.select(given)), given)
 
     def _literal(self, cells: Cells) -> Cells:
         return cells
@@ -102,7 +101,7 @@ class Whole(Kind):
         return skip_varint(buffer, at)
 
     def decode(self, buffer: Buffer, at: Ints) -> Cells:
-        values = _numbers(buffer, at)
+        values = numbers(buffer, at)
         least, most = self.least + self.shift, min(self.greatest + self.shift, 2**63 - 1)
         if ((values < least) | (values > most)).any():
             raise BackupRefused("holds a number beyond the range of its type")
@@ -253,7 +252,7 @@ class Label(Kind):
         return skip_varint(buffer, at)
 
     def decode(self, buffer: Buffer, at: Ints) -> Cells:
-        number = _numbers(buffer, at)
+        number = numbers(buffer, at)
         if ((number < 0) | (number >= len(self.labels))).any():
             raise BackupRefused("holds a label that its type does not have")
         return cells_of([label.encode() for label in self.labels]).select(number)
@@ -321,157 +320,8 @@ class LongDecimal(Decimal):
         return cells_of([_point(number, self.scale).encode() for number in numbers])
 
 
-@dataclass(frozen=True)
-class Array(Kind):
-    """One-dimensional arrays. In AVRO one block with its size in bytes, so that it can be skipped:
-    minus the number of elements, the size, the elements, 0.
-    """
-
-    element: Kind = OwnText("string")
-
-    def encode(self, cells: Cells) -> list[Piece]:
-        dimensions = integers(cells.buffer, cells.at, ">i4")
-        if (dimensions > 1).any():
-            raise Unholdable("an array of several dimensions")
-        count = np.where(dimensions == 1, integers(cells.buffer, cells.at + 12, ">i4"), 0)
-        if ((dimensions == 1) & (integers(cells.buffer, cells.at + 16, ">i4") != 1)).any():
-            raise Unholdable("an array that does not begin at 1")
-        if (count > MOST_ELEMENTS).any():
-            raise Unholdable(f"an array of more than {MOST_ELEMENTS:,} elements")
-        count = count.astype(np.int64)
-        elements = self._elements(cells.buffer, cells.at + 20, count)
-        buffer, offsets = assemble(encode(self.element, True, elements), len(elements))
-        first = np.cumsum(count) - count
-        at, size = offsets[first], offsets[first + count] - offsets[first]
-        some = count > 0
-        ends = Word(np.zeros(len(cells), np.uint64), np.ones(len(cells), np.int64))
-        return [
-            *varint(zigzag(-count), some),
-            *varint(zigzag(size), some),
-            Cells(buffer, at, size),
-            ends,
-        ]
-
-    def _elements(self, buffer: Buffer, at: Ints, count: Ints) -> Cells:
-        """Find the elements of all arrays, the nth of each at once."""
-
-        def size_and_next(place: Ints) -> tuple[Ints, Ints, Ints]:
-            size = integers(buffer, place, ">i4").astype(np.int64)
-            return place + 4, size, place + 4 + np.maximum(size, 0)
-
-        places, sizes = _in_turn(at, count, size_and_next)
-        return Cells(buffer, places, sizes)
-
-    def skip(self, buffer: Buffer, at: Ints) -> Ints:
-        folded, width = read_varint(buffer, at)
-        behind = at + width
-        folded_size, size_width = read_varint(buffer, np.minimum(behind, len(buffer) - SPARE))
-        size = unzigzag(folded_size)
-        whole = (folded & np.uint64(1)).astype(bool) & (width > 0) & (size_width > 0) & (size >= 0)
-        end = np.where(whole, behind + size_width + size + 1, -1)
-        return np.where((folded == 0) & (width > 0), behind, end)
-
-    def decode(self, buffer: Buffer, at: Ints) -> Cells:
-        count = -_numbers(buffer, at)
-        if ((count < 0) | (count > MOST_ELEMENTS)).any():
-            raise BackupRefused(f"holds an array that has not 0 to {MOST_ELEMENTS:,} elements")
-        behind = skip_varint(buffer, at)
-        size, width = read_varint(buffer, behind)
-        begin, some = behind + width, count > 0
-        if (some & (count > unzigzag(size))).any():  # every element takes a byte at least
-            raise BackupRefused("holds an array of more elements than its size allows")
-        end = np.where(some, begin + unzigzag(size), behind)
-        if (some & (buffer[end] != 0)).any():
-            raise BackupRefused("holds an array that does not end")
-
-        def null_and_next(place: Ints) -> tuple[Ints, Ints, Ints]:
-            is_null, after = step(self.element, True, buffer, place)
-            if ((after > len(buffer) - SPARE) | (after < place)).any():
-                raise BackupRefused("holds an array that ends within an element")
-            return place, is_null.astype(np.int64), after
-
-        places, is_null = _in_turn(begin, count, null_and_next, end)
-        elements = decode(self.element, True, buffer, places, is_null.astype(bool))
-        texts = self.element.literal(elements.select(~elements.is_null))
-        words = iter([_quoted(texts[n] or b"") for n in range(len(texts))])
-        shown = [b"NULL" if missing else next(words) for missing in elements.is_null.tolist()]
-        first = np.cumsum(count) - count
-        pairs = zip(first.tolist(), (first + count).tolist(), strict=True)
-        return cells_of([b"{" + b",".join(shown[a:b]) + b"}" for a, b in pairs])
-
-
-def encode(kind: Kind, nullable: bool, cells: Cells) -> list[Piece]:
-    """Encode a column; where it is nullable as a union with null, which comes first."""
-    if not nullable:
-        return kind.encode(cells)
-    given = ~cells.is_null
-    branch = Word(given.astype(np.uint64) << np.uint64(1), np.ones(len(cells), np.int64))
-    if given.all():
-        return [branch, *kind.encode(cells)]
-    return [branch, *(_expanded(piece, given) for piece in kind.encode(cells.select(given)))]
-
-
-def step(kind: Kind, nullable: bool, buffer: Buffer, at: Ints) -> tuple[Any, Ints]:
-    """Find which values are null and the place behind each.
-
-    Raises BackupRefused for a union's branch that does not exist.
-    """
-    if not nullable:
-        return np.zeros(len(at), bool), kind.skip(buffer, at)
-    branch = buffer[at]
-    if (branch & 0xFD).any():
-        raise BackupRefused("holds a value that is neither null nor of its type")
-    is_null = branch == 0
-    return is_null, np.where(is_null, at + 1, kind.skip(buffer, at + 1))
-
-
-def decode(kind: Kind, nullable: bool, buffer: Buffer, at: Ints, is_null: Any) -> Cells:
-    """Decode a column whose values lie at known places."""
-    if not nullable:
-        return kind.decode(buffer, at)
-    given = ~is_null
-    return _with_nulls(kind.decode(buffer, at[given] + 1), given)
-
-
-def _expanded(piece: Piece, given: Any) -> Piece:
-    """Give a piece empty rows where nothing is given."""
-    size = np.zeros(len(given), np.int64)
-    size[given] = piece.size
-    if isinstance(piece, Word):
-        value = np.zeros(len(given), np.uint64)
-        value[given] = piece.value
-        return Word(value, size)
-    at = np.zeros(len(given), np.int64)
-    at[given] = piece.at
-    return Cells(piece.buffer, at, size)
-
-
-def _with_nulls(cells: Cells, given: Any) -> Cells:
-    """Give cells NULLs where nothing is given."""
-    expanded = _expanded(cells, given)
-    assert isinstance(expanded, Cells)
-    expanded.size[~given] = -1
-    return expanded
-
-
-def _in_turn(at: Ints, count: Ints, look: Any, ends: Ints | None = None) -> tuple[Ints, Ints]:
-    """Look at the first element of every array, then at the second, and so on.
-
-    `look` returns for each place a place and a number to keep, and where the next one begins.
-    Returns both for all elements, array by array.
-    """
-    first = np.cumsum(count) - count
-    places, numbers = np.zeros(int(count.sum()), np.int64), np.zeros(int(count.sum()), np.int64)
-    at = at.copy()
-    for turn in range(int(count.max(initial=0))):
-        rows = np.flatnonzero(count > turn)
-        places[first[rows] + turn], numbers[first[rows] + turn], at[rows] = look(at[rows])
-    if ends is not None and (at != ends)[count > 0].any():
-        raise BackupRefused("holds an array whose elements do not end where it ends")
-    return places, numbers
-
-
-def _numbers(buffer: Buffer, at: Ints) -> Ints:
+def numbers(buffer: Buffer, at: Ints) -> Ints:
+    """Read the signed number at each place; raises BackupRefused for one of more than 64 bits."""
     folded, width = read_varint(buffer, at)
     if (width == 0).any():
         raise BackupRefused("holds a number of more than 64 bits")
@@ -534,11 +384,6 @@ def _point(number: int, scale: int) -> str:
 def _shortest(number: int) -> bytes:
     """Return a number's two's complement in as few bytes as hold it."""
     return number.to_bytes((number + (number < 0)).bit_length() // 8 + 1, "big", signed=True)
-
-
-def _quoted(text: bytes) -> bytes:
-    """Quote an element of an array's literal."""
-    return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 _HEX = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], np.uint8)
@@ -605,9 +450,3 @@ def scalar(base: str, precision: int | None, scale: int, labels: Sequence[str] |
         decimal = Decimal if precision <= _MOST_DIGITS else LongDecimal
         return decimal(avro, precision=precision, scale=scale)
     return _KINDS.get(base) or _text(base)
-
-
-def array(element: Kind) -> Array:
-    """Return the kind of arrays; any element may be NULL."""
-    fetch = "wire.as_it_is" if element.fetch == "wire.as_it_is" else "wire.elements"
-    return Array({"type": "array", "items": ["null", element.avro]}, fetch, element=element)

@@ -112,6 +112,27 @@ def assemble(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
     return buffer, offsets
 
 
+def expanded(piece: Piece, given: Any) -> Piece:
+    """Give a piece empty rows where nothing is given."""
+    size = np.zeros(len(given), np.int64)
+    size[given] = piece.size
+    if isinstance(piece, Word):
+        value = np.zeros(len(given), np.uint64)
+        value[given] = piece.value
+        return Word(value, size)
+    at = np.zeros(len(given), np.int64)
+    at[given] = piece.at
+    return Cells(piece.buffer, at, size)
+
+
+def with_nulls(cells: Cells, given: Any) -> Cells:
+    """Give cells NULLs where nothing is given."""
+    found = expanded(cells, given)
+    assert isinstance(found, Cells)
+    found.size[~given] = -1
+    return found
+
+
 def zigzag(values: Ints) -> Words:
     """Fold signed numbers into unsigned ones (Avro specification, "Binary encoding")."""
     return ((values << 1) ^ (values >> 63)).view(np.uint64)

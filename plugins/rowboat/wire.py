@@ -12,11 +12,11 @@ from typing import TypeAlias
 import numpy as np
 from psycopg2 import sql
 
+from rowboat.arrays import Array
 from rowboat.avro import Field, Schema
 from rowboat.catalog import Column, Table
 from rowboat.database import Cursor
 from rowboat.errors import BrokenPromise
-from rowboat.kinds import Array
 from rowboat.queries import query
 from rowboat.ragged import Cells, Ints, Piece, Word, assemble, buffer_of, constant, integers
 

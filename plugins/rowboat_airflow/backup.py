@@ -43,14 +43,17 @@ def backup_params() -> dict[str, Param]:
 
 def drill_params() -> dict[str, Param]:
     """The form of the DAG `drill`."""
-    return {
-        "set": Param(
-            None,
-            type=["null", "string"],
-            title="Set",
-            description="As `rowboat backups` names it. Empty: the newest verified.",
-        )
-    }
+    return {"set": set_param()}
+
+
+def set_param() -> Param:
+    """The choice of a set."""
+    return Param(
+        None,
+        type=["null", "string"],
+        title="Set",
+        description="As `rowboat backups` names it. Empty: the newest verified.",
+    )
 
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)

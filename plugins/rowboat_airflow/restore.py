@@ -13,7 +13,7 @@ from rowboat import restore as library
 from rowboat.database import Connection, transaction
 from rowboat.plan import MODES, Plan
 from rowboat.restore import Order
-from rowboat_airflow.backup import tables
+from rowboat_airflow.backup import set_param, tables
 from rowboat_airflow.connections import actor, use_connection
 from rowboat_airflow.logs import percent, tell, text
 from rowboat_airflow.retries import POLICY, RETRIES
@@ -33,12 +33,7 @@ def restore_params() -> dict[str, Param]:
     names = tables()
     return {
         "table": Param(type="string", title="Table", enum=names or [""]),
-        "set": Param(
-            None,
-            type=["null", "string"],
-            title="Set",
-            description="As `rowboat backups` names it. Empty: the newest verified.",
-        ),
+        "set": set_param(),
         "mode": Param(
             "replace", type="string", enum=list(MODES), values_display=_MEANING, title="Mode"
         ),
