@@ -19,12 +19,13 @@ MANAGED = (
     "hired_employees.hired_employees",
     *ADDED,
 )
-STATUS, LOADS, OVERWRITTEN, REJECTED, BACKUPS, MIGRATIONS = SERVICE = (
+STATUS, LOADS, OVERWRITTEN, REJECTED, BACKUPS, RESTORES, MIGRATIONS = SERVICE = (
     "ingest_status.ingest_status",
     "ingest_status.loads",
     "ingest_status.overwritten",
     "ingest_status.rejected_rows",
     "backup_status.backup_status",
+    "backup_status.restores",
     "rowboat.migrations",
 )
 SCHEMAS = ("hired_employees", "fleet", "ingest_status", "backup_status", "rowboat", "public")
@@ -61,6 +62,7 @@ MATRIX: dict[Role, dict[str, str]] = {
         OVERWRITTEN: "select insert update",
         REJECTED: "select insert update",
         BACKUPS: "select insert update delete",
+        RESTORES: "select insert update",
         MIGRATIONS: "select",
     },
     "api": {
@@ -70,6 +72,7 @@ MATRIX: dict[Role, dict[str, str]] = {
         OVERWRITTEN: "select insert",
         REJECTED: "select insert update",
         BACKUPS: "select",
+        RESTORES: "select",
         MIGRATIONS: "select",
     },
     "reader": {
@@ -79,6 +82,7 @@ MATRIX: dict[Role, dict[str, str]] = {
         OVERWRITTEN: "",
         REJECTED: "",
         BACKUPS: "select",
+        RESTORES: "",
         MIGRATIONS: "",
     },
 }
