@@ -36,3 +36,11 @@ comment on column backup_status.restores.report is 'Per table: rows inserted, up
 -- migrate:down
 drop table backup_status.restores;
 alter table backup_status.backup_status drop column suspicion, drop column purpose;
+comment on column backup_status.backup_status.set_name is null;
+comment on column backup_status.backup_status.last_id is null;
+comment on column backup_status.backup_status.sha256 is null;
+comment on column backup_status.backup_status.row_digest is null;
+comment on column backup_status.backup_status.schema_hash is null;
+comment on column backup_status.backup_status.snapshot is null;
+comment on column backup_status.backup_status.verified_at is null;
+comment on column backup_status.backup_status.drilled_at is null;
