@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from rowboat import judge, merge, quarantine, stage
+from rowboat.bench import Bench, OnKnown
 from rowboat.catalog import Table
 from rowboat.database import Cursor, one
 from rowboat.errors import BrokenPromise
-from rowboat.judge import Bench, OnKnown
 from rowboat.queries import query
 from rowboat.stage import Cargo
 

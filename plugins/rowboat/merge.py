@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from psycopg2 import sql
 from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 
+from rowboat.bench import Bench
 from rowboat.catalog import Catalog, Table
 from rowboat.database import Cursor, one, said
 from rowboat.errors import RowRefused
-from rowboat.judge import Bench
 from rowboat.queries import identifiers, query
 
 _COMMA = sql.SQL(", ")

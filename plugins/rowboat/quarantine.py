@@ -8,9 +8,9 @@ from typing import Any
 
 from psycopg2 import sql
 
+from rowboat.bench import Bench
 from rowboat.catalog import Table
 from rowboat.database import Cursor, rows
-from rowboat.judge import Bench
 from rowboat.queries import query
 from rowboat.stage import Cargo
 

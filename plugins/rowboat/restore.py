@@ -15,6 +15,7 @@ from psycopg2.extras import Json
 
 from rowboat import catalog as catalogs
 from rowboat import migrations, safety, sets, shelf
+from rowboat.bench import Bench
 from rowboat.catalog import Catalog
 from rowboat.database import Connection, Cursor, one, persistently, rows, transaction
 from rowboat.door import Report
@@ -24,7 +25,6 @@ from rowboat.errors import (
     UnknownRestore,
     UnknownSet,
 )
-from rowboat.judge import Bench
 from rowboat.merge import may_be_silent
 from rowboat.plan import Plan
 from rowboat.queries import query

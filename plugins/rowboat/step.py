@@ -8,12 +8,12 @@ from psycopg2.errors import UniqueViolation
 
 from rowboat import backup, door, judge, stage
 from rowboat.avro import of_table
+from rowboat.bench import Bench, OnKnown
 from rowboat.catalog import Table
 from rowboat.database import Cursor, rows
 from rowboat.doomed import Dependents, Doomed, Reference, references
 from rowboat.door import Passage, Report
 from rowboat.errors import BrokenPromise, RestoreRefused, WouldCascade
-from rowboat.judge import Bench, OnKnown
 from rowboat.merge import fire_triggers, skip_triggers, wanted
 from rowboat.plan import Mode, Plan, TablePlan, drift
 from rowboat.queries import query

@@ -1,0 +1,114 @@
+"""What is known of a cargo while it is judged and merged, and SQL for its cells and values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from psycopg2 import sql
+
+from rowboat import literals
+from rowboat.catalog import ForeignKey, Table, Unique
+from rowboat.queries import query
+from rowboat.stage import cell_name
+
+Sql: TypeAlias = sql.Composable
+OnKnown: TypeAlias = Literal["update", "refuse", "leave"]
+SHOWN = 80  # characters of a cell that a sentence shows
+_AND = sql.SQL(" and ")
+
+
+@dataclass
+class Bench:
+    """What the judge knows while it works on one chunk.
+
+    `source` words the source in a sentence ("file", "request", "backup"); `own` are the
+    transactions in which this source has already written; `on_known` tells what becomes of a row
+    whose key the table has; `rejected_ids` are the quarantined rows that are judged again;
+    `typed` columns are on the stage as values; `gone` are rows of the table that will not stay,
+    `parents` stand in for parent tables that will change; with `replaces` rows may exchange their
+    unique values, `leaving` deletes rows in the statement of the merge. The judge fills in: `dirty`
+    columns, which hold a cell of a wrong type; how many rows are `refused`; the `key_range` of an
+    integer key.
+    """
+
+    table: Table
+    columns: tuple[str, ...]
+    staged: int
+    source: str
+    own: list[str] = field(default_factory=list)
+    on_known: OnKnown = "update"
+    rejected_ids: list[int] | None = None
+    typed: frozenset[str] = frozenset()
+    gone: Sql | None = None
+    parents: Mapping[str, Sql] = field(default_factory=dict)
+    replaces: bool = False
+    leaving: Sql | None = None
+    dirty: set[str] = field(default_factory=set)
+    refused: int = 0
+    key_range: tuple[int | None, int | None] = (None, None)
+
+    def cell(self, name: str, alias: str = "s") -> Sql:
+        """The stage's cell for a column, under an alias of the stage; else its default as text."""
+        if name not in self.columns or name in self.typed:
+            return query("literals.as_text", value=self.value(name, alias))
+        return self.raw(name, alias)
+
+    def raw(self, name: str, alias: str = "s") -> Sql:
+        """The stage's own column for a column of the table."""
+        return sql.SQL("{}.{}").format(sql.Identifier(alias), cell_name(self.columns.index(name)))
+
+    def pair(self, name: str) -> Sql:
+        """SQL: the column's name and its cell as text."""
+        return sql.SQL("{}, {}").format(sql.Literal(name), self.cell(name))
+
+    def value(self, name: str, alias: str = "s") -> Sql:
+        """The cell as a value of its column; null where it is none, the default without a cell."""
+        column = self.table.by_name[name]
+        if name not in self.columns:
+            return literals.default(column)
+        if name in self.typed:
+            return self.raw(name, alias)
+        trusted = name not in self.dirty and not column.is_domain  # a domain may refuse NULL
+        return literals.typed(column, self.cell(name, alias), trusted, self.as_written)
+
+    @property
+    def as_written(self) -> bool:
+        """Tell whether text on the stage is what Postgres itself wrote, whatever its form."""
+        return self.source == "backup"
+
+    @property
+    def exchanges(self) -> bool:
+        """Tell whether a unique value may move from one row to another."""
+        return self.source == "backup" and self.on_known == "update"
+
+    def has(self, names: tuple[str, ...]) -> bool:
+        """Tell whether the rows bring all of these columns, or the default of those they lack."""
+        return self.table.covers(names, self.columns)
+
+    @property
+    def judged(self) -> set[str]:
+        """The names of the keys and references that the judge has looked at."""
+        rules: list[Unique | ForeignKey] = [*self.table.uniques, *self.table.foreign_keys]
+        if self.table.key:
+            rules.append(self.table.key)
+        return {rule.name for rule in rules if self.has(rule.columns)}
+
+    def given(self, names: tuple[str, ...]) -> Sql:
+        """SQL: every one of these columns has a value in the row."""
+        return _AND.join(sql.SQL("({}) is not null").format(self.value(name)) for name in names)
+
+    def joined(self, names: tuple[str, ...], others: Sequence[Sql], nulls: bool = False) -> Sql:
+        """SQL: the row's values of these columns equal others; with `nulls` null equals null."""
+        equal = sql.SQL("{} is not distinct from {}" if nulls else "{} = {}")
+        return _AND.join(
+            equal.format(other, self.value(name)) for name, other in zip(names, others, strict=True)
+        )
+
+    def shown(self, names: tuple[str, ...]) -> Sql:
+        """SQL: the columns and their text in a sentence, as `id 7`."""
+        return sql.SQL(" || ', ' || ").join(
+            sql.SQL("{} || coalesce(left({}, {}), '(empty)')").format(
+                sql.Literal(f"{name} "), self.cell(name), sql.Literal(SHOWN)
+            )
+            for name in names
+        )
