@@ -33,7 +33,8 @@ RACES = {  # another writer came between the judge and the merge: judge again
     errorcodes.FOREIGN_KEY_VIOLATION,
 }
 ROW_FAULTS = ("22", "23", "P0", "44")  # classes of errors that one row can cause
-_ATTEMPTS = 8
+_ATTEMPTS = 14
+_LONGEST_PAUSE = 1.0  # seconds
 _SESSION = (
     "-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601 -c bytea_output=hex"
     " -c search_path=pg_catalog,pg_temp -c temp_buffers=64MB -c work_mem=64MB"
@@ -165,7 +166,7 @@ def persistently(work: Callable[[], Result]) -> Result:
         except Contended:
             if attempt == _ATTEMPTS - 1:
                 raise
-            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311
+            time.sleep(random.uniform(0, min(0.02 * 2**attempt, _LONGEST_PAUSE)))  # noqa: S311
     raise AssertionError
 
 

@@ -80,6 +80,9 @@ def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], 
 COMMANDS = dict(commands(cli.main))
 NEEDED = {  # arguments without which a command is wrong use
     ("trace",): ["departments", "1"],
+    ("pin",): ["20210101T000000Z"],
+    ("restore",): ["departments"],
+    ("undo",): ["1"],
 }
 
 
