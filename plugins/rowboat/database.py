@@ -33,7 +33,7 @@ RACES = {  # another writer came between the judge and the merge: judge again
     errorcodes.FOREIGN_KEY_VIOLATION,
 }
 ROW_FAULTS = ("22", "23", "P0", "44")  # classes of errors that one row can cause
-_ATTEMPTS = 30
+_ATTEMPTS = 12
 _LONGEST_PAUSE = 1.0  # seconds
 _SESSION = (
     "-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601 -c bytea_output=hex"

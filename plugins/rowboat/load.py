@@ -35,7 +35,7 @@ from rowboat.errors import (
     Stopped,
 )
 from rowboat.folder import FoundFile
-from rowboat.merge import may_skip_triggers, skip_triggers
+from rowboat.merge import hold_parents, may_skip_triggers, skip_triggers
 from rowboat.position import Position
 from rowboat.queries import query
 from rowboat.records import Records, cut
@@ -146,12 +146,14 @@ def _load(
         with steps() as cursor:
             before = position.read(cursor, found.name)
             skips = not steps.on_trial and may_skip_triggers(cursor, catalog, found.table)
+        managed = {key.parent for key in found.table.foreign_keys} <= set(catalog.by_name)
+        holds = managed and not steps.on_trial
         if before and before.covers(found.size, found.time_ns) and not run.checksum:
             return FileReport(found.name, found.table.full_name, "unchanged")
         if settings().reject_limit is not None and not steps.on_trial:
             with transaction(connection, keep=False) as cursor:
-                _Pass(Steps(connection, cursor), found, run, False).go(before)
-        this = _Pass(steps, found, run, skips)
+                _Pass(Steps(connection, cursor), found, run, False, False).go(before)
+        this = _Pass(steps, found, run, skips, holds)
         report = this.go(before)
         interrupted = before is not None and before.state != "loaded"
         if report.report.inserted or report.report.updated or interrupted:
@@ -177,11 +179,13 @@ def _locked(connection: Connection, steps: Steps, file_name: str) -> Iterator[No
 class _Pass:
     """One pass over one file, from its position to its end."""
 
-    def __init__(self, steps: Steps, found: FoundFile, run: Run, skips_triggers: bool) -> None:
+    def __init__(
+        self, steps: Steps, found: FoundFile, run: Run, skips_triggers: bool, holds_parents: bool
+    ) -> None:
         assert found.table is not None
         self.steps, self.found, self.run = steps, found, run
         self.table: Table = found.table
-        self.skips_triggers = skips_triggers
+        self.skips_triggers, self.holds_parents = skips_triggers, holds_parents
         self.total = Report()
         self.most = sys.maxsize  # records that pass the door together
 
@@ -315,6 +319,8 @@ class _Pass:
         """Rows, quarantine, report and position, in one transaction."""
         if self.skips_triggers:
             skip_triggers(cursor, self.table)
+        elif self.holds_parents:
+            hold_parents(cursor, self.table)
         position.hold(cursor, self.position)
         report, last_id = Report(), None
         if cargo.read:

@@ -52,12 +52,17 @@ def skip_triggers(cursor: Cursor, table: Table) -> None:
     The judge checks all parents at once. Must come first in the transaction, so that the snapshot
     which the judge sees is taken after the lock.
     """
-    parents = [key.parent_identifier for key in table.foreign_keys if key.parent != table.full_name]
-    if parents:
-        _hold(cursor, parents, "share")
+    hold_parents(cursor, table)
     if table.refers_to_itself:
         _hold(cursor, [table.identifier], "share row exclusive")
     cursor.execute(query("merge.skip_triggers"))
+
+
+def hold_parents(cursor: Cursor, table: Table) -> None:
+    """Keep other writers from the parents until the transaction ends; they would undo its work."""
+    parents = [key.parent_identifier for key in table.foreign_keys if key.parent != table.full_name]
+    if parents:
+        _hold(cursor, parents, "share")
 
 
 def fire_triggers(cursor: Cursor) -> None:

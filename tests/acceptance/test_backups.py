@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ def result(system: System, *arguments: str) -> Any:
 def asked(system: System, run: str) -> dict[str, Any]:
     """Wait until the run asks for approval; return what a person is shown."""
     until(lambda: system.states("restore", run).get("approve") == "awaiting_input")
+    seen = time.monotonic()
+    # answered in the moment it parks, Airflow 3.3.2 takes the task for lost
+    until(lambda: time.monotonic() > seen + 2)
     return system.airflow.question("restore", run, "approve")
 
 
