@@ -110,7 +110,8 @@ class Array(Kind):
 def array(element: Kind) -> Array:
     """Return the kind of arrays; any element may be NULL."""
     fetch = "wire.as_it_is" if element.fetch == "wire.as_it_is" else "wire.elements"
-    return Array({"type": "array", "items": ["null", element.avro]}, fetch, element=element)
+    items = ["null", element.avro]
+    return Array({"type": "array", "items": items}, fetch, "array_send", element=element)
 
 
 def _in_turn(at: Ints, count: Ints, look: Any, ends: Ints | None = None) -> tuple[Ints, Ints]:

@@ -142,7 +142,7 @@ def _write_table(cursor: Cursor, table: Table, where: Path, name: str, progress:
             f"{table.full_name} has row security: this role may not see every row",
             "give the role that takes backups BYPASSRLS, or switch row security off",
         )
-    cursor.execute(query("backup.estimate", table=quoted))
+    cursor.execute(query("backup.estimate", family=query("catalog.family", table=quoted)))
     expected: int = one(cursor)[0]
     with shelf.synced(where) as file:
         sink = _Sink(file)

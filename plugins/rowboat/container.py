@@ -1,6 +1,6 @@
 """AVRO object container files (specification 1.12, "Object Container Files").
 
-Written in blocks of about 4 KiB, read without trust: the schema must be the expected one before
+Written in blocks of about 8 KiB, read without trust: the schema must be the expected one before
 any block is looked at, and every count and size has a bound.
 """
 
@@ -9,6 +9,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, BinaryIO
 
@@ -25,9 +26,9 @@ FORMAT = "1"
 MOST_BLOCK = 64 * 2**20  # bytes of a block, and so of a row, unpacked
 MOST_HEADER = 2**20  # bytes
 MOST_ENTRIES = 64  # of the header's metadata
-MOST_RATIO = 128  # times a file may grow; a block of 4 KiB never reaches it
-MOST_VALUES = 2**14  # of a block; one of 4 KiB has fewer, because each takes a byte at least
-_BLOCK = 2**12  # bytes of a block, unpacked: small, because many are walked side by side
+MOST_RATIO = 128  # times a file may grow; the writer stays below it
+MOST_VALUES = 2**14  # of a block; one of 8 KiB has fewer, because each takes a byte at least
+_BLOCK = 2**13  # bytes of a block, unpacked: small, because many are walked side by side
 _WINDOW = 2**22  # bytes of blocks that are walked side by side
 _WINDOW_CELLS = 2**22  # the most rows of its blocks times their number and that of columns and
 _ROW_CELLS = 3  # of what is kept of a row itself
@@ -270,6 +271,7 @@ def _unpacker(codec: str) -> Callable[[bytes], bytes | None]:
     return {"null": null, "deflate": deflate, "zstandard": zstandard}[codec]
 
 
+@lru_cache
 def _long(value: int) -> bytes:
     folded = (value << 1) ^ (value >> 63)
     encoded = bytearray()

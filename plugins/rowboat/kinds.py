@@ -42,10 +42,13 @@ _AT_ONCE = 2**20  # bytes of text
 
 @dataclass(frozen=True)
 class Kind:
-    """What all kinds have: the AVRO schema and the statement of wire.sql that fetches a column."""
+    """What all kinds have: the AVRO schema, the statement of wire.sql that fetches a column, and
+    Postgres's function that makes its binary form of what is fetched.
+    """
 
     avro: Any
     fetch: str = "wire.as_it_is"
+    send: str = "textsend"
 
     native = False
 
@@ -243,6 +246,7 @@ class Label(Kind):
     """Values of an enum: fetched as the number of the label, staged as the label."""
 
     fetch: str = "wire.label"
+    send: str = "int4send"
     labels: tuple[str, ...] = ()
 
     def encode(self, cells: Cells) -> list[Piece]:
@@ -263,6 +267,7 @@ class Decimal(Kind):
     """Numbers with a fixed scale, of up to 18 digits: fetched as the number without its point."""
 
     fetch: str = "wire.unscaled"
+    send: str = "int8send"
     precision: int = 0
     scale: int = 0
 
@@ -299,6 +304,7 @@ class LongDecimal(Decimal):
     """The same with more digits: fetched as text."""
 
     fetch: str = "wire.as_text"
+    send: str = "textsend"
 
     def encode(self, cells: Cells) -> list[Piece]:
         texts = [(cells[n] or b"").decode() for n in range(len(cells))]
@@ -393,13 +399,14 @@ _VALUE[list(b"0123456789abcdef")] = range(16)
 
 
 def _whole(avro: Any, size: int) -> Whole:
-    return Whole(avro, form=f">i{size}", least=-(2 ** (8 * size - 1)),
+    return Whole(avro, send=f"int{size}send", form=f">i{size}", least=-(2 ** (8 * size - 1)),
                  greatest=2 ** (8 * size - 1) - 1)  # fmt: skip
 
 
-def _stamp(name: str, zone: str) -> Timestamp:
+def _stamp(name: str, send: str, zone: str) -> Timestamp:
     return Timestamp(
         {"type": "long", "logicalType": name},
+        send=send,
         form=">i8",
         shift=_EPOCH,
         least=-211_813_488_000_000_000,  # 4714-11-24 BC
@@ -409,30 +416,36 @@ def _stamp(name: str, zone: str) -> Timestamp:
 
 
 def _text(base: str) -> Text:
-    own = base in ("text", "varchar", "bpchar", "name")
-    return OwnText("string") if own else Text("string", "wire.as_text")
+    send = _SENDS.get(base)
+    return OwnText("string", send=send) if send else Text("string", "wire.as_text")
 
 
+_SENDS = {"text": "textsend", "varchar": "varcharsend", "bpchar": "bpcharsend", "name": "namesend"}
 _KINDS: dict[str, Kind] = {
     "int2": _whole("int", 2),
     "int4": _whole("int", 4),
     "int8": _whole("long", 8),
-    "float4": Raw("float", size=4),
-    "float8": Raw("double", size=8),
-    "bool": Raw("boolean", size=1),
-    "bytea": Binary("bytes"),
-    "uuid": Uuid({"type": "string", "logicalType": "uuid"}),
+    "float4": Raw("float", send="float4send", size=4),
+    "float8": Raw("double", send="float8send", size=8),
+    "bool": Raw("boolean", send="boolsend", size=1),
+    "bytea": Binary("bytes", send="byteasend"),
+    "uuid": Uuid({"type": "string", "logicalType": "uuid"}, send="uuid_send"),
     "date": Date(
         {"type": "int", "logicalType": "date"},
+        send="date_send",
         shift=_EPOCH_DAYS,
         least=-2_451_545,  # 4714-11-24 BC
         greatest=2_145_031_948,  # the end of 5874897
     ),
     "time": Time(
-        {"type": "long", "logicalType": "time-micros"}, form=">i8", least=0, greatest=_DAY - 1
+        {"type": "long", "logicalType": "time-micros"},
+        send="time_send",
+        form=">i8",
+        least=0,
+        greatest=_DAY - 1,
     ),
-    "timestamp": _stamp("local-timestamp-micros", ""),
-    "timestamptz": _stamp("timestamp-micros", "+00"),
+    "timestamp": _stamp("local-timestamp-micros", "timestamp_send", ""),
+    "timestamptz": _stamp("timestamp-micros", "timestamptz_send", "+00"),
 }
 
 

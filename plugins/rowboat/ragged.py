@@ -96,6 +96,7 @@ def constant(value: int, size: int, rows: int) -> Word:
 
 def assemble(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
     """Write columns as rows, one behind the other; return the buffer and rows + 1 offsets."""
+    pieces = _joined(pieces)
     lengths = np.zeros(rows, np.int64)
     for piece in pieces:
         lengths += piece.size if isinstance(piece, Word) else np.maximum(piece.size, 0)
@@ -148,9 +149,10 @@ def varint(values: Words, given: npt.NDArray[np.bool_] | None = None) -> list[Pi
 
     Numbers of more than 56 bits have a second column for their ninth and tenth byte.
     """
-    size = np.ones(len(values), np.int64)
-    most = int(values.max(initial=0))
-    for bits in range(7, most.bit_length(), 7):
+    least, most = int(values.min(initial=2**64 - 1)), int(values.max(initial=0))
+    fewest = max(1, -(-least.bit_length() // 7))
+    size = np.full(len(values), fewest, np.int64)
+    for bits in range(7 * fewest, most.bit_length(), 7):
         size += values >= _U(1 << bits)
     word = _spread(values & _U((1 << 56) - 1)) | _MORE[np.minimum(size, 8)]
     if most < 1 << 56:
@@ -250,20 +252,32 @@ def _given(size: Ints, given: npt.NDArray[np.bool_] | None) -> Ints:
     return size if given is None else size * given
 
 
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """Put words that stand side by side into one, as long as there is room."""
+    found: list[Piece] = []
+    for piece in pieces:
+        last = found[-1] if found else None
+        if isinstance(last, Word) and isinstance(piece, Word):
+            size = last.size + piece.size
+            if size.max(initial=0) <= 8:
+                behind = piece.value << (last.size << 3).view(np.uint64)
+                found[-1] = Word((last.value & _FIRST[last.size]) | behind, size)
+                continue
+        found.append(piece)
+    return found
+
+
 def _put(buffer: Buffer, at: Ints, value: Words, size: Ints, end: Ints) -> None:
-    """Write the first `size` bytes of each word; where a whole word has room, all eight."""
+    """Write the first `size` bytes of each word.
+
+    All eight are written, from the first row to the last. What lies behind a row's end is
+    written as it was: should it change in this very call, then by a row that comes later.
+    """
     words = _at_any_byte(buffer, "<u8")
-    room = end - at >= 8
-    if room.all():
-        words[at] = value
-        return
-    if room.any():
-        words[at[room]] = value[room]
-    narrow = np.flatnonzero(~room)
-    at, value, size = at[narrow], value[narrow], size[narrow]
-    for step in range(int(size.max(initial=0))):
-        wide = size > step
-        buffer[at[wide] + step] = (value[wide] >> _U(8 * step)).astype(np.uint8)
+    if (at + 8 > end).any():
+        own = _FIRST[size]
+        value = (words[at] & ~own) | (value & own)
+    words[at] = value
 
 
 def _copy(buffer: Buffer, at: Ints, cells: Cells, end: Ints) -> None:

@@ -1,11 +1,13 @@
-"""Postgres's binary COPY, both ways: rows out of a table by columns, columns into a stage.
+"""Postgres's binary COPY, both ways: columns out of a table, columns into a stage.
 
 The format is that of the manual's page on COPY, "Binary Format"; the server sends one message a
-row ("Message Flow", COPY Operations), so that rows need not be looked for.
+row ("Message Flow", COPY Operations). Out of a table a row of the COPY is a batch of the table's:
+the server puts the values of each column together, for all rows of some pages. By the row,
+receiving them would take longer than all that is done with them.
 """
 
 import struct
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import TypeAlias
 
@@ -15,14 +17,19 @@ from psycopg2 import sql
 from rowboat.arrays import Array
 from rowboat.avro import Field, Schema
 from rowboat.catalog import Column, Table
-from rowboat.database import Cursor
-from rowboat.errors import BrokenPromise
+from rowboat.database import Cursor, one
+from rowboat.errors import BrokenPromise, Unholdable
 from rowboat.queries import query
-from rowboat.ragged import Cells, Ints, Piece, Word, assemble, buffer_of, constant, integers
+from rowboat.ragged import Cells, Piece, Word, assemble, buffer_of, constant
 
 Take: TypeAlias = Callable[[list[Cells]], None]
 
-_MOST_ROWS, _MOST_BYTES = 2**14, 2**20  # of a batch: small enough for the processor's caches
+_PAGES = 64  # of a batch: some thousand short rows, small enough for the processor's caches
+_BYTES = 2**20  # of a batch where rows may be of any size
+_WIDTHS = {
+    "boolsend": 1, "int2send": 2, "int4send": 4, "date_send": 4, "float4send": 4, "int8send": 8,
+    "float8send": 8, "time_send": 8, "timestamp_send": 8, "timestamptz_send": 8, "uuid_send": 16,
+}  # fmt: skip
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 HEADER = _SIGNATURE + bytes(8)
 TRAILER = b"\xff\xff"
@@ -31,14 +38,33 @@ TRAILER = b"\xff\xff"
 def fetch(cursor: Cursor, table: Table, schema: Schema, take: Take) -> None:
     """Read all rows of a table and hand them over by columns, a batch at a time.
 
-    Raises what `take` raises.
+    Raises Unholdable where they are not in pages of Postgres's own, and what `take` raises.
     """
-    columns = [_expression(field, table.by_name[field.column]) for field in schema.fields]
-    batches = _batches(len(columns), take)
-    next(batches)
-    statement = query("wire.fetch", columns=sql.SQL(", ").join(columns), table=table.identifier)
-    cursor.copy_expert(statement, SimpleNamespace(write=batches.send))
-    batches.close()
+    family = query("catalog.family", table=sql.Literal(table.identifier.as_string(cursor)))
+    cursor.execute(query("wire.keeping", family=family))
+    is_wide, elsewhere = one(cursor)
+    if elsewhere:
+        raise Unholdable(
+            f"the rows of {elsewhere} are kept outside Postgres",
+            f"detach it from {table.full_name}, or copy its rows into a table of Postgres",
+        )
+    columns = [_Fetched(field, table.by_name[field.column]) for field in schema.fields]
+    statement = query(
+        "wire.fetch_wide" if is_wide else "wire.fetch",
+        ranges=query("wire.ranges", family=family, pages=sql.Literal(_PAGES)),
+        table=table.identifier,
+        columns=sql.SQL(", ").join(part for column in columns for part in column.parts),
+        size=sql.SQL(" + ").join(query("wire.size", value=column.value) for column in columns),
+        bytes=sql.Literal(_BYTES),
+    )
+
+    def write(message: bytes) -> None:
+        is_first = message.startswith(_SIGNATURE)
+        message = message[len(HEADER) :] if is_first else message
+        if message not in (b"", TRAILER) and (batch := _batch(message, columns)):
+            take(batch)
+
+    cursor.copy_expert(statement, SimpleNamespace(write=write))
 
 
 def rows(columns: Sequence[Cells]) -> bytes:
@@ -51,6 +77,21 @@ def rows(columns: Sequence[Cells]) -> bytes:
         pieces += [Word(size, np.full(count, 4, np.int64)), cells]
     buffer, offsets = assemble(pieces, count)
     return buffer[: offsets[-1]].tobytes()
+
+
+class _Fetched:
+    """A column: the SQL of its value, and of its parts of a message: sizes, unless all are the
+    same, and values.
+    """
+
+    def __init__(self, field: Field, column: Column) -> None:
+        send = sql.Identifier(field.kind.send)
+        self.name = field.column
+        self.value = query("wire.value", send=send, value=_expression(field, column))
+        self.width = None if field.nullable else _WIDTHS.get(field.kind.send)
+        self.parts = [query("wire.values", value=self.value)]
+        if self.width is None:
+            self.parts.insert(0, query("wire.sizes", value=self.value))
 
 
 def _expression(field: Field, column: Column) -> sql.Composable:
@@ -68,47 +109,28 @@ def _expression(field: Field, column: Column) -> sql.Composable:
     return query(kind.fetch, column=name, element=element, none=none)
 
 
-def _batches(columns: int, take: Take) -> Generator[None, bytes, None]:
-    """Collect rows as they are sent until there are enough to be worth a look."""
-    sent: list[bytes] = []
-    size, first = 0, True
-    try:
-        while True:
-            row = yield
-            sent.append(row)
-            size += len(row)
-            if size >= _MOST_BYTES or len(sent) >= _MOST_ROWS:
-                first = _hand_over(sent, columns, take, first)
-                sent, size = [], 0
-    except GeneratorExit:
-        _hand_over(sent, columns, take, first)
-
-
-def _hand_over(sent: list[bytes], columns: int, take: Take, first: bool) -> bool:
-    if first and sent:
-        if not sent[0].startswith(_SIGNATURE):
-            raise BrokenPromise("the server did not send what COPY sends")
-        (extension,) = struct.unpack_from("!I", sent[0], len(HEADER) - 4)
-        sent[0] = sent[0][len(HEADER) + extension :]
-    if sent and sent[-1] == TRAILER:
-        sent.pop()
-    if first and sent and not sent[0]:
-        del sent[0]
-    if sent:
-        take(_cut(sent, columns))
-    return False
-
-
-def _cut(sent: list[bytes], columns: int) -> list[Cells]:
-    buffer = buffer_of(b"".join(sent))
-    size = np.fromiter(map(len, sent), np.int64, len(sent))
-    ends: Ints = np.cumsum(size)
-    at = ends - size + 2
+def _batch(message: bytes, columns: Sequence[_Fetched]) -> list[Cells]:
+    """Take a message apart; an empty one where there are no rows in the pages."""
+    parts, buffer = _parts(message), buffer_of(message)
+    rows = int.from_bytes(message[slice(*next(parts))])
     found = []
-    for _ in range(columns):
-        width = integers(buffer, at, ">i4").astype(np.int64)
-        found.append(Cells(buffer, at + 4, width))
-        at = at + 4 + np.maximum(width, 0)
-    if (at != ends).any():
-        raise BrokenPromise("the server did not send one message a row")
+    for column in columns if rows else ():
+        if column.width:
+            size = np.full(rows, column.width, np.int64)
+        else:
+            size = np.frombuffer(message, ">i4", rows, next(parts)[0]).astype(np.int64)
+        begin, end = next(parts)
+        behind = begin + np.cumsum(np.maximum(size, 0))
+        if behind[-1] != end:
+            raise BrokenPromise(f"the server did not send every {column.name}")
+        found.append(Cells(buffer, behind - np.maximum(size, 0), size))
     return found
+
+
+def _parts(message: bytes) -> Iterator[tuple[int, int]]:
+    """Find where each part of a message begins and ends."""
+    (count,) = struct.unpack_from("!h", message)
+    at = 2
+    for _ in range(count):
+        (size,) = struct.unpack_from("!i", message, at)
+        yield at + 4, (at := at + 4 + max(size, 0))

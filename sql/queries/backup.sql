@@ -28,10 +28,12 @@ select row_security_active({table}::regclass);
 
 -- name: estimate
 -- About how many rows there are to read.
-select greatest(coalesce(sum(c.reltuples), 0), 0)::bigint
-from pg_partition_tree({table}::regclass) as p
-join pg_class as c on c.oid = p.relid
-where p.isleaf;
+{family}
+
+select coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
+from family as f
+join pg_class as c on c.oid = f.id
+where c.relkind <> 'p';
 
 -- name: last_id
 -- The greatest id.

@@ -94,3 +94,11 @@ where
         )
     end
 order by n.nspname, c.relname;
+
+-- name: family
+-- A table and all below it: partitions and those that inherit.
+with recursive family (id) as (
+    select {table}::regclass::oid
+    union
+    select i.inhrelid from family as f join pg_inherits as i on i.inhparent = f.id
+)

@@ -1,11 +1,84 @@
--- How a column is fetched for a backup: as Postgres's binary form of these expressions.
+-- How the rows of a table are fetched: by ranges of its pages, each one message of columns.
+
+-- name: keeping
+-- Whether any value is kept outside its row; the first table of rows that have no place in a page.
+{family}
+
+select
+    coalesce(bool_or(pg_relation_size(c.reltoastrelid) > 0), false),
+    min(c.oid::regclass::text) filter (
+        where c.relkind <> 'p' and (c.relkind <> 'r' or a.amname <> 'heap')
+    )
+from family as f
+join pg_class as c on c.oid = f.id
+left join pg_am as a on a.oid = c.relam;
+
+-- name: ranges
+-- Ranges of pages: their first places, and those behind them.
+{family}
+
+select
+    ('(' || n || ',0)')::tid as first,
+    ('(' || n + {pages} || ',0)')::tid as behind
+from generate_series(
+    0,
+    (select max(pg_relation_size(id)) from family) / current_setting('block_size')::bigint - 1,
+    {pages}
+) as n
 
 -- name: fetch
--- All rows of a table, in binary.
-copy (select {columns} from {table} as t) to stdout (format binary);
+-- All rows of a table, in binary: a message for each range.
+copy (
+    select m.*
+    from ({ranges}) as r
+    cross join lateral (
+        select count(*), {columns}
+        from {table} as t
+        where t.ctid >= r.first and t.ctid < r.behind
+    ) as m
+) to stdout (format binary);
+
+-- name: fetch_wide
+-- The same where rows may be of any size: a message for as many rows of a range as have some bytes.
+copy (
+    select m.*
+    from ({ranges}) as r
+    cross join lateral (
+        select s.tableoid, array_agg(s.ctid) as places
+        from (
+            select
+                t.tableoid, t.ctid,
+                sum({size}) over (rows unbounded preceding) / {bytes} as part
+            from {table} as t
+            where t.ctid >= r.first and t.ctid < r.behind
+        ) as s
+        group by s.tableoid, s.part
+    ) as s
+    cross join lateral (
+        select count(*), {columns}
+        from {table} as t
+        where t.tableoid = s.tableoid and t.ctid = any(s.places)
+    ) as m
+) to stdout (format binary);
+
+-- name: values
+-- The values of a column, one behind the other.
+string_agg({value}, '')
+
+-- name: sizes
+-- Their sizes, -1 for NULL.
+string_agg(int4send(coalesce(octet_length({value}), -1)), '')
+
+-- name: size
+-- The size of one.
+coalesce(octet_length({value}), 0)
+
+-- name: value
+-- A value in its type's binary form.
+{send}({value})
 
 -- name: as_it_is
--- The type's own binary form.
+-- The column as it is.
 {column}
 
 -- name: as_text

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def main() -> None:
         embedded = server.EmbeddedServer(settings().home)
         embedded.acquire()
         try:
-            with database.session("owner") as owner:
+            with closing(database.connect(embedded.uri("rowboat_owner"))) as owner:
                 migrations.migrate(owner)
             fill(embedded, rows)
             compare(embedded, rows, Path(folder))
