@@ -73,17 +73,18 @@ def uri(role: Role) -> str:
     return server.embedded(settings().home).uri(f"rowboat_{role}")
 
 
-def connect(address: str) -> Connection:
+def connect(address: str, options: str = "") -> Connection:
     """Open a session whose literals are UTC, ISO 8601 and free of any search path.
 
-    Raises ConnectionLost with the host, or SettingError; neither repeats the password.
+    `options` are more of the server's own (` -c name=value`). Raises ConnectionLost with the host,
+    or SettingError; neither repeats the password.
     """
     _check_address(address)
     with worded(address):
         opened: Connection = psycopg2.connect(
             make_dsn(
                 address,
-                options=_SESSION,
+                options=_SESSION + options,
                 application_name="rowboat",
                 connect_timeout=10,
                 client_encoding="UTF8",

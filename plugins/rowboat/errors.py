@@ -111,6 +111,30 @@ class BackupRefused(RowboatError):
     hint = "take another: `rowboat backups` lists them, `rowboat verify SET` proves one"
 
 
+class UnknownMetric(RowboatError):
+    """there is no such metric"""
+
+    hint = "`rowboat metric` lists them"
+
+
+class KeyRefused(RowboatError):
+    """the request bears no key that is good"""
+
+    hint = "send the header Authorization: Bearer rb_…; `rowboat keys create` makes a key"
+
+
+class Forbidden(RowboatError):
+    """the key does not allow this"""
+
+    hint = "`rowboat keys create` makes one that does"
+
+
+class UnknownKey(RowboatError):
+    """there is no such key"""
+
+    hint = "`rowboat keys list` shows them"
+
+
 class UnknownSet(RowboatError):
     """there is no such set"""
 

@@ -84,6 +84,22 @@ class Settings(BaseSettings):
     )
     airflow_port: int = Field(8080, description="Port of Airflow's web page on this machine.")
 
+    api_host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    api_port: int = Field(8887, description="Port of the API.")
+    api_workers: int = Field(2, ge=1, description="Processes of the API.")
+    api_threads: int = Field(4, ge=1, description="Requests that one of them works on at once.")
+    api_body_bytes: int = Field(
+        5 * 2**20,
+        ge=1024,
+        description="Bytes that a request's body may have; a file's upload may have any number.",
+    )
+    api_statement_seconds: float = Field(
+        30, gt=0, description="Seconds after which the database ends a statement of the API."
+    )
+    api_lock_seconds: float = Field(
+        5, gt=0, description="Seconds that a statement of the API waits for a lock."
+    )
+
     @field_validator("schemas", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:

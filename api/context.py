@@ -1,0 +1,114 @@
+"""What every request shares: connections to the database and the catalog as it is now."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import TypeVar
+
+from flask import current_app, g
+
+from rowboat import catalog as catalogs
+from rowboat import database
+from rowboat.catalog import Catalog, Table
+from rowboat.database import Connection, Cursor, persistently, transaction
+from rowboat.errors import ConnectionLost, UnknownTable
+from rowboat.settings import settings
+
+Result = TypeVar("Result")
+_FRESH = 2.0  # seconds for which a catalog is good
+
+
+class Context:
+    """The connections of a process, as many as it has had requests at once, and its catalog."""
+
+    def __init__(self) -> None:
+        self._idle: list[Connection] = []
+        self._lock = Lock()
+        self._catalog: tuple[float, Catalog] | None = None
+
+    @property
+    def idle(self) -> int:
+        """Number of connections that wait for a request."""
+        return len(self._idle)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Lend a connection; where it is lost, those that wait are too old to be used."""
+        with self._lock:
+            lent = self._idle.pop() if self._idle else None
+        if lent is None:
+            lent = database.connect(database.uri("api"), _limits())
+        try:
+            yield lent
+        except ConnectionLost:
+            self.close()
+            raise
+        finally:
+            if not lent.closed:
+                lent.rollback()
+                with self._lock:
+                    self._idle.append(lent)
+
+    def close(self) -> None:
+        """Close the connections that wait."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for each in idle:
+            each.close()
+
+    def catalog(self, cursor: Cursor) -> Catalog:
+        """Return the catalog, read anew when it is older than two seconds."""
+        now = time.monotonic()
+        known = self._catalog
+        if known is None or known[0] < now - _FRESH:
+            known = self._catalog = now, catalogs.read(cursor)
+        return known[1]
+
+
+def context() -> Context:
+    """Return the context of the application at work."""
+    found: Context = current_app.extensions["rowboat"]
+    return found
+
+
+@contextmanager
+def reading() -> Iterator[Cursor]:
+    """Run a block in a transaction of its own."""
+    with context().connection() as connection, transaction(connection) as cursor:
+        yield cursor
+
+
+def writing(work: Callable[[Cursor], Result], keep: bool = True) -> Result:
+    """Do work in one transaction, again while other writers interfere; raises Contended."""
+    with context().connection() as connection:
+
+        def once() -> Result:
+            with transaction(connection, keep) as cursor:
+                return work(cursor)
+
+        return persistently(once)
+
+
+def the_table(cursor: Cursor, name: str) -> Table:
+    """Find a table by its name, its full name, or the end of a name of several words.
+
+    Raises UnknownTable, and Forbidden where the caller's key does not hold for it.
+    """
+    catalog = context().catalog(cursor)
+    endings = [table for table in catalog if table.name.endswith("_" + name)]
+    known = any(name in (table.name, table.full_name) for table in catalog)
+    found = endings[0] if len(endings) == 1 and not known else catalog.table(name)
+    g.caller.check(found.full_name)
+    return found
+
+
+def _limits() -> str:
+    now = settings()
+    return (
+        f" -c statement_timeout={int(now.api_statement_seconds * 1000)}"
+        f" -c lock_timeout={int(now.api_lock_seconds * 1000)}"
+    )
+
+
+__all__ = ["Context", "UnknownTable", "context", "reading", "the_table", "writing"]

@@ -1,0 +1,5 @@
+"""metrics"""
+
+from flask import Blueprint
+
+blueprint = Blueprint("metrics", __name__)

@@ -1,0 +1,5 @@
+"""rows"""
+
+from flask import Blueprint
+
+blueprint = Blueprint("rows", __name__)
