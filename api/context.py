@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TypeVar
 
 from flask import current_app, g
+from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
 
 from rowboat import catalog as catalogs
 from rowboat import database
@@ -19,13 +20,16 @@ Result = TypeVar("Result")
 _FRESH = 2.0  # seconds for which a catalog is good
 
 
-class Context:
-    """The connections of a process, as many as it has had requests at once, and its catalog."""
+class Connections:
+    """Connections that a process lends, as many as it has had requests at once.
 
-    def __init__(self) -> None:
+    `lost` is called where one was lost: then the others are too old to be used.
+    """
+
+    def __init__(self, options: str, autocommit: bool, lost: Callable[[], None]) -> None:
+        self._options, self._autocommit, self._lost = options, autocommit, lost
         self._idle: list[Connection] = []
         self._lock = Lock()
-        self._catalog: tuple[float, Catalog] | None = None
 
     @property
     def idle(self) -> int:
@@ -34,15 +38,17 @@ class Context:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """Lend a connection; where it is lost, those that wait are too old to be used."""
+        """Lend a connection."""
         with self._lock:
             lent = self._idle.pop() if self._idle else None
         if lent is None:
-            lent = database.connect(database.uri("api"), _limits())
+            lent = database.connect(database.uri("api"), _limits() + self._options)
+            if self._autocommit:  # statements that wait for each other, and none that fails for it
+                lent.set_session(ISOLATION_LEVEL_READ_COMMITTED, autocommit=True)
         try:
             yield lent
         except ConnectionLost:
-            self.close()
+            self._lost()
             raise
         finally:
             if not lent.closed:
@@ -56,6 +62,20 @@ class Context:
             idle, self._idle = self._idle, []
         for each in idle:
             each.close()
+
+
+class Context(Connections):
+    """The connections of a process, those that count requests apart, and its catalog."""
+
+    def __init__(self) -> None:
+        super().__init__("", autocommit=False, lost=self.close)
+        self.counting = Connections(" -c synchronous_commit=off", True, lost=self.close)
+        self._catalog: tuple[float, Catalog] | None = None
+
+    def close(self) -> None:
+        """Close all connections that wait."""
+        super().close()
+        self.counting.close()
 
     def catalog(self, cursor: Cursor) -> Catalog:
         """Return the catalog, read anew when it is older than two seconds."""

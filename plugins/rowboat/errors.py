@@ -3,6 +3,8 @@
 The docstring of a class is its default fact, `hint` its default remedy.
 """
 
+from collections.abc import Mapping, Sequence
+
 
 class RowboatError(Exception):
     """the work could not be done"""
@@ -111,16 +113,46 @@ class BackupRefused(RowboatError):
     hint = "take another: `rowboat backups` lists them, `rowboat verify SET` proves one"
 
 
+class BodyRefused(RowboatError):
+    """the body of the request cannot be read"""
+
+    hint = "send an array of objects, one for each row"
+
+
+class BatchRefused(RowboatError):
+    """the request has no rows, or too many"""
+
+    hint = "send 1 to 1,000 at once, or upload a file of any length"
+
+
+class KeyReused(RowboatError):
+    """the Idempotency-Key was used for another request"""
+
+    hint = "send a new key with a new request; the same key repeats the same request"
+
+
 class UnknownMetric(RowboatError):
     """there is no such metric"""
 
     hint = "`rowboat metric` lists them"
 
 
+class ParameterRefused(RowboatError):
+    """a parameter cannot be used"""
+
+    hint = "correct its value"
+
+
 class KeyRefused(RowboatError):
     """the request bears no key that is good"""
 
     hint = "send the header Authorization: Bearer rb_…; `rowboat keys create` makes a key"
+
+
+class IssuerDown(RowboatError):
+    """the issuer of tokens cannot be asked for its keys"""
+
+    hint = "try it again in a minute; the log tells why"
 
 
 class Forbidden(RowboatError):
@@ -133,6 +165,36 @@ class UnknownKey(RowboatError):
     """there is no such key"""
 
     hint = "`rowboat keys list` shows them"
+
+
+class AskRefused(RowboatError):
+    """the parameters of the address cannot be used"""
+
+    hint = "errors tells why; /api/tables lists the columns"
+
+    def __init__(
+        self,
+        fact: str | None = None,
+        hint: str | None = None,
+        errors: Sequence[Mapping[str, str | None]] = (),
+    ) -> None:
+        super().__init__(fact, hint)
+        self.errors = errors
+
+
+class HasDependents(RowboatError):
+    """other rows refer to the row"""
+
+    hint = "delete those first, or let them go too with ?cascade=true"
+
+    def __init__(
+        self,
+        fact: str | None = None,
+        hint: str | None = None,
+        dependents: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(fact, hint)
+        self.dependents = dependents or {}
 
 
 class UnknownSet(RowboatError):

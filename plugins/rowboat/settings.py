@@ -8,8 +8,9 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rowboat.errors import SettingError
@@ -83,6 +84,13 @@ class Settings(BaseSettings):
         0.5, gt=0, description="Seconds between two looks of the Airflow trigger at raw_data."
     )
     airflow_port: int = Field(8080, description="Port of Airflow's web page on this machine.")
+    airflow_url: str | None = Field(
+        None, description="Address of the Airflow that the API asks. Unset: this machine's."
+    )
+    airflow_user: str = Field("admin", description="Airflow's user by whom the API works.")
+    airflow_password: SecretStr | None = Field(
+        None, description="That user's password. Unset: the one generated in ROWBOAT_HOME."
+    )
 
     api_host: str = Field("127.0.0.1", description="Address that the API listens on.")
     api_port: int = Field(8887, description="Port of the API.")
@@ -99,6 +107,33 @@ class Settings(BaseSettings):
     api_lock_seconds: float = Field(
         5, gt=0, description="Seconds that a statement of the API waits for a lock."
     )
+    api_log: Path | None = Field(
+        None, description="Folder of api.log, where the API also writes its log. Unset: stdout alone."
+    )
+
+    oidc_issuer: str | None = Field(
+        None, description="Address of an OpenID Connect issuer whose bearer tokens the API takes."
+    )
+    oidc_audience: str | None = Field(
+        None, validate_default=True, description="Audience that its tokens must be for."
+    )
+    oidc_claim: str = Field(
+        "scope", description="Claim that holds their scopes: rowboat:read, :write, :operate."
+    )
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _guarded(cls, value: str | None) -> str | None:
+        if value is not None and not is_guarded(value):
+            raise ValueError("must begin with https://")
+        return value
+
+    @field_validator("oidc_audience")
+    @classmethod
+    def _audience(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is None and others.data.get("oidc_issuer"):
+            raise ValueError("must be set where ROWBOAT_OIDC_ISSUER is")
+        return value
 
     @field_validator("schemas", mode="before")
     @classmethod
@@ -121,6 +156,13 @@ class Settings(BaseSettings):
         if self.reject_limit.endswith("%"):
             return read * float(self.reject_limit[:-1]) / 100
         return int(self.reject_limit)
+
+
+def is_guarded(address: str) -> bool:
+    """Tell whether nobody on the way to an address can answer in its place."""
+    parts = urlsplit(address)
+    here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    return bool(parts.hostname) and parts.scheme in (("https", "http") if here else ("https",))
 
 
 @cache

@@ -44,8 +44,8 @@ create table rowboat.audit (
     request text not null,
     action text not null check (action in ('insert', 'update', 'upsert', 'delete')),
     table_name text not null,
-    before jsonb not null,
-    after jsonb not null
+    before json not null,
+    after json not null
 );
 comment on table rowboat.audit is 'Every write over HTTP: who, what, the rows before and after.';
 create index on rowboat.audit (table_name, at);

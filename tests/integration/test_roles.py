@@ -19,7 +19,7 @@ MANAGED = (
     "hired_employees.hired_employees",
     *ADDED,
 )
-STATUS, LOADS, OVERWRITTEN, REJECTED, BACKUPS, RESTORES, MIGRATIONS = SERVICE = (
+RECORDS = STATUS, LOADS, OVERWRITTEN, REJECTED, BACKUPS, RESTORES, MIGRATIONS = (
     "ingest_status.ingest_status",
     "ingest_status.loads",
     "ingest_status.overwritten",
@@ -28,6 +28,14 @@ STATUS, LOADS, OVERWRITTEN, REJECTED, BACKUPS, RESTORES, MIGRATIONS = SERVICE = 
     "backup_status.restores",
     "rowboat.migrations",
 )
+WRITES = "rowboat.writes"
+OF_API = KEYS, USAGE, ANSWERS, AUDIT = (
+    "rowboat.keys",
+    "rowboat.usage",
+    "rowboat.answers",
+    "rowboat.audit",
+)
+SERVICE = (*RECORDS, WRITES, *OF_API)
 SCHEMAS = ("hired_employees", "fleet", "ingest_status", "backup_status", "rowboat", "public")
 
 LATER = """-- migrate:up
@@ -64,6 +72,8 @@ MATRIX: dict[Role, dict[str, str]] = {
         BACKUPS: "select insert update delete",
         RESTORES: "select insert update",
         MIGRATIONS: "select",
+        WRITES: "select",
+        **dict.fromkeys(OF_API, ""),
     },
     "api": {
         **dict.fromkeys(MANAGED, CHANGES),
@@ -74,6 +84,11 @@ MATRIX: dict[Role, dict[str, str]] = {
         BACKUPS: "select",
         RESTORES: "select",
         MIGRATIONS: "select",
+        WRITES: "select",
+        KEYS: "select",
+        USAGE: CHANGES,
+        ANSWERS: CHANGES,
+        AUDIT: "insert",
     },
     "reader": {
         **dict.fromkeys(MANAGED, "select"),
@@ -84,6 +99,8 @@ MATRIX: dict[Role, dict[str, str]] = {
         BACKUPS: "select",
         RESTORES: "",
         MIGRATIONS: "",
+        WRITES: "",
+        **dict.fromkeys(OF_API, ""),
     },
 }
 OTHERS: list[Role] = ["loader", "api", "reader"]
@@ -163,6 +180,16 @@ def test_nobody_but_the_owner_makes_things(later: Boat, role: Role) -> None:
     ]
     later.connect("owner")
     assert [each for each in statements if is_allowed(later, role, each)] == []
+
+
+def test_the_api_changes_nothing_of_a_key_but_its_last_use(later: Boat) -> None:
+    columns = later.query(
+        "select attname::text from pg_attribute where attrelid = 'rowboat.keys'::regclass"
+        " and attnum > 0"
+    )
+    statement = "update rowboat.keys set {} = default where false"
+    changed = [name for name in columns if is_allowed(later, "api", statement.format(name))]
+    assert changed == ["used_at"]
 
 
 def test_who_may_keep_triggers_from_firing(boat: Boat) -> None:
