@@ -7,14 +7,25 @@ from typing import Any
 import click
 
 from rowboat import catalog as catalogs
-from rowboat import cli_backups, database, migrations, rejects, show, status, trace
+from rowboat import (
+    cli_backups,
+    cli_keys,
+    cli_metrics,
+    cli_serve,
+    database,
+    migrations,
+    rejects,
+    show,
+    status,
+    trace,
+)
 from rowboat.database import transaction
 from rowboat.ingest import ingest
 from rowboat.load import Run
 from rowboat.retry import rejected as judge_again
 from rowboat.terminal import bars, command, err, main
 
-__all__ = ["cli_backups", "main"]
+__all__ = ["cli_backups", "cli_keys", "cli_metrics", "cli_serve", "main"]
 
 
 @command(main)

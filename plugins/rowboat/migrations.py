@@ -59,6 +59,7 @@ def migrate(connection: Connection, to: int | None = None) -> list[str]:
         if target:
             with transaction(connection) as cursor:
                 grant(cursor)
+                _count_writes(cursor)
                 dictionary.write(catalog.read(cursor))
     return ran
 
@@ -149,6 +150,14 @@ def _check(done: dict[int, str], known: dict[int, Migration]) -> None:
                 f"{known[number].name} was changed after it was applied",
                 "put the file back as it was and write the change as a new migration",
             )
+
+
+def _count_writes(cursor: Cursor) -> None:
+    """Let every managed table count its writes: so figures know whether they are still true."""
+    managed = sorted({table.schema for table in catalog.read(cursor)})
+    cursor.execute(query("migrations.uncounted"), {"schemas": managed})
+    for schema, name in cursor.fetchall():
+        cursor.execute(query("migrations.count_writes", table=sql.Identifier(schema, name)))
 
 
 def grant(cursor: Cursor) -> None:

@@ -31,7 +31,7 @@ def main() -> None:
 def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], click.Command]:
     """Add a command: `--json`, errors as a fact and a hint, exit code 1 for them.
 
-    A command returns (document, how to show it, whether it went well).
+    A command returns (document, how to show it, whether it went well); bytes are shown as they are.
     """
 
     def add(function: Callable[..., Any]) -> click.Command:
@@ -49,6 +49,8 @@ def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], c
                 sys.exit(1)
             if as_json:
                 click.echo(json.dumps(document, indent=2, default=str, ensure_ascii=False))
+            elif isinstance(shown, bytes):
+                click.echo(shown, nl=False)
             else:
                 out.print(shown, highlight=False)
             sys.exit(0 if well else 1)

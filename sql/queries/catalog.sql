@@ -7,7 +7,8 @@ select
     c.relname as name,
     obj_description(c.oid, 'pg_class') as comment,
     exists (
-        select from pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
+        select from pg_trigger as t
+        where t.tgrelid = c.oid and not t.tgisinternal and t.tgname <> 'rowboat_written'
     ) or exists (  -- Postgres checks these by a trigger of its own
         select from pg_constraint as k
         where k.conrelid = c.oid and k.contype in ('p', 'u', 'x') and k.condeferrable

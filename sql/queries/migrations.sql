@@ -35,6 +35,25 @@ values (%(number)s, %(name)s, %(digest)s);
 -- A migration was taken back.
 delete from rowboat.migrations where number = %(number)s;
 
+-- name: uncounted
+-- Tables and partitions of these schemas whose writes are not counted yet, as far as they are ours.
+select n.nspname, c.relname
+from pg_class as c
+join pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = any(%(schemas)s) and c.relkind in ('r', 'p') and c.relpersistence = 'p'
+    and pg_has_role(c.relowner, 'usage') and to_regproc('rowboat.written') is not null
+    and not exists (
+        select from pg_trigger as t
+        where t.tgrelid = c.oid and t.tgname = 'rowboat_written' and t.tgenabled = 'A'
+    )
+order by 1, 2;
+
+-- name: count_writes
+-- Let every statement that writes to a table be counted, also where its row triggers do not fire.
+create or replace trigger rowboat_written after insert or update or delete on {table}
+for each statement execute function rowboat.written();
+alter table {table} enable always trigger rowboat_written;
+
 -- name: roles
 -- The working roles that this cluster has.
 select rolname from pg_roles

@@ -35,15 +35,15 @@ sys.stdin.readline()
 main(prog_name="rowboat")
 """
 
-# Everything that a migration can make, as lines of text.
+# Everything that a migration can make, as lines of text; the record of migrations is not among it.
 SCHEMA = """
 with mine as (
     select oid, nspname, nspacl from pg_namespace
-    where nspname not in ('rowboat', 'information_schema') and nspname not like 'pg\\_%'
+    where nspname <> 'information_schema' and nspname not like 'pg\\_%'
 )
 select
     'schema', nspname, (select array_agg(a::text order by a::text) from unnest(nspacl) as a)::text
-from mine
+from mine where nspname <> 'rowboat'
 union all
 select 'relation', c.oid::regclass::text, concat_ws(
     ' ', relkind, relpersistence, pg_get_userbyid(relowner), relrowsecurity, reloptions,
@@ -98,7 +98,7 @@ def folder(tmp_path: Path, setting: Callable[[str, str], None]) -> Path:
 
 def schema(boat: Boat) -> list[tuple[str, str, str]]:
     found: list[tuple[str, str, str]] = boat.query(SCHEMA)
-    return found
+    return [each for each in found if not each[1].startswith("rowboat.migrations")]
 
 
 def migrate(boat: Boat, to: int | None = None) -> list[str]:

@@ -1,0 +1,37 @@
+"""Rows as CSV (RFC 4180), as a program or a spreadsheet reads them."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], safe: bool = False) -> str:
+    """Return a header and rows as CSV; NULL is an empty cell.
+
+    With safe=True a text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    for row in ([*columns], *rows):
+        cells = [_cell(value) for value in row]
+        writer.writerow([guarded(cell) for cell in cells] if safe else cells)
+    return text.getvalue()
+
+
+def guarded(cell: Any) -> Any:
+    """Put an apostrophe before a text that a spreadsheet would take for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def _cell(value: Any) -> Any:
+    """Write booleans, times and nested values as JSON does; the rest is its own text."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return value
