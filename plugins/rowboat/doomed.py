@@ -1,4 +1,4 @@
-"""Rows that a restore deletes, and what foreign keys of other tables would make of that."""
+"""Rows that are to go, and what foreign keys of other tables would make of that."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,14 +57,18 @@ class Reference:
 
 @dataclass(frozen=True)
 class Dependents:
-    """How many rows refer to doomed rows by one foreign key, and are not doomed themselves."""
+    """How many rows refer to doomed rows by one foreign key, and are not doomed themselves.
+
+    `kept` are the temporary tables that hold them.
+    """
 
     rows: int
     reference: Reference
+    kept: tuple[sql.Identifier, ...] = ()
 
 
 class Doomed:
-    """The rows of one table that the backup on the stage does not have.
+    """Rows of one table: those that the backup on the stage does not have, or one to be deleted.
 
     They are kept in a temporary table until the transaction ends, with their place in the table.
     """
@@ -74,14 +78,14 @@ class Doomed:
         cursor: Cursor,
         table: Table,
         number: int,
-        absent: sql.Composable,
+        which: sql.Composable,
         known: Sequence[Reference],
     ) -> None:
         self.table, self.references = table, known
         self.name = sql.Identifier(_NAMES.format(number))
         self._number, self._names = number, count()
         cursor.execute(
-            query("restore.doomed", doomed=self.name, table=table.identifier, absent=absent)
+            query("restore.doomed", doomed=self.name, table=table.identifier, which=which)
         )
         self.count: int = cursor.rowcount
 
@@ -148,7 +152,8 @@ class Doomed:
             )
             rows_ = cursor.rowcount
             known.append(query("restore.not_in", rows=name))
-            found[each.label] = Dependents(rows_ + getattr(found.get(each.label), "rows", 0), each)
+            before = found.get(each.label, Dependents(0, each))
+            found[each.label] = Dependents(before.rows + rows_, each, (*before.kept, name))
             if each.on_delete == "c" and rows_:
                 below = _references(cursor, each.child)
                 waiting += [(name, other) for other in below if other.child_name not in skip]

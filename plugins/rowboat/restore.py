@@ -69,10 +69,7 @@ def undo_order(connection: Connection, number: int, actor: str) -> Order:
     Raises UnknownRestore, or UnknownSet where its safety copy has expired.
     """
     with transaction(connection) as cursor:
-        cursor.execute(query("restore.by_id"), {"id": number})
-        found = next(iter(rows(cursor)), None)
-    if found is None:
-        raise UnknownRestore(f"there is no restore {number}")
+        found = recorded(cursor, number)
     if (name := found["safety_set"]) not in shelf.names():
         raise UnknownSet(
             f"the safety copy of restore {number}, {name}, is no longer on the shelf",
@@ -80,6 +77,21 @@ def undo_order(connection: Connection, number: int, actor: str) -> Order:
         )
     sources = {table: of_set(name, table) for table in found["tables"]}
     return Order(sources, "replace", actor, undoes=number)
+
+
+def recorded(cursor: Cursor, number: int) -> dict[str, Any]:
+    """Return the record of a restore; raises UnknownRestore."""
+    cursor.execute(query("restore.by_id"), {"id": number})
+    found = next(iter(rows(cursor)), None)
+    if found is None:
+        raise UnknownRestore(f"there is no restore {number}")
+    return found
+
+
+def of_run(cursor: Cursor, run: str) -> int | None:
+    """Return the number of the restore that a run has done."""
+    cursor.execute(query("restore.by_run"), {"run": run})
+    return next((row["id"] for row in rows(cursor)), None)
 
 
 def history(cursor: Cursor, limit: int = 50) -> list[dict[str, Any]]:

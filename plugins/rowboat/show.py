@@ -156,6 +156,8 @@ def _origin(origin: Origin) -> str:
     place = ""
     if origin.file:
         place = f"{origin.file}:{origin.line}" if origin.line else origin.file
+    elif origin.request:
+        place = f"request {origin.request} with the key {origin.caller}"
     note = f" ({origin.note})" if origin.note else ""
     return f"{place}{note}, {_load(origin.load)}" if place else f"{_load(origin.load)}{note}"
 

@@ -17,21 +17,26 @@ from rowboat import position
 from rowboat.catalog import Catalog, Table
 from rowboat.database import Cursor, rows
 from rowboat.dialect import Dialect
-from rowboat.errors import FileChanged, FileRefused, UnknownRow
+from rowboat.errors import FileChanged, FileRefused
 from rowboat.queries import printed, query
 from rowboat.records import cut
+from rowboat.rows import check_key, no_row
 from rowboat.settings import settings
 from rowboat.text import Text
 
 
 @dataclass
 class Origin:
-    """A load that wrote a row: `line` is known where the file is still as it was loaded."""
+    """A load that wrote a row: `line` is known where the file is still as it was loaded; `request`
+    and `caller`, the id of a key, where it came over HTTP.
+    """
 
     load: dict[str, Any]
     file: str | None = None
     line: int | None = None
     note: str | None = None
+    request: str | None = None
+    caller: str | None = None
 
 
 @dataclass
@@ -79,17 +84,10 @@ def row(cursor: Cursor, table: Table, key: list[str]) -> RowTrace:
 
     Raises UnknownRow where there is none.
     """
-    names = table.key.columns if table.key else ()
-    if not names:
-        raise UnknownRow(f"{table.full_name} has no key to find a row by", "give the table a key")
-    if len(key) != len(names):
-        raise UnknownRow(
-            f"the key of {table.full_name} is ({', '.join(names)}): {len(key)} values were given",
-            "separate the values of a key by commas",
-        )
+    check_key(table, key)
     found = _row(cursor, table, key)
     if found is None:
-        raise UnknownRow(f"{table.full_name} has no row with {_shown(names, key)}")
+        raise no_row(table, key)
     loads = _writers(cursor, table, found["xmin"])
     writer = _origin(cursor, table, loads, found["key"]) if loads else None
     before = groupby(_earlier(cursor, table, loads, found["key"]), lambda load: str(load["xid"]))
@@ -215,6 +213,8 @@ def _origin(cursor: Cursor, table: Table, loads: list[Load], key: str) -> Origin
 
 def _origin_in(cursor: Cursor, table: Table, load: Load, key: str) -> Origin:
     origin = Origin(load)
+    if load["source"] == "api":
+        origin.request, origin.caller = load["source_name"], load["actor"]
     if load["source"] == "retry":
         _find_retried(cursor, table, origin, key)
     if load["source"] == "file":
@@ -275,10 +275,6 @@ def _key_of(table: Table, values: dict[str, str]) -> list[str] | None:
     if not set(table.key.columns) <= set(values):
         return None
     return [values[name] for name in table.key.columns]
-
-
-def _shown(names: tuple[str, ...], key: list[str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in zip(names, key, strict=True))
 
 
 def file_name(path: str) -> str:

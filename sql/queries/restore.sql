@@ -9,14 +9,14 @@ lock table {table} in share row exclusive mode;
 lock table {table} in share mode;
 
 -- name: doomed
--- The rows of the table that the backup on the stage does not have; all where there is no key.
+-- Rows of the table that are to go, with their places.
 create temporary table {doomed} on commit drop as
 select t.tableoid as "rowboat home", t.ctid as "rowboat place", t.*
 from {table} as t
-where {absent};
+where {which};
 
 -- name: absent
--- No row of the stage has the row's key.
+-- The backup on the stage does not have the row: no row of the stage has its key.
 not exists (select from pg_temp.stage as s where {joined})
 
 -- name: references

@@ -1,0 +1,126 @@
+-- Rows as they are asked for: filtered, ordered, in pages, by chance, or one by its key.
+
+-- name: page
+-- Rows that pass the filters, each with its values in the columns of the order, as text.
+select {values}, {place} from {table} as t
+where {conditions} {order} limit {limit};
+
+-- name: as_json
+-- A row as JSON, as Postgres writes it: numbers keep all their digits.
+row_to_json(t)::text
+
+-- name: as_text
+-- A value of a row as text.
+{column}::text
+
+-- name: as_moment
+-- A time as JSON has it, ISO 8601 with a T.
+to_json({column}) #>> '{{}}'
+
+-- name: ordered
+-- The order of rows.
+order by {columns}
+
+-- name: row
+-- Several values as one, compared from left to right.
+({values})
+
+-- name: place
+-- Where a row stands in the order.
+array[{texts}]::text[]
+
+-- name: sample
+-- Rows by chance.
+select {values} from {table} as t {source} where {conditions} order by random() limit {limit};
+
+-- name: share
+-- Of a big table only a part is looked at, with several times as many rows as are wanted.
+tablesample bernoulli (coalesce((
+    select least(100, 100.0 * ({wanted} * 4 + 400) / nullif(greatest(c.reltuples, 0), 0))
+    from pg_class as c where c.oid = {table}::regclass
+), 100))
+
+-- name: count
+-- How many rows pass the filters.
+select count(*) from {table} as t where {conditions};
+
+-- name: unfit
+-- Which of some texts are no values of a column, and why.
+select {place} as place, {message} as message
+from unnest({cells}::text[]) with ordinality as v (cell, n)
+where not coalesce({valid}, false);
+
+-- name: compared
+-- A column compared with a value.
+{column} {sign} {value}
+
+-- name: among
+-- A column has one of some values.
+{column} in ({values})
+
+-- name: begins
+-- A text begins with another, byte for byte.
+starts_with({column}::text collate "C", {value})
+
+-- name: is_null
+-- A column has no value.
+{column} is null
+
+-- name: is_given
+-- A column has a value.
+{column} is not null
+
+-- name: beyond_or_null
+-- Behind a value, where NULL stands behind all others.
+({column} {sign} {value} or {column} is null)
+
+-- name: behind
+-- The row stands behind the place in this column, or beside it here and behind it further on.
+({beyond} or ({beside} and {rest}))
+
+-- name: no_row
+-- Nothing stands behind NULL.
+false
+
+-- name: one
+-- A row by its key, with the transaction that wrote it; a text that is no value finds nothing.
+with given as materialized (select %(key)s::text[] as cells)
+select t.xmin::text, row_to_json(t)::text from {table} as t where {condition} {hold};
+
+-- name: hold
+-- Nobody else changes the row until the transaction ends.
+for update of t
+
+-- name: given
+-- A value of the key that the address names.
+{column} = (select {value} from given as g)
+
+-- name: delete
+-- Delete rows.
+delete from {table} as t where {condition};
+
+-- name: kept
+-- Rows that a temporary table of the doomed keeps, each once, as they were.
+select count(*), coalesce(jsonb_agg(d.fields), '[]')::text
+from (
+    select distinct on (k."rowboat home", k."rowboat place")
+        to_jsonb(k) - '{{rowboat home,rowboat place}}'::text[] as fields
+    from ({kept}) as k
+    where {others}
+) as d;
+
+-- name: keeper
+-- All rows of a temporary table.
+select * from {kept}
+
+-- name: not_among
+-- The row is none of those.
+not exists (
+    select from ({kept}) as g
+    where g."rowboat home" = k."rowboat home" and g."rowboat place" = k."rowboat place"
+)
+
+-- name: changed
+-- Rows that a temporary table of the doomed keeps, as they are now.
+select coalesce(jsonb_agg(to_jsonb(t)), '[]')::text
+from {table} as t where exists (select from ({kept}) as k where {same});
