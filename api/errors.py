@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from rowboat import errors as facts
 from rowboat.errors import RowboatError
+from rowboat_airflow.client import AirflowRefused, AirflowUnreachable, UnknownRun
 
 log = structlog.get_logger()
 
@@ -22,6 +23,13 @@ _STATUS: dict[type[RowboatError], int] = {
     facts.UnknownSet: 404,
     facts.UnknownRestore: 404,
     facts.UnknownMetric: 404,
+    facts.ParameterRefused: 422,
+    facts.AskRefused: 422,
+    facts.HasDependents: 409,
+    facts.BodyRefused: 400,
+    facts.BatchRefused: 422,
+    facts.FileRefused: 422,
+    facts.KeyReused: 422,
     facts.KeyRefused: 401,
     facts.Forbidden: 403,
     facts.RowRefused: 422,
@@ -29,7 +37,11 @@ _STATUS: dict[type[RowboatError], int] = {
     facts.FileExists: 409,
     facts.RestoreRefused: 409,
     facts.BackupRefused: 409,
+    facts.Unwritable: 503,
     facts.ConnectionLost: 503,
+    UnknownRun: 404,
+    AirflowRefused: 409,
+    AirflowUnreachable: 503,
 }
 # SQLSTATE → status and what may be said of it; all others are 500
 _SQLSTATE = {
@@ -72,8 +84,9 @@ class Problem(Exception):
             **self.more,
             "request": g.get("request", "") if has_request_context() else "",
         }
+        text = json.dumps(body, ensure_ascii=False) + "\n"
         answer = Response(
-            json.dumps(body, ensure_ascii=False) + "\n", self.status,
+            text.encode("utf-8", "replace"), self.status,  # halves of characters cannot be answered
             content_type="application/problem+json",
         )  # fmt: skip
         answer.headers.extend(_LATER.get(self.status, {}) | dict(self.headers))
@@ -100,9 +113,14 @@ def of(error: RowboatError) -> Problem:
                 return Problem(503, "the database cannot be reached", "try it again in a moment")
             if kind is facts.Contended:
                 return Problem(409, "other writers keep changing the same rows", "try it again")
-            return Problem(_STATUS[kind], error.fact, error.hint)
+            return Problem(_STATUS[kind], error.fact, error.hint, **_more(error))
     log.error("defect", fact=error.fact, sqlstate=code, exc_info=error)
     return _defect()
+
+
+def _more(error: RowboatError) -> dict[str, Any]:
+    """Return what an error tells besides its words."""
+    return {name: vars(error)[name] for name in ("errors", "dependents") if name in vars(error)}
 
 
 def _of_http(error: HTTPException) -> Response:

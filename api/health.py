@@ -1,13 +1,24 @@
-"""Whether the service lives, and whether it can work."""
+"""Whether the service lives, whether it can work, and its numbers."""
 
+import time
+from threading import Lock
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, Response, current_app
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from api import numbers
 from api.access import scope
-from rowboat import __version__
+from api.airflow import airflow
+from api.context import context, reading
+from rowboat import __version__, check, migrations
+from rowboat.errors import RowboatError
+from rowboat.settings import settings
 
 blueprint = Blueprint("health", __name__)
+
+_FRESH = 5.0  # seconds for which a look at Airflow is good
+_PATIENCE = 2.0  # seconds that it has to answer
 
 
 @blueprint.get("/health")
@@ -15,3 +26,55 @@ blueprint = Blueprint("health", __name__)
 def health() -> dict[str, Any]:
     """Tell that the service is alive."""
     return {"alive": True, "version": __version__}
+
+
+@blueprint.get("/ready")
+@scope("public")
+def ready() -> tuple[dict[str, Any], int]:
+    """Tell whether the service can work, part by part; it goes on without Airflow."""
+    now = settings()
+    needed = {
+        "database": _database(),
+        "raw_data": check.folder("raw_data", now.raw_data).ok,
+        "backups": check.shelf(now.backups).ok,
+    }
+    well = all(needed.values())
+    return {"ready": well, **needed, "airflow": _airflow()}, 200 if well else 503
+
+
+@blueprint.get("/metrics")
+@scope("public")
+def metrics() -> Response:
+    """Return numbers for Prometheus."""
+    return Response(numbers.text(context()), content_type=CONTENT_TYPE_LATEST)
+
+
+def _database() -> bool:
+    """Tell whether the database answers and has Rowboat's schema."""
+    try:
+        with reading() as cursor:
+            return bool(migrations.applied(cursor))
+    except RowboatError:
+        return False
+
+
+def _airflow() -> bool:
+    look: _Look = current_app.extensions.setdefault("airflow_health", _Look())
+    return look.healthy()
+
+
+class _Look:
+    """Airflow's health as seen in the last seconds; while one thread looks, no other waits."""
+
+    def __init__(self) -> None:
+        self._lock, self._at, self._healthy = Lock(), float("-inf"), False
+
+    def healthy(self) -> bool:
+        """Tell whether Airflow is healthy."""
+        if self._at < time.monotonic() - _FRESH and self._lock.acquire(blocking=False):
+            try:
+                self._healthy = airflow().healthy(_PATIENCE)
+                self._at = time.monotonic()
+            finally:
+                self._lock.release()
+        return self._healthy

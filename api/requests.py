@@ -1,28 +1,20 @@
 """Numbers every request, times it, writes it into the log, and sets headers of every answer."""
 
-import logging
 import secrets
 import time
 
 import structlog
 from flask import Flask, Response, g, request
 
+from api import logs, numbers
+from api.context import context
+
 log = structlog.get_logger()
 
 
 def register(app: Flask) -> None:
     """Number, time and log every request of the application."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=False,
-    )
+    logs.configure()
     app.before_request(_begin)
     app.after_request(_end)
 
@@ -46,4 +38,5 @@ def _end(answer: Response) -> Response:
         caller=caller.id if caller else None,
         seconds=round(time.perf_counter() - g.begun, 4),
     )
+    numbers.answered(answer, context())
     return answer

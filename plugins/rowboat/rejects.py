@@ -1,6 +1,7 @@
 """Reads the quarantine for people: as a list, as a CSV file."""
 
 import csv
+import io
 import json
 import os
 from dataclasses import dataclass
@@ -47,6 +48,13 @@ def read(cursor: Cursor, table: str | None) -> list[Reject]:
     return [Reject(**(row | {"raw": bytes(row["raw"])})) for row in rows(cursor)]
 
 
+def page(cursor: Cursor, tables: list[str] | None, after: int, limit: int) -> list[Reject]:
+    """Return open refused rows of some tables, or of all, whose ids come next after one."""
+    values = {"tables": tables, "after": after, "limit": limit}
+    cursor.execute(query("quarantine.page"), values)
+    return [Reject(**(row | {"raw": bytes(row["raw"])})) for row in rows(cursor)]
+
+
 def export(found: list[Reject], to: Path) -> None:
     """Write refused rows as CSV: where, why, and the row as it stood, byte for byte.
 
@@ -59,11 +67,18 @@ def export(found: list[Reject], to: Path) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Unwritable(f"{to} cannot be written: {reason}") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["table", "file", "line", "why", "reasons", "row"])
-        for each in found:
-            raw = each.raw.decode("utf-8", "surrogateescape")
-            reasons = json.dumps(each.reasons, ensure_ascii=False)
-            place = (each.table_name, each.source_name, each.line)
-            writer.writerow([*place, each.why, reasons, raw])
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(written(found))
+
+
+def written(found: list[Reject]) -> bytes:
+    """Return refused rows as CSV: where, why, and the row as it stood, byte for byte."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["table", "file", "line", "why", "reasons", "row"])
+    for each in found:
+        raw = each.raw.decode("utf-8", "surrogateescape")
+        reasons = json.dumps(each.reasons, ensure_ascii=False)
+        place = (each.table_name, each.source_name, each.line)
+        writer.writerow([*place, each.why, reasons, raw])
+    return text.getvalue().encode("utf-8", "surrogateescape")

@@ -1,12 +1,19 @@
 """Talks to a running Airflow over its REST API (apache-airflow-client's paths, v2)."""
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 
+from rowboat import server
+from rowboat.credentials import credential
 from rowboat.errors import RowboatError
+from rowboat.settings import settings
+
+_RUN = re.compile(r"[\w.~:+-]{3,250}", re.ASCII)  # no dots alone: they would be another address
+_REFUSALS = (400, 409, 422)
 
 
 class AirflowUnreachable(RowboatError):
@@ -15,42 +22,63 @@ class AirflowUnreachable(RowboatError):
     hint = "look into ROWBOAT_HOME/logs, or start it with `rowboat up`"
 
 
+class AirflowRefused(AirflowUnreachable):
+    """Airflow refuses what it was asked for"""
+
+    hint = "its own words tell why"
+
+
+class UnknownRun(AirflowUnreachable):
+    """there is no such run"""
+
+    hint = "Airflow's page lists the runs"
+
+
 class Airflow:
     """One user's session with Airflow; the token is taken again when it has run out."""
 
-    def __init__(self, address: str, user: str, password: str) -> None:
-        self.address = address
+    def __init__(self, address: str, user: str, password: str, timeout: float = 30) -> None:
+        self.address, self._user = address, user
         self._login = {"username": user, "password": password}
-        self._http = httpx.Client(base_url=address, timeout=30, trust_env=False)
+        self._http = httpx.Client(base_url=address, timeout=timeout, trust_env=False)
 
     def __enter__(self) -> "Airflow":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
-    def healthy(self) -> bool:
+    def healthy(self, timeout: float = 5) -> bool:
         """Tell whether the web server, scheduler, triggerer and DAG processor all work."""
         try:
-            answer = self._http.get("/api/v2/monitor/health", timeout=5).json()
-        except (httpx.HTTPError, ValueError):
+            answer = self._http.get("/api/v2/monitor/health", timeout=timeout).json()
+            parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+            return all((answer.get(part) or {}).get("status") == "healthy" for part in parts)
+        except (httpx.HTTPError, ValueError, AttributeError):
             return False
-        parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-        return all((answer.get(part) or {}).get("status") == "healthy" for part in parts)
 
     def knows(self, dag: str) -> bool:
         """Tell whether a DAG has been read."""
         return self._call("GET", f"/api/v2/dags/{dag}", allowed=(200, 404)).status_code == 200
 
-    def trigger(self, dag: str, **conf: Any) -> str:
-        """Start a run with the given form values; return its id."""
-        body = {"logical_date": None, "conf": conf}
-        run: str = self._call("POST", f"/api/v2/dags/{dag}/dagRuns", json=body).json()["dag_run_id"]
+    def trigger(self, dag: str, note: str | None = None, **conf: Any) -> str:
+        """Start a run with the given form values, and a note to whoever looks; return its id."""
+        body = {"logical_date": None, "conf": conf, "note": note}
+        answer = self._call("POST", f"/api/v2/dags/{dag}/dagRuns", json=body)
+        run: str = self._document(answer)["dag_run_id"]
         return run
+
+    def run(self, dag: str, run: str) -> dict[str, Any]:
+        """Return a run: its state, its form's values (conf), its times; raises UnknownRun."""
+        return self._document(self._call("GET", _path(dag, run)))
 
     def state(self, dag: str, run: str) -> str:
         """Return a run's state."""
-        found: str = self._call("GET", f"/api/v2/dags/{dag}/dagRuns/{run}").json()["state"]
+        found: str = self.run(dag, run)["state"]
         return found
 
     def states(self, dag: str, run: str, every: float = 0.25) -> Iterator[str]:
@@ -64,33 +92,37 @@ class Airflow:
 
     def tasks(self, dag: str, run: str) -> list[dict[str, Any]]:
         """Return a run's task instances."""
-        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances"
-        found: list[dict[str, Any]] = self._call("GET", path).json()["task_instances"]
+        answer = self._call("GET", f"{_path(dag, run)}/taskInstances")
+        found: list[dict[str, Any]] = self._document(answer)["task_instances"]
         return found
+
+    def result(self, dag: str, run: str, task: str) -> Any:
+        """Return what a task returned."""
+        path = f"{_path(dag, run)}/taskInstances/{task}/xcomEntries/return_value"
+        return self._document(self._call("GET", path))["value"]
 
     def log(self, dag: str, run: str, task: str, map_index: int = -1, attempt: int = 1) -> str:
         """Return a task's log."""
-        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{attempt}"
+        path = f"{_path(dag, run)}/taskInstances/{task}/logs/{attempt}"
         found = self._call("GET", path, params={"map_index": map_index, "full_content": True})
         return found.text
 
     def question(self, dag: str, run: str, task: str) -> dict[str, Any]:
         """Return what a task asks of a person: subject, body, options."""
-        found: dict[str, Any] = self._call("GET", self._details(dag, run, task)).json()
-        return found
+        return self._document(self._call("GET", self._details(dag, run, task)))
 
     def answer(self, dag: str, run: str, task: str, option: str) -> None:
-        """Answer what a task asks."""
+        """Answer what a task asks; raises AirflowRefused where that is done already."""
         body = {"chosen_options": [option], "params_input": {}}
         self._call("PATCH", self._details(dag, run, task), json=body)
 
     def _details(self, dag: str, run: str, task: str) -> str:
-        return f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/-1/hitlDetails"
+        return f"{_path(dag, run)}/taskInstances/{task}/-1/hitlDetails"
 
-    def runs(self, dag: str) -> list[dict[str, Any]]:
-        """Return a DAG's runs."""
-        path = f"/api/v2/dags/{dag}/dagRuns"
-        found: list[dict[str, Any]] = self._call("GET", path).json()["dag_runs"]
+    def runs(self, dag: str, **options: Any) -> list[dict[str, Any]]:
+        """Return a DAG's runs; `options` are those of the address, such as limit and order_by."""
+        answer = self._call("GET", f"/api/v2/dags/{dag}/dagRuns", params=options)
+        found: list[dict[str, Any]] = self._document(answer)["dag_runs"]
         return found
 
     def _call(
@@ -104,11 +136,54 @@ class Airflow:
         except httpx.HTTPError as error:
             raise AirflowUnreachable(f"Airflow at {self.address} does not answer") from error
         if answer.status_code not in allowed:
-            raise AirflowUnreachable(
-                f"Airflow at {self.address} answered {answer.status_code} to {method} {path}"
-            )
+            raise self._refusal(answer, f"{method} {path}")
         return answer
 
+    def _refusal(self, answer: httpx.Response, asked: str) -> AirflowUnreachable:
+        status, said = answer.status_code, f"Airflow at {self.address} answered"
+        if status == httpx.codes.NOT_FOUND and "/dagRuns/" in asked:
+            return UnknownRun()
+        if status in _REFUSALS:
+            return AirflowRefused(f"{said} {status} to {asked}: {_detail(answer)}")
+        return AirflowUnreachable(f"{said} {status} to {asked}")
+
+    def _document(self, answer: httpx.Response) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = answer.json()
+        except ValueError as error:
+            raise AirflowUnreachable(f"{self.address} is no Airflow: no JSON came") from error
+        return found
+
     def _sign_in(self) -> None:
-        token = self._http.post("/auth/token", json=self._login).json()["access_token"]
+        answer = self._http.post("/auth/token", json=self._login)
+        if answer.is_client_error:
+            raise AirflowUnreachable(
+                f"Airflow at {self.address} refuses the user {self._user}",
+                "set ROWBOAT_AIRFLOW_USER and ROWBOAT_AIRFLOW_PASSWORD",
+            )
+        token = self._document(answer).get("access_token")
         self._http.headers["Authorization"] = f"Bearer {token}"
+
+
+def connect(timeout: float = 30) -> Airflow:
+    """Return a session with the Airflow of the settings: by default the one of this machine."""
+    now = settings()
+    address = now.airflow_url or f"http://{server.HOST}:{now.airflow_port}"
+    own = now.airflow_password
+    password = own.get_secret_value() if own else credential(now.home, "airflow_admin")
+    return Airflow(address, now.airflow_user, password, timeout)
+
+
+def _path(dag: str, run: str) -> str:
+    """Return a run's address; raises UnknownRun for what is no run's name."""
+    if not _RUN.fullmatch(run) or not run.strip("."):
+        raise UnknownRun
+    return f"/api/v2/dags/{dag}/dagRuns/{run}"
+
+
+def _detail(answer: httpx.Response) -> str:
+    """Return Airflow's own words."""
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.reason_phrase

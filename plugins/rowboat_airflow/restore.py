@@ -1,4 +1,4 @@
-"""The tasks of the DAG `restore`: plan, a person's approval, safety copy, apply, report."""
+"""The tasks of the DAGs `restore` and `undo`: plan, a person's approval, safety copy, apply."""
 
 import logging
 from datetime import timedelta
@@ -37,13 +37,30 @@ def restore_params() -> dict[str, Param]:
         "mode": Param(
             "replace", type="string", enum=list(MODES), values_display=_MEANING, title="Mode"
         ),
-        "cascade": Param(
-            False,
-            type="boolean",
-            title="Cascade",
-            description="Let deletes touch rows of other tables, by their foreign keys.",
-        ),
+        "cascade": _cascade_param(),
     }
+
+
+def undo_params() -> dict[str, Param]:
+    """The form of the DAG `undo`."""
+    return {
+        "restore": Param(
+            type="integer",
+            minimum=1,
+            title="Restore",
+            description="As `rowboat backups` numbers it.",
+        ),
+        "cascade": _cascade_param(),
+    }
+
+
+def _cascade_param() -> Param:
+    return Param(
+        False,
+        type="boolean",
+        title="Cascade",
+        description="Let deletes touch rows of other tables, by their foreign keys.",
+    )
 
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
@@ -59,11 +76,13 @@ def plan() -> dict[str, Any]:
     return found.to_json()
 
 
-def approve() -> ApprovalOperator:
+def approve(
+    subject: str = "Restore {{ params.table }} ({{ params.mode }})?",
+) -> ApprovalOperator:
     """Wait for a person who has seen the plan's numbers; without an answer: rejected."""
     return ApprovalOperator(
         task_id="approve",
-        subject="Restore {{ params.table }} ({{ params.mode }})?",
+        subject=subject,
         body="```\n{{ ti.xcom_pull(task_ids='plan', key='text') }}\n```",
         defaults=ApprovalOperator.REJECT,
         response_timeout=PATIENCE,
@@ -97,29 +116,35 @@ def apply(planned: dict[str, Any], safety: str) -> dict[str, Any]:
 @task(show_return_value_in_logs=False)
 def report(done: dict[str, Any]) -> dict[str, Any]:
     """Tell what was done and how to take it back."""
-    log.info(
-        "%s is restored from %s: %s inserted, %s updated, %s deleted, %s unchanged, %s rejected",
-        done["table"], done["set"], done["insert"], done["update"], done["delete"],
-        done["unchanged"], done["rejected"],
-    )  # fmt: skip
+    for each in done.get("tables", [done]):
+        log.info(
+            "%s is restored from %s: %s inserted, %s updated, %s deleted, %s unchanged, "
+            "%s rejected",
+            each["table"], done["set"], each["insert"], each["update"], each["delete"],
+            each["unchanged"], each["rejected"],
+        )  # fmt: skip
     log.info("`rowboat undo %s` brings back what was there before", done["id"])
     return done
 
 
 def _order(connection: Connection, context: Any, planned: dict[str, Any] | None = None) -> Order:
     """Read from the form what to restore; after the plan from the same set."""
-    params = context["params"]
+    params, who = context["params"], actor(context)
+    if "restore" in params:
+        order = library.undo_order(connection, params["restore"], who)
+    else:
+        order = _restore_order(connection, params, who, planned)
+    order.run, order.cascade = context["run_id"], params["cascade"]
+    order.expected = Plan.from_json(planned) if planned else None
+    order.progress = percent()
+    return order
+
+
+def _restore_order(
+    connection: Connection, params: Any, who: str, planned: dict[str, Any] | None
+) -> Order:
     with transaction(connection) as cursor:
         table = catalogs.read(cursor).table(params["table"]).full_name
         name = planned["set"] if planned else params["set"]
         found = sets.named(cursor, name) if name else sets.newest(cursor, [table])
-    progress = percent()
-    return Order(
-        {table: source.of_set(found.name, table, progress)},
-        params["mode"],
-        actor(context),
-        context["run_id"],
-        params["cascade"],
-        Plan.from_json(planned) if planned else None,
-        progress=progress,
-    )
+    return Order({table: source.of_set(found.name, table, percent())}, params["mode"], who)

@@ -1,4 +1,4 @@
-"""Everything on this machine: embedded Postgres, schema, Airflow, the first load."""
+"""Everything on this machine: embedded Postgres, schema, Airflow, API, the first load."""
 
 import json
 import os
@@ -10,17 +10,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.console import Console
 
-from rowboat import database, migrations, server, show, status
+from rowboat import check, database, keys, migrations, server, show, status
 from rowboat.credentials import credential, write_private
 from rowboat.database import transaction
 from rowboat.errors import PortTaken, RowboatError
 from rowboat.settings import PROJECT, settings
-from rowboat_airflow.client import Airflow
+from rowboat_airflow.client import Airflow, connect
 from rowboat_airflow.processes import Programs
 
 ADMIN = "admin"
+KEY = "up"  # the name of the API's first key
 PARTS = (
     ["api-server"],
     ["dag-processor"],
@@ -31,7 +33,7 @@ _START = 180  # seconds that a slow machine may take
 
 
 class NotUp(RowboatError):
-    """Airflow did not come up"""
+    """Airflow or the API did not come up"""
 
     hint = "its logs are in ROWBOAT_HOME/logs"
 
@@ -41,7 +43,7 @@ def up(console: Console) -> tuple[dict[str, Any], str, bool]:
 
     Raises PortTaken before anything is started.
     """
-    check_port()
+    check_ports()
     home = settings().home
     with console.status("starting Postgres …"):
         embedded = server.embedded(home)
@@ -54,7 +56,8 @@ def up(console: Console) -> tuple[dict[str, Any], str, bool]:
         with console.status("preparing Airflow's database …"):
             prepare(environment)
         for part in PARTS:
-            programs.start(part[0], [airflow_command(), *part])
+            programs.start(part[0], [script("airflow"), *part])
+        programs.start("api", [script("rowboat"), "serve"])
         with connect() as airflow:
             with console.status("starting Airflow …"):
                 wait_until_healthy(airflow, programs, console)
@@ -73,15 +76,18 @@ def up(console: Console) -> tuple[dict[str, Any], str, bool]:
     return {"stopped": True}, "everything has stopped; `make run` goes on where this ended", True
 
 
-def check_port() -> None:
-    """Raise PortTaken where something listens on Airflow's port."""
-    port = settings().airflow_port
-    if not server.port_is_free(port):
-        raise PortTaken(
-            f"port {port} is taken, and Airflow's web page needs it",
-            "stop what listens there (another `make run`?), or set ROWBOAT_AIRFLOW_PORT to "
-            "another port",
-        )
+def check_ports() -> None:
+    """Raise PortTaken where something listens on a port that is needed."""
+    needed = (
+        (settings().airflow_port, "Airflow's web page needs", "ROWBOAT_AIRFLOW_PORT"),
+        (settings().api_port, "the API needs", "ROWBOAT_API_PORT"),
+    )
+    for port, whose, setting in needed:
+        if not server.port_is_free(port):
+            raise PortTaken(
+                f"port {port} is taken, and {whose} it",
+                f"stop what listens there (another `make run`?), or set {setting} to another port",
+            )
 
 
 def airflow_environment(embedded: server.EmbeddedServer) -> dict[str, str]:
@@ -135,15 +141,15 @@ def airflow_environment(embedded: server.EmbeddedServer) -> dict[str, str]:
     )
 
 
-def airflow_command() -> str:
-    """Return the path of this environment's `airflow`."""
-    return str(Path(sysconfig.get_path("scripts")) / "airflow")
+def script(name: str) -> str:
+    """Return the path of a program of this environment."""
+    return str(Path(sysconfig.get_path("scripts")) / name)
 
 
 def prepare(environment: dict[str, str]) -> None:
     """Bring Airflow's own tables up to date; raises NotUp with its last words."""
     done = subprocess.run(
-        [airflow_command(), "db", "migrate"],
+        [script("airflow"), "db", "migrate"],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -155,20 +161,22 @@ def prepare(environment: dict[str, str]) -> None:
         raise NotUp(f"Airflow's database could not be prepared: {last}")
 
 
-def connect() -> Airflow:
-    """Return a session of the admin with this machine's Airflow."""
-    address = f"http://{server.HOST}:{settings().airflow_port}"
-    return Airflow(address, ADMIN, credential(settings().home, "airflow_admin"))
-
-
 def wait_until_healthy(airflow: Airflow, programs: Programs, console: Console) -> None:
     """Wait until all parts work and the DAG `ingest` is known; raises NotUp."""
     end = time.monotonic() + _START
-    while not (airflow.healthy() and airflow.knows("ingest")):
+    while not (airflow.healthy() and airflow.knows("ingest") and api_answers()):
         if time.monotonic() > end:
             raise NotUp
         programs.revive(lambda line: console.print(line, style="yellow", highlight=False))
         time.sleep(0.25)
+
+
+def api_answers() -> bool:
+    """Tell whether the API lives."""
+    try:
+        return httpx.get(f"{check.api_address()}/health", timeout=5, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def load_raw_data(airflow: Airflow, console: Console) -> None:
@@ -190,6 +198,8 @@ def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
         "Rowboat is up.",
         f"  Airflow    http://{server.HOST}:{settings().airflow_port}",
         f"             {ADMIN} / {credential(home, 'airflow_admin')}",
+        f"  API        {check.api_address()}",
+        f"  API key    {first_key()}",
         f"  Postgres   {embedded.uri('rowboat_reader')}  (may read)",
         f"  raw_data   {settings().raw_data}: what you put there is loaded at once",
         f"  backups    {settings().backups}: every night, `rowboat backup` takes one now",
@@ -199,3 +209,11 @@ def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
     ]
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
     sys.stderr.flush()
+
+
+def first_key() -> str:
+    """Make the API's first key and return it; later, tell how to make another."""
+    with database.session("owner") as connection, transaction(connection) as cursor:
+        if any(each["name"] == KEY for each in keys.every(cursor)):
+            return "`rowboat keys create NAME --scope operate` makes another"
+        return f"{keys.create(cursor, KEY, 'operate')[1]} (operate; shown once)"

@@ -142,6 +142,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         "ROWBOAT_BACKUPS": str(folder / "backups"),
         "ROWBOAT_MIGRATIONS": str(moved),
         "ROWBOAT_AIRFLOW_PORT": str(port),
+        "ROWBOAT_API_PORT": str(server.free_port()),
         "ROWBOAT_SETTLE": "0.2",
         "ROWBOAT_POLL": "0.2",
         "PYTHONWARNINGS": "default",

@@ -1,0 +1,67 @@
+"""The log: JSON lines on stdout and, by setting, in a file; libraries write into it too."""
+
+import logging
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+
+from rowboat.errors import SettingError
+from rowboat.settings import settings
+
+FILE = "api.log"
+
+
+class Lines:
+    """Writes each line at once, to stdout and to the end of a file that processes may share."""
+
+    def __init__(self, file: TextIO | None) -> None:
+        self._file = file
+
+    def msg(self, line: str) -> None:
+        """Write a line."""
+        print(line, flush=True)
+        if self._file:
+            self._file.write(line + "\n")
+            self._file.flush()
+
+    debug = info = warning = error = critical = msg
+
+
+class Bridge(logging.Handler):
+    """Hands on what libraries log, so that every line has the same form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record into the log."""
+        log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+        log.log(record.levelno, record.getMessage(), by=record.name, exc_info=record.exc_info)
+
+
+def configure() -> None:
+    """Let all of this process write its log so; raises SettingError where it cannot be written."""
+    folder = settings().api_log
+    lines = Lines(_opened(folder) if folder else None)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=lambda *_: lines,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _opened(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / FILE).open("a", encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SettingError(
+            f"the log cannot be written into {folder}: {reason}", "correct ROWBOAT_API_LOG"
+        ) from None

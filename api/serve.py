@@ -1,0 +1,146 @@
+"""Serves the API: gunicorn with threads; SIGTERM drops no request."""
+
+import ctypes
+import errno
+import json
+import logging
+import socket
+import struct
+import sys
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from flask import Flask
+from gunicorn import util
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
+from prometheus_client.multiprocess import mark_process_dead
+
+from api import create_app
+from api.logs import Bridge
+from rowboat.errors import PortTaken, SettingError
+from rowboat.settings import settings
+
+_PATIENCE = 30  # seconds that requests have to end after SIGTERM
+_SO_ATTACH_FILTER = 26  # socket(7)
+_PASS_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)  # BPF: return 0, bytes to keep of a packet
+
+
+def run() -> NoReturn:
+    """Serve until a signal; raises PortTaken, SettingError or what `create_app` raises before."""
+    now = settings()
+    check_address(now.api_host, now.api_port)
+    create_app()  # so that what is wrong with it is told once, and here
+    util.write_error = _write_problem
+    Server().run()
+    raise SystemExit
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise PortTaken where something listens there, SettingError where nothing could."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(
+                f"port {port} is taken, and the API needs it",
+                "stop what listens there (another `rowboat up`?), or set ROWBOAT_API_PORT to "
+                "another port",
+            ) from None
+        reason = (error.strerror or str(error)).lower()
+        raise SettingError(
+            f"the API cannot listen at {host}:{port}: {reason}",
+            "correct ROWBOAT_API_HOST and ROWBOAT_API_PORT",
+        ) from None
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """The server of the API; each of its processes makes an application of its own."""
+
+    def load_config(self) -> None:
+        """Set what differs from gunicorn's own."""
+        now = settings()
+        host = f"[{now.api_host}]" if ":" in now.api_host else now.api_host
+        chosen = {
+            "bind": f"{host}:{now.api_port}",
+            "workers": now.api_workers,
+            "threads": now.api_threads,
+            "worker_class": Worker,
+            "graceful_timeout": _PATIENCE,
+            "keepalive": 5,
+            "limit_request_line": 8190,
+            "logger_class": Log,
+            "child_exit": _bury,
+            "control_socket_disable": True,
+        }
+        for name, value in chosen.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Make the application: after the fork, as connections cannot be shared."""
+        return create_app()
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """A process that, told to end, takes in all who have come and shuts the door behind them.
+
+    Gunicorn's own leaves them waiting at the socket until it closes, which resets them.
+    """
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Take new connections, or no more."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                _stop_newcomers(listener)
+                self._take_in(listener)
+                listener.close()
+
+    def _take_in(self, listener: Any) -> None:
+        """Accept until nobody waits."""
+        before = -1
+        while before != self.nr_conns:
+            before = self.nr_conns
+            self.accept(listener)
+
+
+def _stop_newcomers(listener: Any) -> None:
+    """Let the kernel overlook who comes now: it tries again, and is refused by then.
+
+    Without it, who comes between the last accept and the close would be taken and then reset.
+    """
+    if sys.platform == "linux":
+        program = ctypes.create_string_buffer(_PASS_NOTHING)
+        filter_ = struct.pack("HP", 1, ctypes.addressof(program))
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
+
+
+class Log(Logger):  # type: ignore[misc]
+    """Gunicorn's own words as lines of the same log; requests are logged by the application."""
+
+    def setup(self, cfg: Any) -> None:
+        """Send everything to the bridge."""
+        super().setup(cfg)
+        self.error_log.handlers = [Bridge()]
+        self.error_log.propagate = False
+        self.error_log.setLevel(logging.INFO)
+
+
+def _write_problem(client: socket.socket, status: int, _: str, said: str) -> None:
+    """Answer what is no HTTP, which reaches no view, in the shape of all errors."""
+    title = HTTPStatus(status).phrase
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": said,
+               "errors": [], "request": ""}  # fmt: skip
+    body = json.dumps(problem).encode() + b"\n"
+    head = (
+        f"HTTP/1.1 {status} {title}\r\nConnection: close\r\n"
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    util.write_nonblock(client, head.encode() + body)
+
+
+def _bury(_: Any, worker: Any) -> None:
+    """Let the connections of a process that ended count no more."""
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
