@@ -57,9 +57,9 @@ class Bench:
         """The stage's own column for a column of the table."""
         return sql.SQL("{}.{}").format(sql.Identifier(alias), cell_name(self.columns.index(name)))
 
-    def pair(self, name: str) -> Sql:
-        """SQL: the column's name and its cell as text."""
-        return sql.SQL("{}, {}").format(sql.Literal(name), self.cell(name))
+    def named(self, name: str) -> Sql:
+        """SQL: the column's cell as text, under its name."""
+        return sql.SQL("{} as {}").format(self.cell(name), sql.Identifier(name))
 
     def value(self, name: str, alias: str = "s") -> Sql:
         """The cell as a value of its column; null where it is none, the default without a cell."""

@@ -32,7 +32,7 @@ RACES = {  # another writer came between the judge and the merge: judge again
     errorcodes.UNIQUE_VIOLATION,
     errorcodes.FOREIGN_KEY_VIOLATION,
 }
-ROW_FAULTS = ("22", "23", "P0", "44")  # classes of errors that one row can cause
+ROW_FAULTS = ("22", "23", "P0", "44", "54")  # classes of errors that one row can cause
 _ATTEMPTS = 12
 _LONGEST_PAUSE = 1.0  # seconds
 _SESSION = (
@@ -53,6 +53,10 @@ class Cursor(cursor):
         if isinstance(statement, sql.Composable):
             statement, values = _rendered(statement, self), values or {}
         super().execute(statement, values)
+
+    def shown(self, statement: sql.Composable) -> str:
+        """Return the text of a statement that takes no values, as the server would read it."""
+        return _rendered(statement, self).replace("%%", "%")
 
 
 def use(address: str) -> None:

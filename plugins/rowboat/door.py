@@ -82,10 +82,17 @@ def pass_through(
     Returns the report and the greatest id, where the key is one integer. Raises
     BrokenPromise where the counts do not add up; the caller's rollback undoes everything.
     """
+    return let_in(cursor, cargo, examine(cursor, table, cargo, passage), passage)
+
+
+def examine(cursor: Cursor, table: Table, cargo: Cargo, passage: Passage) -> Bench:
+    """Stage and judge a cargo; what the judge found lies beside the stage."""
     stage.fill(cursor, table, cargo)
     bench = bench_for(table, cargo, passage)
     judge.judge(cursor, bench)
-    return let_in(cursor, cargo, bench, passage)
+    if cargo.reasons:
+        stage.tell_once(cursor)
+    return bench
 
 
 def bench_for(table: Table, cargo: Cargo, passage: Passage) -> Bench:

@@ -10,7 +10,7 @@ from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 
 from rowboat.bench import Bench
 from rowboat.catalog import Catalog, Table
-from rowboat.database import Cursor, one, said
+from rowboat.database import RACES, ROW_FAULTS, Cursor, one, said
 from rowboat.errors import RowRefused
 from rowboat.queries import identifiers, query
 
@@ -127,6 +127,28 @@ def advance_sequences(cursor: Cursor, bench: Bench) -> None:
             cursor.execute(query("merge.advance"), {"sequence": sequence, "value": greatest})
 
 
+def one_by_one(cursor: Cursor, bench: Bench) -> list[tuple[int, str]]:
+    """Move the good rows into the table one at a time; return those that it refuses by rules that
+    the judge does not know, and its words.
+    """
+    is_next = query("merge.is_next")
+    good = sql.SQL(" and ").join([_good(bench), is_next])
+    known = bench.on_known == "update" and bench.table.key and _rest(bench)
+    body = query(
+        "merge.each",
+        good=_good(bench),
+        update=_update(bench, good) if known else query("merge.nothing"),
+        insert=_insert(bench, query("merge.new"), good),
+    )
+    cursor.execute(query("merge.one_by_one", body=sql.Literal(cursor.shown(body))))
+    cursor.execute(query("merge.faults"))
+    return [
+        (n, fact)
+        for n, state, rule, fact in cursor.fetchall()
+        if state.startswith(ROW_FAULTS) and not (state in RACES and rule in bench.judged)
+    ]
+
+
 @contextmanager
 def own_rules(bench: Bench) -> Iterator[None]:
     """Tell a race from a rule that the judge does not know, such as that of a unique index.
@@ -198,24 +220,24 @@ def _rest(bench: Bench) -> tuple[str, ...]:
     return tuple(name for name in bench.columns if name not in keys)
 
 
-def _update(bench: Bench) -> sql.Composed:
+def _update(bench: Bench, good: sql.Composable | None = None) -> sql.Composed:
     rest = _rest(bench)
     return query(
         "merge.update",
         table=bench.table.identifier,
         columns=identifiers(rest),
         values=_COMMA.join(map(bench.value, rest)),
-        good=_good(bench),
+        good=good or _good(bench),
     )
 
 
-def _insert(bench: Bench, new: sql.Composable) -> sql.Composed:
+def _insert(bench: Bench, new: sql.Composable, good: sql.Composable | None = None) -> sql.Composed:
     return query(
         "merge.insert",
         table=bench.table.identifier,
         columns=identifiers(bench.columns),
         values=_COMMA.join(map(bench.value, bench.columns)),
-        good=_good(bench),
+        good=good or _good(bench),
         new=new,
     )
 

@@ -21,7 +21,7 @@ def keep(cursor: Cursor, cargo: Cargo, bench: Bench, facts: dict[str, Any]) -> N
     `facts` are the load's id, table, source, source_name and version. Rows that come from the
     quarantine stay there with their reasons of today; the others of such a cargo are settled.
     """
-    fields = query("quarantine.fields", pairs=sql.SQL(", ").join(map(bench.pair, cargo.columns)))
+    fields = query("quarantine.fields", cells=sql.SQL(", ").join(map(bench.named, cargo.columns)))
     if cargo.origin is None:
         cursor.execute(query("quarantine.fill_from_stage", fields=fields))
     else:

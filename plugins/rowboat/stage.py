@@ -1,5 +1,6 @@
 """Stages rows as text next to their table, where SQL can judge them set by set."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -8,7 +9,7 @@ import psycopg2
 from psycopg2 import sql
 
 from rowboat.catalog import Table
-from rowboat.database import Cursor
+from rowboat.database import Cursor, one
 from rowboat.errors import BrokenPromise
 from rowboat.queries import printed, query
 from rowboat.records import Reason
@@ -56,8 +57,9 @@ class Cargo:
     `content` opens what COPY takes: CSV with a `delimiter`, or without one COPY's binary format, in
     which the `typed` columns are values of their types and the others text. It has `staged` rows
     of `columns`; `origin` gives the line and the original bytes of the nth one (from 0), where it
-    has any but those on the stage; `refused` are rows that could not be staged. `rejected_ids`
-    names the quarantined row behind each staged one, where it is judged again.
+    has any but those on the stage; `refused` are rows that could not be staged; `reasons` are what
+    was found wrong with staged ones when they were read, by the same number. `rejected_ids` names
+    the quarantined row behind each staged one, where it is judged again.
     """
 
     columns: tuple[str, ...]
@@ -67,6 +69,7 @@ class Cargo:
     origin: Callable[[int], tuple[int, bytes]] | None = None
     typed: frozenset[str] = frozenset()
     refused: list[Refused] = field(default_factory=list)
+    reasons: dict[int, list[Reason]] = field(default_factory=dict)
     rejected_ids: list[int] | None = None
 
     @property
@@ -78,7 +81,7 @@ class Cargo:
 def build(
     cursor: Cursor, table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
 ) -> None:
-    """Make the session's temporary tables for rows of these columns."""
+    """Make the session's temporary tables for rows of these columns, or take those of last time."""
     types = [table.by_name[name].type if name in typed else "text" for name in columns]
     cells = [
         sql.SQL("{} {}").format(cell_name(index), printed(type_))
@@ -88,14 +91,21 @@ def build(
         sql.SQL("{} {}").format(key_name(index), printed(table.by_name[name].type))
         for index, name in enumerate(table.key.columns if table.key else ())
     ]
-    cursor.execute(
-        query("stage.build", cells=sql.SQL(", ").join(cells), key=sql.SQL(", ").join(key))
-    )
+    form = sql.SQL(", ").join([*cells, *key])
+    said = sql.Literal(form.as_string(cursor))
+    cursor.execute(query("stage.is_built", form=said))
+    if one(cursor)[0]:
+        cursor.execute(query("stage.renew"))
+        cursor.execute(query("stage.forget"))
+        return
+    cells_, key_ = sql.SQL(", ").join(cells), sql.SQL(", ").join(key)
+    cursor.execute(query("stage.build", cells=cells_, key=key_, form=said))
 
 
 def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
     """Empty the stage and copy the cargo in."""
     cursor.execute(query("stage.clear"))
+    cursor.execute(query("stage.renew"))
     if not cargo.staged:
         return
     cells = [cell_name(index) for index in range(len(cargo.columns))]
@@ -113,6 +123,23 @@ def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
         raise
     if cursor.rowcount != cargo.staged:
         raise BrokenPromise(f"{cargo.staged} rows were sent to the stage, {cursor.rowcount} came")
+    if cargo.reasons:
+        _keep_reasons(cursor, cargo)
+
+
+def _keep_reasons(cursor: Cursor, cargo: Cargo) -> None:
+    """Write what was found before the judge, in front of what the judge will find."""
+    found = [
+        {"n": n + 1, "place": place - len(reasons)} | reason.to_json()
+        for n, reasons in cargo.reasons.items()
+        for place, reason in enumerate(reasons)
+    ]
+    cursor.execute(query("stage.keep_reasons"), {"found": json.dumps(found)})
+
+
+def tell_once(cursor: Cursor) -> None:
+    """Let the judge say nothing of a cell's type where that was found wrong before."""
+    cursor.execute(query("stage.tell_once"))
 
 
 def set_aside(cursor: Cursor, number: int) -> None:

@@ -50,6 +50,45 @@ select (select count(*) from updated), (select count(*) from inserted);
 -- The updates, after the deletes.
 {update} and (select count(*) from gone) >= 0 returning 1
 
+-- name: one_by_one
+-- Run a block.
+do {body};
+
+-- name: each
+-- Let good rows in one at a time; what the database says of one that it refuses stands beside it.
+#variable_conflict use_column
+declare
+    this record;
+    state text;
+    rule text;
+    said text;
+begin
+    for this in select s.n from pg_temp.stage as s where {good} order by s.n loop
+        begin
+            {update};
+            {insert};
+            set constraints all immediate;
+        exception when others then
+            get stacked diagnostics
+                state = returned_sqlstate, rule = constraint_name, said = message_text;
+            insert into pg_temp.verdict (n, rule, column_name, message)
+            values (this.n, state, rule, said);
+        end;
+    end loop;
+end
+
+-- name: is_next
+-- The row of the stage whose turn it is.
+s.n = this.n
+
+-- name: nothing
+-- Leave the table as it is.
+null
+
+-- name: faults
+-- What it said: state, rule, words.
+select n, rule, column_name, message from pg_temp.verdict where place is null order by n;
+
 -- name: nobody
 -- No row.
 select 1 where false

@@ -29,8 +29,13 @@ left join (
 order by r.line;
 
 -- name: fields
--- A staged row as column → text.
-case when s.n is not null then jsonb_build_object({pairs}) end
+-- A staged row as column → text; not where these do not say all that was found wrong.
+case
+    when s.n is not null and not exists (
+        select from pg_temp.verdict as v where v.n = s.n and v.place < 0 and v.rule <> 'check'
+    )
+    then (select to_jsonb(f) from (select {cells}) as f)
+end
 
 -- name: again
 -- Rows that were judged again and are refused again: their reasons may have changed.
@@ -118,6 +123,14 @@ select q.id, q.table_name, q.source, q.source_name, q.line, q.raw, q.reasons, q.
 from ingest_status.rejected_rows as q
 where q.settled_at is null and (%(table)s::text is null or q.table_name = %(table)s)
 order by q.source_name, q.line, q.id;
+
+-- name: page
+-- The next open refused rows of some tables, or of all.
+select q.id, q.table_name, q.source, q.source_name, q.line, q.raw, q.reasons, q.rejected_at
+from ingest_status.rejected_rows as q
+where q.settled_at is null and (%(tables)s::text[] is null or q.table_name = any(%(tables)s))
+    and q.id > %(after)s
+order by q.id limit %(limit)s;
 
 -- name: example
 -- The first row of a file that this transaction refused, to show in a message.

@@ -17,10 +17,43 @@ create temporary table refused (
     n integer, line bigint, raw bytea, reasons jsonb, rejected_id bigint
 );
 create temporary table seen ({key});
+comment on table pg_temp.stage is {form};
+
+-- name: is_built
+-- Whether the session has them already, for rows of the same form.
+select coalesce(obj_description(to_regclass('pg_temp.stage'), 'pg_class') = {form}, false);
 
 -- name: clear
--- Make room for the next chunk.
-truncate pg_temp.stage, pg_temp.verdict, pg_temp.match, pg_temp.refused restart identity;
+-- Make room for the next cargo.
+truncate pg_temp.stage restart identity;
+
+-- name: renew
+-- Forget what was found about earlier cargoes; emptying an empty table costs as much as any other.
+do $$ begin
+    if exists (select from pg_temp.verdict) then truncate pg_temp.verdict; end if;
+    if exists (select from pg_temp.match) then truncate pg_temp.match; end if;
+    if exists (select from pg_temp.refused) then truncate pg_temp.refused; end if;
+end $$;
+
+-- name: forget
+-- Forget the keys of earlier cargoes too.
+do $$ begin
+    if exists (select from pg_temp.seen) then truncate pg_temp.seen; end if;
+end $$;
+
+-- name: keep_reasons
+-- What was wrong with rows of the stage before they were judged.
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select f.n, f.place, f.rule, f."column", f.message
+from jsonb_to_recordset(%(found)s::jsonb) as f (
+    n integer, place integer, rule text, "column" text, message text
+);
+
+-- name: tell_once
+-- What was wrong with the type of a cell before it was judged is not told twice.
+delete from pg_temp.verdict as v using pg_temp.verdict as f
+where f.n = v.n and f.column_name = v.column_name and f.place < 0 and v.place >= 0
+    and f.rule = 'type' and v.rule = 'type';
 
 -- name: set_aside
 -- Keep the rows while other tables are staged.
@@ -30,6 +63,7 @@ alter table pg_temp.stage rename to {aside};
 -- Go on with rows that were kept.
 drop table pg_temp.stage;
 alter table pg_temp.{aside} rename to stage;
+comment on table pg_temp.stage is null;  -- the other tables may be of another form
 
 -- name: fill_binary
 -- Take rows in as values and text.

@@ -41,15 +41,14 @@ def ended(system: System, run: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def taken(system: System) -> dict[str, Any]:
+def taken(system: System) -> Any:
     """A set that the DAG took."""
     run, state = system.run("backup", pin=True)
     assert state == "success"
     assert system.states("backup", run) == {"take": "success", "prune": "success"}
-    found = [each for each in result(system, "backups")["sets"] if each["pinned"]]
-    assert len(found) == 1
-    found[0]["run"] = run
-    return dict(found[0])
+    newest = result(system, "backups")["sets"][-1]
+    assert newest["pinned"]
+    return newest | {"run": run}
 
 
 def test_backup_by_the_dag(system: System, taken: dict[str, Any]) -> None:

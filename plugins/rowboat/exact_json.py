@@ -1,0 +1,113 @@
+"""JSON (RFC 8259) as it is written: no digit is lost, no name that stands twice, no place."""
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+from rowboat.errors import BodyRefused
+
+BLANK = " \t\n\r"  # section 2
+_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
+
+
+class Number(str):
+    """A number of JSON as it is written: 1.0 is no integer, and no digit is lost."""
+
+    __slots__ = ()
+
+
+class Repeated(dict[str, Any]):
+    """An object of JSON that has some names more than once."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        counts = Counter(name for name, _ in pairs)
+        self.names = sorted(name for name, count in counts.items() if count > 1)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else Repeated(pairs)
+
+
+def _no_constant(name: str) -> Any:
+    raise json.JSONDecodeError("Expecting value", name, 0)
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=Number, parse_constant=_no_constant, object_pairs_hook=_object
+)
+_PATIENT = json.JSONDecoder(  # whole numbers of any length
+    parse_float=Number, parse_int=Number, parse_constant=_no_constant, object_pairs_hook=_object
+)
+
+
+def whole(text: str, line: int = 1) -> Any:
+    """Read a text that is one value of JSON; raises BodyRefused."""
+    try:
+        try:
+            return _DECODER.decode(text)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # a whole number beyond what the interpreter takes
+            return _PATIENT.decode(text)
+    except json.JSONDecodeError as error:
+        at, what = _place(text, error), error.msg.lower()
+    except RecursionError:
+        raise too_deep() from None
+    place = f"line {line + text.count(chr(10), 0, at)}, column {at - text.rfind(chr(10), 0, at)}"
+    raise BodyRefused(f"the body is no JSON: {what}, in {place}")
+
+
+def _place(text: str, error: json.JSONDecodeError) -> int:
+    """Tell where a text is no JSON; of a constant the decoder does not."""
+    if error.doc == text:
+        return error.pos
+    return next(each.start(1) for each in _CONSTANT.finditer(text) if each[1])
+
+
+def too_deep() -> BodyRefused:
+    """Return the error that tells of values beyond what can be read."""
+    return BodyRefused("the body has values that are nested too deep", "nest them less")
+
+
+def members(text: str) -> dict[str, str]:
+    """Return the values of an object, which is known to be one, as they are written."""
+    found, at = {}, _skip(text, text.index("{") + 1)
+    while text[at] != "}":
+        name, end = _PATIENT.raw_decode(text, at)
+        begin = _skip(text, _skip(text, end) + 1)  # behind the colon
+        _, end = _PATIENT.raw_decode(text, begin)
+        found[name] = text[begin:end]
+        at = _skip(text, end)
+        at = _skip(text, at + 1) if text[at] == "," else at
+    return found
+
+
+def items(text: str) -> list[bytes]:
+    """Return the items of an array, which is known to be one, as they are written."""
+    found, at = [], text.index("[") + 1
+    while (begin := _skip(text, at)) < len(text) and text[begin] != "]":
+        _, end = _PATIENT.raw_decode(text, begin)
+        found.append(text[begin:end].encode())
+        at = _skip(text, end) + 1  # behind the comma
+    return found
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at : at + 1] and text[at] in BLANK:
+        at += 1
+    return at
+
+
+def written(value: Any) -> str:
+    """Write a value as JSON, its numbers as they came."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, dict):
+        pairs = (f"{written(name)}: {written(each)}" for name, each in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(written, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
