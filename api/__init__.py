@@ -2,7 +2,25 @@
 
 from flask import Flask
 
-from api import access, batches, errors, health, metrics, requests, rows, tables
+from api import (
+    access,
+    addresses,
+    backups,
+    batches,
+    errors,
+    forms,
+    health,
+    ingest,
+    metrics,
+    openapi,
+    rejects,
+    requests,
+    restores,
+    row_writes,
+    rows,
+    tables,
+    uploads,
+)
 from api.context import Context
 from rowboat.settings import settings
 
@@ -11,12 +29,29 @@ def create_app() -> Flask:
     """Build the WSGI application; raises SqlFileError for a metric that cannot be read."""
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json.default = forms.plain  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False  # a redirect is no problem+json
+    app.url_map.converters["table"] = addresses.TableName
     app.config["MAX_CONTENT_LENGTH"] = settings().api_body_bytes
     app.extensions["rowboat"] = Context()
     requests.register(app)
     access.register(app)
     errors.register(app)
-    for each in (health, tables, metrics, batches, rows):
+    for each in (
+        health,
+        tables,
+        metrics,
+        ingest,
+        uploads,
+        rejects,
+        backups,
+        restores,
+        batches,
+        rows,
+        row_writes,
+    ):
         app.register_blueprint(each.blueprint)
+    app.register_blueprint(openapi.blueprint)
+    app.register_blueprint(openapi.docs)
     access.check(app)
     return app

@@ -108,7 +108,8 @@ class Settings(BaseSettings):
         5, gt=0, description="Seconds that a statement of the API waits for a lock."
     )
     api_log: Path | None = Field(
-        None, description="Folder of api.log, where the API also writes its log. Unset: stdout alone."
+        None,
+        description="Folder of api.log, where the API also writes its log. Unset: stdout alone.",
     )
 
     oidc_issuer: str | None = Field(

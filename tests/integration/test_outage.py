@@ -36,9 +36,9 @@ def own_server(tmp_path: Path) -> Iterator[server.EmbeddedServer]:
 @pytest.fixture
 def service(own_server: server.EmbeddedServer, tmp_path: Path) -> Iterator[httpx.Client]:
     """`rowboat serve` over it, and a client that may write."""
-    with closing(database.connect(own_server.uri("rowboat_owner"))) as owner:
-        with transaction(owner) as cursor:
-            _, token = keys.create(cursor, "outage", "write", per_minute=1_000_000)
+    owner = database.connect(own_server.uri("rowboat_owner"))
+    with closing(owner), transaction(owner) as cursor:
+        _, token = keys.create(cursor, "outage", "write", per_minute=1_000_000)
     port = server.free_port()
     environment = os.environ | {
         "ROWBOAT_DATABASE_URL": own_server.uri("rowboat_api"),
@@ -100,10 +100,10 @@ def test_restart_under_load(
     assert codes <= {201, 503}
     assert 503 in codes
     assert next(at for at, code in answers if at > restarted and code == 201) < restarted + 5
-    with closing(psycopg2.connect(own_server.uri(server.SUPERUSER))) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute(f"select id from {TABLE}")
-            there = {number for (number,) in cursor.fetchall()}
+    address = own_server.uri(server.SUPERUSER)
+    with closing(psycopg2.connect(address)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"select id from {TABLE}")
+        there = {number for (number,) in cursor.fetchall()}
     assert set(kept) <= there
 
 

@@ -1,0 +1,160 @@
+"""Columns as JSON Schema: as a row is read, as it is written, as rows are asked for."""
+
+import re
+from typing import Any, TypeAlias
+
+from rowboat import literals
+from rowboat.catalog import Column
+from rowboat.queries import statements
+
+Schema: TypeAlias = dict[str, Any]
+
+_BITS = {"int2": 16, "int4": 32, "int8": 64}
+_TEXTS = {"text", "varchar", "bpchar"}
+_FORMATS = {
+    "date": "date",
+    "time": "time-local",
+    "timestamp": "date-time-local",
+    "timestamptz": "date-time",
+    "uuid": "uuid",
+}
+_EXAMPLES: dict[str, Any] = {
+    "bool": True,
+    "date": "2021-07-27",
+    "time": "16:02:08",
+    "timestamp": "2021-07-27T16:02:08",
+    "timestamptz": "2021-07-27T16:02:08+00:00",
+    "uuid": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+    "bytea": "\\x00ff",
+}
+_NO_NUMBER = "^(NaN|-?Infinity)$"  # what Postgres writes as a text, JSON having no such number
+_AS_TEXT = "EDSTRGIV"  # categories of types (pg_type) whose values are texts in JSON
+_MOST_DIGITS = 300  # before the point; more are beyond what JSON's readers take
+
+
+def read(column: Column) -> Schema:
+    """Return what Postgres writes of a column."""
+    found = _plain(column, column.element or column.base)
+    if found.get("type") == "number":
+        found |= {"type": ["number", "string"], "pattern": _NO_NUMBER}
+    return _whole(column, _array(found, "array") if column.element else found)
+
+
+def written(column: Column) -> Schema:
+    """Return what a row may bring for a column; numbers may come as texts, to keep all digits."""
+    if column.element:
+        found = _array(_or_text(_plain(column, column.element)), "array", "string")
+    else:
+        found = _or_text(_bounded(column), _pattern(column))
+    return _whole(column, found)
+
+
+def asked(column: Column) -> Schema:
+    """Return what a value of a column is in an address."""
+    found = _bounded(column)
+    is_text = found.get("type", "string") == "string"
+    return _or_text({"type": "string"} | found, _pattern(column)) if is_text else found
+
+
+def example(column: Column) -> Any:
+    """Return a value that a row may bring; None where the type tells none."""
+    if column.element:
+        return []
+    if column.labels:
+        return column.labels[0]
+    if column.base in _TEXTS:
+        return f"some {column.name}"[: _length(column)]
+    if column.base == "numeric" and column.digits:
+        return int(column.digits[0] > column.digits[1])
+    return 1 if column.category == "N" else _EXAMPLES.get(column.base)
+
+
+def _plain(column: Column, base: str) -> Schema:
+    """Return what JSON has for a value of a type, bounds included."""
+    if base in _BITS:
+        most = 2 ** (_BITS[base] - 1)
+        form = f"int{_BITS[base]}"
+        return {"type": "integer", "format": form, "minimum": -most, "maximum": most - 1}
+    if base in ("float4", "float8"):
+        return {"type": "number", "format": "float" if base == "float4" else "double"}
+    if base == "numeric":
+        return {"type": "number"} | _bounds(column, "minimum", "maximum")
+    if base == "bool":
+        return {"type": "boolean"}
+    if column.labels:
+        return {"type": "string", "enum": list(column.labels)}
+    if base in _TEXTS:
+        length = _length(column)
+        return {"type": "string"} | ({"maxLength": length} if length else {})
+    if base in _FORMATS:
+        return {"type": "string", "format": _FORMATS[base]}
+    is_text = base == "bytea" or (column.category in _AS_TEXT and not column.is_domain)
+    return {"type": "string"} if is_text else {}
+
+
+def _bounded(column: Column) -> Schema:
+    """Return the same for new values, which must keep all their digits."""
+    if column.base == "numeric":
+        return {"type": "number"} | _bounds(column, "exclusiveMinimum", "exclusiveMaximum")
+    return _plain(column, column.base)
+
+
+def _bounds(column: Column, least: str, most: str) -> Schema:
+    """Return the bounds of a numeric; as fractions, because so will its values be read."""
+    if column.digits is None:
+        return {}
+    digits = column.digits[0] - column.digits[1]
+    return {least: -(10.0**digits), most: 10.0**digits} if digits < _MOST_DIGITS else {}
+
+
+def _length(column: Column) -> int | None:
+    """Return how many characters a text may have."""
+    limited = {"varchar", "bpchar"} & {column.base, column.element}
+    return column.modifier - 4 if limited and column.modifier > 0 else None
+
+
+def _or_text(found: Schema, pattern: str | None = None) -> Schema:
+    """Let a value come as its literal too."""
+    form = {"pattern": pattern} if pattern else {}
+    if found.get("type") == "boolean":
+        return {"enum": [True, False, "true", "false", "t", "f"]}
+    if found.get("type") in ("integer", "number"):
+        return found | {"type": [found["type"], "string"]} | form
+    if found.get("format") == "date-time" and form:
+        return {"anyOf": [found, {"type": "string"} | form]}
+    if found.get("format", "").endswith("-local") or (form and "format" not in found):
+        return {"type": "string"} | form
+    return found
+
+
+def _pattern(column: Column) -> str | None:
+    """Return the canonical form of a column's literals where a pattern tells it."""
+    statement = statements("literals")[literals.literal(column).form].replace("{{", "{")
+    found = re.search(r" ~ '(.*)'$", statement.replace("}}", "}"))
+    return found[1] if found and not column.labels else None
+
+
+def _array(items: Schema, *kinds: str) -> Schema:
+    """Return an array, whose elements may be NULL, and arrays where it has more dimensions."""
+    inside = {"anyOf": [items, {"type": ["null", "array"]}]} if items else {}
+    return {"type": kinds[0] if len(kinds) == 1 else list(kinds), "items": inside}
+
+
+def _whole(column: Column, found: Schema) -> Schema:
+    """Add what holds for the column whatever its type."""
+    if not column.not_null:
+        found = _or_null(found)
+    about = " ".join(filter(None, [column.comment, f"({column.type})"]))
+    return found | {"description": about}
+
+
+def _or_null(found: Schema) -> Schema:
+    if "anyOf" in found:
+        return {"anyOf": [*found["anyOf"], {"type": "null"}]}
+    kinds = found.get("type", [])
+    types = [kinds] if isinstance(kinds, str) else kinds
+    return (
+        found
+        | ({"type": [*types, "null"]} if types else {})
+        | ({"enum": [*found["enum"], None]} if "enum" in found else {})
+    )
