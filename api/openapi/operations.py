@@ -87,7 +87,11 @@ def one_metric(metric: Metric, year: bool = False) -> Facts:
         (404, 406),
         [
             *(_parameter(each, year and each.name == "year") for each in metric.parameters),
-            parameter("format", {"enum": list(FORMATS)}, "Goes before the header Accept."),
+            parameter(
+                "format",
+                {"type": "string", "enum": list(FORMATS)},
+                "Goes before the header Accept.",
+            ),
             flag("safe", "In CSV, let no text be a formula to a spreadsheet."),
         ],
     )

@@ -69,8 +69,9 @@ def new(table: Table, but: tuple[str, ...] = ()) -> Json:
 
 
 def example(table: Table) -> Json:
-    """Return a row to look at: what it may bring, as far as the types tell it."""
-    found = {each.name: columns.example(each) for each in table.settable}
+    """Return a new row to look at, as far as the types tell it; the database numbers it."""
+    given = [each for each in table.settable if each.identity is None]
+    found = {each.name: columns.example(each) for each in given}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -214,9 +215,10 @@ def _batch(body: Json, keys: dict[str, list[Any]]) -> Facts:
         "header",
     )
     parameters = [
-        parameter("mode", {"enum": ["partial", "atomic"], "default": "partial"},
+        parameter("mode", {"type": "string", "enum": ["partial", "atomic"], "default": "partial"},
                   "partial: good rows go in; atomic: all or none."),
-        parameter("on_conflict", {"enum": ["error", "update", "ignore"], "default": "error"},
+        parameter("on_conflict",
+                  {"type": "string", "enum": ["error", "update", "ignore"], "default": "error"},
                   "What becomes of rows whose key is there already."),
         flag("dry_run", "Only tell what would become of the rows."),
         key_,
@@ -240,12 +242,16 @@ def _words(table: Table) -> Iterator[Json]:
              for sign in ("", "-")]  # fmt: skip
     most = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
     capped = f"more than {MOST} are taken for {MOST}"
-    yield listed("order", {"enum": order}, "Columns to order by, downwards with a minus.")
+    yield listed(
+        "order", {"type": "string", "enum": order}, "Columns to order by, downwards with a minus."
+    )
     yield parameter("limit", most | {"default": LIMIT}, f"Rows in a page; {capped}.")
     yield parameter("after", {"type": "string"}, "Where the page before ended: see next.")
     yield parameter("sample", most, f"So many rows by chance; {capped}.")
     yield flag("count", "Count all rows that pass the filters.")
-    yield parameter("format", {"enum": ["json", "csv"]}, "Goes before the header Accept.")
+    yield parameter(
+        "format", {"type": "string", "enum": ["json", "csv"]}, "Goes before the header Accept."
+    )
     yield flag("safe", "In CSV, let no text be a formula to a spreadsheet.")
 
 

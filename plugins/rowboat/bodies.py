@@ -20,7 +20,7 @@ _MOST_NAMES = 100  # fields of a row that are refused by name
 Cell: TypeAlias = str | int | bytes | None
 
 
-@dataclass
+@dataclass(slots=True)
 class Row:
     """One row: its index in the request, how to get its original bytes, column → value, and what is
     wrong with it before it is judged. One without cells cannot be staged.
@@ -142,17 +142,20 @@ class _Reader:
     """Makes rows of a table out of values of JSON.
 
     `passing` are the kinds of values of each column whose text says all that is to be judged. Only
-    an escape can bring in what is no character.
+    an escape can bring in what is no character. `forms` are the names and kinds of rows that are
+    to be judged as they are: most have the same.
     """
 
     def __init__(self, table: Table, text: str) -> None:
         self._table = table
         self._columns = {column.name: column for column in table.settable}
+        escapes = "\\u" in text
         self._passing: dict[str, set[type]] = {
             name: {type(None), *(k for k in (str, int, Number) if not _hides(column, k("0")))}
             for name, column in self._columns.items()
-            if column.base not in _JSON and "\\u" not in text
+            if column.base not in _JSON and not escapes
         }
+        self._forms = set[tuple[str | type, ...]]()
 
     def row(self, index: int, raw: Callable[[int], bytes], value: Any) -> Row:
         """Read one row; what is wrong with it is in its reasons. Raises BodyRefused."""
@@ -160,13 +163,18 @@ class _Reader:
         if not isinstance(value, dict):
             row.reasons.append(Reason("shape", None, "a row is an object: column to value"))
             return row
+        form = (*value, *map(type, value.values()))
+        if form in self._forms and not isinstance(value, Repeated):
+            row.cells = value
+            return row
         row.cells = cells = dict[str, Cell]()
         if isinstance(value, Repeated):
             row.reasons += _named(value.names, lambda name: f"{_shown(name)} stands twice")
-        strange = []
+        strange, passed = [], 0
         for name, cell in value.items():
             if type(cell) in self._passing.get(name, ()):
                 cells[name] = cell
+                passed += 1
             elif column := self._columns.get(name):
                 try:
                     cells[name] = _cell(row, column, cell)
@@ -176,6 +184,8 @@ class _Reader:
                 strange.append(name)
         if strange:
             row.reasons += _named(strange, self._foreign)
+        if passed == len(value):
+            self._forms.add(form)
         return row
 
     def _foreign(self, name: str) -> str:

@@ -56,7 +56,6 @@ do {body};
 
 -- name: each
 -- Let good rows in one at a time; what the database says of one that it refuses stands beside it.
-#variable_conflict use_column
 declare
     this record;
     state text;
