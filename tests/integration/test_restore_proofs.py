@@ -98,12 +98,15 @@ def test_kill_at_random_moments_leaves_the_old_or_the_new(crew: Boat) -> None:
     before, old, _, new = many(crew)
     process = start(crew, RESTORER)
     assert answer(process) == "ready"
-    begin = time.monotonic()
-    ask(process, before)
-    assert answer(process) == 0
-    whole = time.monotonic() - begin
-    assert digests(crew) == old
-    undo_newest(crew, new)
+    took = []
+    for _ in range(2):  # the first is slower
+        begin = time.monotonic()
+        ask(process, before)
+        assert answer(process) == 0
+        took.append(time.monotonic() - begin)
+        assert digests(crew) == old
+        undo_newest(crew, new)
+    whole = min(took)
     rng, interrupted = random.Random(SEED), 0
     for _ in range(KILLS):
         pid = ask(process, before)
