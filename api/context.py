@@ -23,11 +23,17 @@ _FRESH = 2.0  # seconds for which a catalog is good
 class Connections:
     """Connections that a process lends, as many as it has had requests at once.
 
-    `lost` is called where one was lost: then the others are too old to be used.
+    `lost` is called where one was lost, as the others are too old to be used then; without it
+    these are closed.
     """
 
-    def __init__(self, options: str, autocommit: bool, lost: Callable[[], None]) -> None:
-        self._options, self._autocommit, self._lost = options, autocommit, lost
+    def __init__(
+        self,
+        options: str = "",
+        autocommit: bool = False,
+        lost: Callable[[], None] | None = None,
+    ) -> None:
+        self._options, self._autocommit, self._lost = options, autocommit, lost or self.close
         self._idle: list[Connection] = []
         self._lock = Lock()
 
@@ -68,7 +74,7 @@ class Context(Connections):
     """The connections of a process, those that count requests apart, and its catalog."""
 
     def __init__(self) -> None:
-        super().__init__("", autocommit=False, lost=self.close)
+        super().__init__()
         self.counting = Connections(" -c synchronous_commit=off", True, lost=self.close)
         self._catalog: tuple[float, Catalog] | None = None
 
