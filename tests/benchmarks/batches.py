@@ -7,25 +7,20 @@ hires (A B A B …), and prints medians of ratios with their least and greatest.
 """
 
 import json
-import os
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import count
-from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import httpx
 import psycopg2
 
-from rowboat import database, keys, migrations, server
-from rowboat.database import transaction
-from rowboat.settings import settings
+from rowboat import server
+from tests.benchmarks.backups import run
+from tests.benchmarks.serving import migrated, serving
 
 ROWS = 1000
 TABLE = "hired_employees.hired_employees"
@@ -49,47 +44,11 @@ _first = count(1, ROWS)
 def main() -> None:
     """Compare in turn."""
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {
-            "ROWBOAT_HOME": folder + "/home",
-            "ROWBOAT_API_PORT": str(server.free_port()),
-        }
-        settings.cache_clear()
-        embedded = server.EmbeddedServer(settings().home)
-        embedded.acquire()
-        try:
-            with closing(database.connect(embedded.uri("rowboat_owner"))) as owner:
-                migrations.migrate(owner)
-                with transaction(owner) as cursor:
-                    cursor.execute(PARENTS)
-                    _, token = keys.create(cursor, "benchmark", "write", per_minute=1_000_000)
-            with serving(Path(folder)) as address:
-                compare(embedded, address, token, pairs)
-                crowd(address, token)
-        finally:
-            embedded.release()
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Run the API until the end of the block."""
-    address = f"http://{server.HOST}:{settings().api_port}"
-    with (folder / "serve.log").open("wb") as log:
-        program = Popen(
-            [Path(sys.executable).with_name("rowboat"), "serve"], stdout=log, stderr=log
-        )
-    try:
-        while True:
-            try:
-                if httpx.get(address + "/health", trust_env=False).status_code == 200:
-                    break
-            except httpx.HTTPError:
-                assert program.poll() is None, (folder / "serve.log").read_text()
-                time.sleep(0.1)
-        yield address
-    finally:
-        program.terminate()
-        program.wait()
+    with migrated("write") as (embedded, token):
+        run(embedded, PARENTS)
+        with serving() as address:
+            compare(embedded, address, token, pairs)
+            crowd(address, token)
 
 
 def compare(embedded: server.EmbeddedServer, address: str, token: str, pairs: int) -> None:

@@ -7,23 +7,19 @@ Builds its own rows (default: a million hires), starts its own embedded server a
 with their least and greatest. A wrong answer fails, none fails by time.
 """
 
-import os
 import statistics
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from rowboat import database, keys, migrations, server
+from rowboat import database, server
 from rowboat.database import Connection, transaction
 from rowboat.metrics import metric
-from rowboat.settings import settings
 from tests.benchmarks.backups import fill, run
-from tests.benchmarks.batches import serving
+from tests.benchmarks.serving import migrated, serving
 
 PAIRS = 15
 RATE, SECONDS, CLIENTS = 200, 20, 8
@@ -34,28 +30,14 @@ TOUCH = "update hired_employees.departments set department = department where id
 def main() -> None:
     """Measure both."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {
-            "ROWBOAT_HOME": folder + "/home",
-            "ROWBOAT_API_PORT": str(server.free_port()),
-        }
-        settings.cache_clear()
-        embedded = server.EmbeddedServer(settings().home)
-        embedded.acquire()
-        try:
-            with closing(database.connect(embedded.uri("rowboat_owner"))) as owner:
-                migrations.migrate(owner)
-                with transaction(owner) as cursor:
-                    _, token = keys.create(cursor, "benchmark", "read", per_minute=1_000_000)
-            fill(embedded, rows)
-            print(f"{rows:,} hires")
-            with serving(Path(folder)) as address:
-                for name in NAMES:
-                    uncached(embedded, address, token, name)
-                for name in NAMES:
-                    cached(address, token, name)
-        finally:
-            embedded.release()
+    with migrated("read") as (embedded, token):
+        fill(embedded, rows)
+        print(f"{rows:,} hires")
+        with serving() as address:
+            for name in NAMES:
+                uncached(embedded, address, token, name)
+            for name in NAMES:
+                cached(address, token, name)
 
 
 def uncached(embedded: server.EmbeddedServer, address: str, token: str, name: str) -> None:

@@ -10,6 +10,7 @@ from api import create_app
 from rowboat import keys
 from rowboat.database import transaction
 from tests.conftest import Boat
+from tests.fake_airflow import FakeAirflow
 
 ClientOf = Callable[..., FlaskClient]
 
@@ -40,3 +41,15 @@ def client_of(app: Flask, boat: Boat) -> ClientOf:
 def client(client_of: ClientOf) -> FlaskClient:
     """A client that may do everything."""
     return client_of("operate")
+
+
+@pytest.fixture
+def airflow(setting: Callable[[str, str], None], app: Flask) -> Iterator[FakeAirflow]:
+    """An Airflow that speaks as much of its REST API as the service uses."""
+    fake = FakeAirflow()
+    setting("airflow_url", fake.address)
+    setting("airflow_password", fake.password)
+    yield fake
+    fake.stop()
+    if session := app.extensions.get("airflow"):
+        session.close()

@@ -1,13 +1,12 @@
 """Operations through Airflow: ingest, backups, restores; whatever Airflow does meanwhile."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from rowboat import backup, database
@@ -19,17 +18,6 @@ JOBS = "hired_employees.jobs"
 DEPARTMENTS = "hired_employees.departments"
 DOWN = "start it with `rowboat up`"
 Setting = Callable[[str, str], None]
-
-
-@pytest.fixture
-def airflow(setting: Setting, app: Flask) -> Iterator[FakeAirflow]:
-    fake = FakeAirflow()
-    setting("airflow_url", fake.address)
-    setting("airflow_password", fake.password)
-    yield fake
-    fake.stop()
-    if session := app.extensions.get("airflow"):
-        session.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,15 +22,7 @@ ROW = b"1,Rower\n"
 CSV, GZIP = "text/csv", "application/gzip"
 
 
-@pytest.fixture(autouse=True)
-def airflow(setting: Setting, app: Flask) -> Iterator[FakeAirflow]:
-    fake = FakeAirflow()
-    setting("airflow_url", fake.address)
-    setting("airflow_password", fake.password)
-    yield fake
-    fake.stop()
-    if session := app.extensions.get("airflow"):
-        session.close()
+pytestmark = pytest.mark.usefixtures("airflow")
 
 
 def put(
