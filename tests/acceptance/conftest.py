@@ -95,6 +95,14 @@ def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
     return value
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of the one running system in one process of pytest-xdist."""
+    for item in items:
+        if "system" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("system"))
+
+
 @pytest.fixture(scope="session")
 def challenge() -> Path:
     """The folder of the real files; they are not part of the repository."""
