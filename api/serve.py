@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import gc
 import json
 import logging
 import socket
@@ -80,7 +81,10 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Make the application: after the fork, as connections cannot be shared."""
-        return create_app()
+        made = create_app()
+        gc.collect()
+        gc.freeze()  # what lives as long as the process is not looked through again and again
+        return made
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]

@@ -4,24 +4,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from io import BytesIO
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from rowboat import audit, merge, retry, whole, wire
 from rowboat.answers import Answer, Once
 from rowboat.audit import Action
 from rowboat.bench import Bench, OnKnown
 from rowboat.bodies import Cell, Row
-from rowboat.catalog import INTEGERS, Catalog, Table
+from rowboat.catalog import INTEGERS, Catalog, Column, Table
 from rowboat.database import Cursor, Steps, savepoint
 from rowboat.door import Passage, Report, examine, let_in, open_door
 from rowboat.errors import RowRefused
 from rowboat.queries import query
-from rowboat.ragged import cells_of
+from rowboat.ragged import Cells, cells_of, cells_of_integers
 from rowboat.records import Reason
 from rowboat.stage import Cargo, Refused
 
 Result = TypeVar("Result")
 Names: TypeAlias = tuple[str, ...]
+_WIDTHS = {"smallint": 2, "integer": 4, "bigint": 8}  # bytes
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Batch:
             refused = [Refused(index, raw[index](), why) for index, why in reasons.items()]
             table, report = self.catalog.by_name[each.table], Report()
             if refused:
-                report = self._pass(cursor, table, _cargo(_names(table), [], refused), [])
+                report = self._pass(cursor, table, _cargo(table, _names(table), [], refused), [])
             found.append(replace(each, report=report, ids=[]))
         return found
 
@@ -158,7 +159,7 @@ class Batch:
 
     def _try(self, cursor: Cursor, table: Table, columns: Names, rows: list[Row]) -> None:
         """Let rows in one by one; halve those that cannot even be judged until one is alone."""
-        cargo = _cargo(columns, rows, [])
+        cargo = _cargo(table, columns, rows, [])
         try:
             with savepoint(cursor):
                 bench = self._examine(cursor, table, cargo, self._passage([]))
@@ -195,7 +196,7 @@ class Batch:
         refused = [Refused(r.index, r.raw(), r.reasons) for r in rows if r.cells is None]
         report, own = Report(), list[str]()
         for columns, group in (groups or {_names(table): []}).items():
-            report += self._pass(cursor, table, _cargo(columns, group, refused), own)
+            report += self._pass(cursor, table, _cargo(table, columns, group, refused), own)
             refused = []
         return report
 
@@ -256,26 +257,37 @@ def _names(table: Table, given: Names = (), updates: bool = False) -> Names:
     return tuple(names) or (table.settable[0].name,)
 
 
-def _cargo(columns: tuple[str, ...], rows: list[Row], refused: list[Refused]) -> Cargo:
+def _cargo(table: Table, columns: Names, rows: list[Row], refused: list[Refused]) -> Cargo:
     found = [row.cells or {} for row in rows]
-    typed = {name for name, cell in (found[0].items() if found else ()) if type(cell) is bytes}
-    cells = [
-        cells_of(
-            [None if (cell := each.get(name)) is None else str(cell).encode() for each in found]
-            if name not in typed
-            else [cell for each in found if type(cell := each[name]) is bytes]
-        )
-        for name in columns
-    ]
+    laid = {
+        name: _laid(table.by_name[name], [each.get(name) for each in found]) for name in columns
+    }
     return Cargo(
         columns=columns,
-        content=lambda: BytesIO(wire.HEADER + wire.rows(cells) + wire.TRAILER),
+        content=lambda: BytesIO(
+            wire.HEADER + wire.rows([cells for cells, _ in laid.values()]) + wire.TRAILER
+        ),
         staged=len(rows),
         origin=lambda n: (rows[n].index, rows[n].raw()),
-        typed=frozenset(typed),
+        typed=frozenset(name for name, (_, is_typed) in laid.items() if is_typed),
         refused=refused,
         reasons={n: row.reasons for n, row in enumerate(rows) if row.reasons},
     )
+
+
+def _laid(column: Column, cells: list[Cell]) -> tuple[Cells, bool]:
+    """Lay the cells of a column out; are they values of its type? What came as bytes is, and whole
+    numbers that it can hold are written as such: nothing about their form is left to judge.
+    """
+    kinds = set(map(type, cells))
+    if bytes in kinds:
+        return cells_of([cell for cell in cells if type(cell) is bytes]), True
+    if kinds == {int} and (width := _WIDTHS.get(column.type)):
+        whole_numbers = cast(list[int], cells)
+        most = 1 << (8 * width - 1)
+        if -most <= min(whole_numbers) and max(whole_numbers) < most:
+            return cells_of_integers(whole_numbers, width), True
+    return cells_of([None if cell is None else str(cell).encode() for cell in cells]), False
 
 
 def _ids(table: Table, rows: list[Row], lost: set[int]) -> list[Any]:

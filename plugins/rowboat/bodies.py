@@ -22,16 +22,20 @@ Cell: TypeAlias = str | int | bytes | None
 
 @dataclass(slots=True)
 class Row:
-    """One row: its index in the request, how to get its original bytes, column → value, and what is
-    wrong with it before it is judged. One without cells cannot be staged.
+    """One row: its index in the request, what gives the original bytes of an index, column → value,
+    and what is wrong with it before it is judged. One without cells cannot be staged.
 
     A value is text, a whole number, the binary form of a value that the database gave, or None.
     """
 
     index: int
-    raw: Callable[[], bytes]
+    source: Callable[[int], bytes]
     cells: Mapping[str, Cell] | None
     reasons: list[Reason] = field(default_factory=list)
+
+    def raw(self) -> bytes:
+        """Return its original bytes."""
+        return self.source(self.index)
 
 
 def of_json(body: bytes, table: Table) -> list[Row]:
@@ -94,7 +98,7 @@ def of_csv(body: bytes, table: Table) -> list[Row]:
     for index in range(len(found)):
         reasons = found.refused.get(index)
         cells = None if reasons else fields(found.raw(index).decode())
-        rows.append(Row(index, partial(found.raw, index), cells, reasons or []))
+        rows.append(Row(index, found.raw, cells, reasons or []))
     return rows
 
 
@@ -159,13 +163,11 @@ class _Reader:
 
     def row(self, index: int, raw: Callable[[int], bytes], value: Any) -> Row:
         """Read one row; what is wrong with it is in its reasons. Raises BodyRefused."""
-        row = Row(index, partial(raw, index), None)
+        if type(value) is dict and _form(value) in self._forms:
+            return Row(index, raw, value)
+        row = Row(index, raw, None)
         if not isinstance(value, dict):
             row.reasons.append(Reason("shape", None, "a row is an object: column to value"))
-            return row
-        form = (*value, *map(type, value.values()))
-        if form in self._forms and not isinstance(value, Repeated):
-            row.cells = value
             return row
         row.cells = cells = dict[str, Cell]()
         if isinstance(value, Repeated):
@@ -185,13 +187,17 @@ class _Reader:
         if strange:
             row.reasons += _named(strange, self._foreign)
         if passed == len(value):
-            self._forms.add(form)
+            self._forms.add(_form(value))
         return row
 
     def _foreign(self, name: str) -> str:
         if name in self._table.by_name:
             return f"{name} is set by the server"
         return f"{_shown(name)} is no column of {self._table.full_name}"
+
+
+def _form(row: dict[str, Any]) -> tuple[str | type, ...]:
+    return (*row, *map(type, row.values()))
 
 
 def _named(names: list[str], message: Callable[[str], str]) -> list[Reason]:

@@ -212,10 +212,11 @@ def said(error: psycopg2.Error) -> str:
 
 
 def _rendered(statement: sql.Composable, context: Cursor) -> str:
+    if isinstance(statement, sql.SQL):
+        return statement.string
     if isinstance(statement, sql.Composed):
-        return "".join(_rendered(part, context) for part in statement)
-    text = str(statement.as_string(context))
-    return text if isinstance(statement, sql.SQL) else text.replace("%", "%%")
+        return "".join([_rendered(part, context) for part in statement.seq])
+    return str(statement.as_string(context)).replace("%", "%%")
 
 
 def _is_loss(error: psycopg2.Error) -> bool:

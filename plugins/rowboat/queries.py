@@ -8,6 +8,7 @@ values. The form follows aiosql; every file is read and checked at first use.
 import re
 from functools import cache
 from pathlib import Path
+from string import Formatter
 
 from psycopg2 import sql
 
@@ -23,12 +24,23 @@ def query(name: str, **parts: sql.Composable) -> sql.Composed:
 
     Raises SqlFileError where there is no such statement or a file is malformed.
     """
+    found = list[sql.Composable]()
+    for text, part in _pieces(name):
+        found.append(text)
+        if part is not None:
+            found.append(parts[part])
+    return sql.Composed(found)
+
+
+@cache
+def _pieces(name: str) -> list[tuple[sql.SQL, str | None]]:
+    """Cut a statement into its texts and the names of the parts behind them."""
     file, _, statement = name.partition(".")
     try:
         text = statements(file)[statement]
     except KeyError:
         raise SqlFileError(f"sql/queries/{file}.sql has no statement {statement!r}") from None
-    return sql.SQL(text).format(**parts)
+    return [(sql.SQL(before), part) for before, part, _, _ in Formatter().parse(text)]
 
 
 @cache

@@ -84,6 +84,14 @@ def cells_of(contents: Sequence[bytes | None]) -> Cells:
     return Cells(buffer_of(joined), np.cumsum(whole) - whole, size)
 
 
+def cells_of_integers(values: Sequence[int], width: int) -> Cells:
+    """Lay integers of some bytes out, the greatest byte first."""
+    count = len(values)
+    found = np.array(values, f">i{width}")
+    sizes = np.full(count, width, np.int64)
+    return Cells(buffer_of(found.tobytes()), np.arange(count) * width, sizes)
+
+
 def integers(buffer: Buffer, at: Ints, form: str) -> npt.NDArray[Any]:
     """Read a number of a numpy format such as `>i4` at each place."""
     return _at_any_byte(buffer, form)[at]

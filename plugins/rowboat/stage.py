@@ -96,7 +96,6 @@ def build(
     cursor.execute(query("stage.is_built", form=said))
     if one(cursor)[0]:
         cursor.execute(query("stage.renew"))
-        cursor.execute(query("stage.forget"))
         return
     cells_, key_ = sql.SQL(", ").join(cells), sql.SQL(", ").join(key)
     cursor.execute(query("stage.build", cells=cells_, key=key_, form=said))
@@ -105,7 +104,6 @@ def build(
 def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
     """Empty the stage and copy the cargo in."""
     cursor.execute(query("stage.clear"))
-    cursor.execute(query("stage.renew"))
     if not cargo.staged:
         return
     cells = [cell_name(index) for index in range(len(cargo.columns))]

@@ -24,20 +24,21 @@ comment on table pg_temp.stage is {form};
 select coalesce(obj_description(to_regclass('pg_temp.stage'), 'pg_class') = {form}, false);
 
 -- name: clear
--- Make room for the next cargo.
+-- Make room for the next cargo and forget what was found about the last one; emptying an empty table
+-- costs as much as any other.
 truncate pg_temp.stage restart identity;
-
--- name: renew
--- Forget what was found about earlier cargoes; emptying an empty table costs as much as any other.
 do $$ begin
     if exists (select from pg_temp.verdict) then truncate pg_temp.verdict; end if;
     if exists (select from pg_temp.match) then truncate pg_temp.match; end if;
     if exists (select from pg_temp.refused) then truncate pg_temp.refused; end if;
 end $$;
 
--- name: forget
--- Forget the keys of earlier cargoes too.
+-- name: renew
+-- Forget all that was found about earlier cargoes, and their keys.
 do $$ begin
+    if exists (select from pg_temp.verdict) then truncate pg_temp.verdict; end if;
+    if exists (select from pg_temp.match) then truncate pg_temp.match; end if;
+    if exists (select from pg_temp.refused) then truncate pg_temp.refused; end if;
     if exists (select from pg_temp.seen) then truncate pg_temp.seen; end if;
 end $$;
 

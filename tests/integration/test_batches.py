@@ -488,6 +488,37 @@ def test_kinds(boat: Boat, client: FlaskClient, declare: Declare) -> None:
     ]
 
 
+WIDTHS = {"small": 16, "middle": 32, "great": 64}  # bits
+WHOLE = """
+create schema whole;
+create table whole.numbers (id bigint primary key, small smallint, middle integer, great bigint);
+"""
+
+
+@pytest.mark.parametrize("column", ["small", "middle", "great"])
+@pytest.mark.parametrize("beside", [0, None, "0"], ids=["numbers", "null", "text"])
+def test_whole_numbers(
+    boat: Boat, client: FlaskClient, declare: Declare, column: str, beside: Any
+) -> None:
+    declare(WHOLE)
+    most = 1 << (WIDTHS[column] - 1)
+    fit, wide = [-most, -1, 0, most - 1], [-most - 1, most, 10**30]
+    for many in (fit, fit + wide):
+        boat.query("delete from whole.numbers")
+        given = [{"id": n, column: each} for n, each in enumerate([*many, beside])]
+        answer = client.post("/api/whole.numbers", json=given)
+        kept = boat.query(f"select id, {column} from whole.numbers order by id")
+        expected = [(n, each) for n, each in enumerate(many) if each in fit]
+        last = None if beside is None else 0
+        assert kept == [*expected, (len(many), last)]
+        refused = {row: each for row, each in enumerate(many) if each in wide}
+        assert {(row, name, rule) for row, name, rule, _ in told(answer)} == {
+            (row, column, "type") for row in refused
+        }
+        for row, _, _, message in told(answer):
+            assert str(refused[row]) in message
+
+
 def test_keys(boat: Boat, client: FlaskClient, declare: Declare) -> None:
     declare(KINDS)
     answer = client.post("/api/pairs", json=[{"a": 1, "b": "x"}, {"a": "2", "b": "x", "c": 1},
