@@ -24,22 +24,22 @@ def query(name: str, **parts: sql.Composable) -> sql.Composed:
 
     Raises SqlFileError where there is no such statement or a file is malformed.
     """
+    file, _, statement = name.partition(".")
+    try:
+        text = statements(file)[statement]
+    except KeyError:
+        raise SqlFileError(f"sql/queries/{file}.sql has no statement {statement!r}") from None
     found = list[sql.Composable]()
-    for text, part in _pieces(name):
-        found.append(text)
+    for before, part in _pieces(text):
+        found.append(before)
         if part is not None:
             found.append(parts[part])
     return sql.Composed(found)
 
 
 @cache
-def _pieces(name: str) -> list[tuple[sql.SQL, str | None]]:
+def _pieces(text: str) -> list[tuple[sql.SQL, str | None]]:
     """Cut a statement into its texts and the names of the parts behind them."""
-    file, _, statement = name.partition(".")
-    try:
-        text = statements(file)[statement]
-    except KeyError:
-        raise SqlFileError(f"sql/queries/{file}.sql has no statement {statement!r}") from None
     return [(sql.SQL(before), part) for before, part, _, _ in Formatter().parse(text)]
 
 
