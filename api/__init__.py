@@ -7,6 +7,7 @@ from api import (
     addresses,
     backups,
     batches,
+    console,
     errors,
     forms,
     health,
@@ -30,9 +31,11 @@ def create_app() -> Flask:
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.default = forms.plain  # type: ignore[attr-defined]
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.url_map.merge_slashes = False  # a redirect is no problem+json
     app.url_map.converters["table"] = addresses.TableName
     app.config["MAX_CONTENT_LENGTH"] = settings().api_body_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings().api_body_bytes
     app.extensions["rowboat"] = Context()
     requests.register(app)
     access.register(app)
@@ -53,5 +56,6 @@ def create_app() -> Flask:
         app.register_blueprint(each.blueprint)
     app.register_blueprint(openapi.blueprint)
     app.register_blueprint(openapi.docs)
+    app.register_blueprint(console.blueprint)
     access.check(app)
     return app

@@ -6,9 +6,10 @@ from typing import Literal, TypeVar
 import structlog
 from flask import Flask, Response, current_app, g, request
 
+from api import pages
 from api.context import context
 from api.errors import Problem
-from rowboat import keys, tokens
+from rowboat import keys, sessions, tokens
 from rowboat.database import Cursor, transaction
 from rowboat.errors import IssuerDown, KeyRefused
 from rowboat.keys import Key
@@ -18,6 +19,7 @@ log = structlog.get_logger()
 
 Scope = Literal["public", "read", "write", "operate"]
 View = TypeVar("View", bound=Callable[..., object])
+_SAFE = ("GET", "HEAD", "OPTIONS")
 _FAILURES = 20  # bad keys that an address may show in a minute
 
 
@@ -29,6 +31,12 @@ def scope(needed: Scope) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def checks_form(view: View) -> View:
+    """Say that a view checks the form's token by itself, as its body is read only as it comes."""
+    view.checks_form = True  # type: ignore[attr-defined]
+    return view
 
 
 def register(app: Flask) -> None:
@@ -47,22 +55,58 @@ def check(app: Flask) -> None:
 def _enter() -> None:
     if request.endpoint is None:
         return  # 404 or 405
-    needed = getattr(current_app.view_functions[request.endpoint], "scope", "operate")
+    view = current_app.view_functions[request.endpoint]
+    needed = getattr(view, "scope", "operate")
     if needed == "public":
         return
     token = _token()
-    if not token:
+    g.caller = admit(token)
+    g.caller.demand(needed)
+    # no browser sends a key by itself as it does a cookie
+    if not token and request.method not in _SAFE and not hasattr(view, "checks_form"):
+        check_form()
+
+
+def admit(token: str) -> Key:
+    """Return who shows a token, or without one who is signed in, and count the request.
+
+    Raises Problem: 401, 429.
+    """
+    if not token and not pages.visitor():
         raise _unknown(KeyRefused())
     with context().counting.connection() as connection, transaction(connection) as cursor:
         try:
-            g.caller = _caller(cursor, token)
+            caller = _caller(cursor, token) if token else _signed_in(cursor)
         except KeyRefused as refused:
-            raise _throttled(cursor) or _unknown(refused) from None
-        g.rate = keys.count(cursor, g.caller.id, g.caller.per_minute)
+            raise (_throttled(cursor) if token else None) or _unknown(refused) from None
+        g.rate = keys.count(cursor, caller.id, caller.per_minute)
     if g.rate.exceeded:
-        detail = f"the key {g.caller.id} may send {g.rate.limit} requests a minute"
+        detail = f"the key {caller.id} may send {g.rate.limit} requests a minute"
         raise _too_many(detail, g.rate.reset)
-    g.caller.demand(needed)
+    return caller
+
+
+def check_form(field: str | None = None) -> None:
+    """Raise Problem unless the request comes from a form or script of the console's own pages.
+
+    `field` is the form's token where the view has read it; without, the whole body is read here.
+    """
+    given = request.headers.get("X-CSRF-Token", "")
+    if not given:
+        given = request.form.get("csrf", "") if field is None else field
+    elsewhere = request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
+    if elsewhere or not sessions.is_of(pages.visitor(), given):
+        raise Problem(
+            403, "the form is not of your session", "load the page again, then send it once more"
+        )
+
+
+def _signed_in(cursor: Cursor) -> Key:
+    """Return who is signed in; raises KeyRefused."""
+    found = sessions.known(cursor, pages.visitor())
+    if found is None:
+        raise KeyRefused("nobody is signed in", "sign in, or send a key")
+    return found
 
 
 def _caller(cursor: Cursor, token: str) -> Key:
@@ -72,8 +116,13 @@ def _caller(cursor: Cursor, token: str) -> Key:
     try:
         return issuer.caller(token)
     except IssuerDown as down:
-        log.warning("issuer cannot be asked", cause=str(down.__cause__))
-        raise Problem(503, down.fact, down.hint, headers={"Retry-After": "60"}) from None
+        raise unasked(down) from None
+
+
+def unasked(down: IssuerDown) -> Problem:
+    """Return what is said where the issuer does not answer; the log tells why."""
+    log.warning("issuer cannot be asked", cause=str(down.__cause__))
+    return Problem(503, down.fact, down.hint, headers={"Retry-After": "60"})
 
 
 def _token() -> str:

@@ -11,6 +11,7 @@ from flask import Flask, Response, g, has_request_context
 from psycopg2 import errorcodes
 from werkzeug.exceptions import HTTPException
 
+from api import pages
 from rowboat import errors as facts
 from rowboat.errors import RowboatError
 from rowboat_airflow.client import AirflowRefused, AirflowUnreachable, UnknownRun
@@ -22,6 +23,7 @@ _STATUS: dict[type[RowboatError], int] = {
     facts.UnknownRow: 404,
     facts.UnknownSet: 404,
     facts.UnknownRestore: 404,
+    facts.UnknownKey: 404,
     facts.UnknownMetric: 404,
     facts.ParameterRefused: 422,
     facts.AskRefused: 422,
@@ -38,6 +40,7 @@ _STATUS: dict[type[RowboatError], int] = {
     facts.RestoreRefused: 409,
     facts.BackupRefused: 409,
     facts.Unwritable: 503,
+    facts.ShelfUnusable: 503,
     facts.ConnectionLost: 503,
     UnknownRun: 404,
     AirflowRefused: 409,
@@ -95,10 +98,14 @@ class Problem(Exception):
 
 def register(app: Flask) -> None:
     """Let every error of the application have this shape."""
-    app.register_error_handler(Problem, Problem.response)
-    app.register_error_handler(RowboatError, lambda error: of(error).response())
+    app.register_error_handler(Problem, _answer)
+    app.register_error_handler(RowboatError, lambda error: _answer(of(error)))
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(Exception, _of_defect)
+
+
+def _answer(problem: Problem) -> Response:
+    return pages.of_problem(problem) if pages.wanted() else problem.response()
 
 
 def of(error: RowboatError) -> Problem:
@@ -131,12 +138,12 @@ def _of_http(error: HTTPException) -> Response:
         for name, value in error.get_headers()
         if name.lower() not in ("content-type", "content-length")
     }
-    return Problem(status, detail, _HINTS.get(status), headers=headers).response()
+    return _answer(Problem(status, detail, _HINTS.get(status), headers=headers))
 
 
 def _of_defect(error: Exception) -> Response:
     log.error("defect", exc_info=error)
-    return _defect().response()
+    return _answer(_defect())
 
 
 def _defect() -> Problem:

@@ -25,7 +25,7 @@ def body(kind: type[Filled]) -> Filled:
     given = request.get_data()
     if given and request.mimetype != "application/json":
         raise Problem(415, "the request comes as application/json", "set the header Content-Type")
-    return _filled(kind, _parsed(given) if given else {})
+    return filled(kind, _parsed(given) if given else {})
 
 
 def query(kind: type[Filled]) -> Filled:
@@ -33,15 +33,11 @@ def query(kind: type[Filled]) -> Filled:
     several = [name for name, values in request.args.lists() if len(values) > 1]
     if several:
         raise _wrong([_error(several[0], "is given twice")])
-    return _filled(kind, request.args.to_dict())
+    return filled(kind, request.args.to_dict())
 
 
-def plain(value: Any) -> str:
-    """Write what JSON has no form for: times as ISO 8601, the rest as its text."""
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _filled(kind: type[Filled], given: Any) -> Filled:
+def filled(kind: type[Filled], given: Any) -> Filled:
+    """Make a form of its fields; raises Problem with what is wrong with each."""
     try:
         return kind.model_validate(given)
     except ValidationError as error:
@@ -49,6 +45,11 @@ def _filled(kind: type[Filled], given: Any) -> Filled:
         raise _wrong(
             [_error(".".join(map(str, each["loc"])), each["msg"].lower()) for each in faults]
         ) from None
+
+
+def plain(value: Any) -> str:
+    """Write what JSON has no form for: times as ISO 8601, the rest as its text."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _parsed(given: bytes) -> Any:

@@ -55,4 +55,5 @@ def _stay_here(answer: Response) -> Response:
 
 
 docs.record(_open)
+docs.context_processor(lambda: {"oauth_config_json": None})  # its page asks for what is not set
 docs.after_request(_stay_here)

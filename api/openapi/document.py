@@ -12,6 +12,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
+from api import pages
 from api.openapi import parts, shapes, tables
 from api.openapi.operations import OF_METRICS, operations
 from api.openapi.parts import Facts, Json
@@ -41,7 +42,7 @@ def document(app: Flask, catalog: Catalog) -> Json:
     """Describe an application over the tables of a catalog."""
     paths: Json = {}
     for rule in app.url_map.iter_rules():
-        if rule.endpoint.partition(".")[0] == DOCS:
+        if rule.endpoint.partition(".")[0] in (DOCS, pages.NAME):
             continue
         view = app.view_functions[rule.endpoint]
         for place in _places(app, rule, catalog):

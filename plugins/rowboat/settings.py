@@ -112,6 +112,13 @@ class Settings(BaseSettings):
         description="Folder of api.log, where the API also writes its log. Unset: stdout alone.",
     )
 
+    console_url: str | None = Field(
+        None, description="Address of the console, where Airflow links it. Unset: this machine's."
+    )
+    session_minutes: int = Field(
+        60, ge=1, description="Minutes without a request after which the console signs out."
+    )
+
     oidc_issuer: str | None = Field(
         None, description="Address of an OpenID Connect issuer whose bearer tokens the API takes."
     )
@@ -120,6 +127,12 @@ class Settings(BaseSettings):
     )
     oidc_claim: str = Field(
         "scope", description="Claim that holds their scopes: rowboat:read, :write, :operate."
+    )
+    oidc_client_id: str | None = Field(
+        None, description="Name by which the issuer knows the console, to sign in there."
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="The console's password at the issuer. Unset: it needs none."
     )
 
     @field_validator("oidc_issuer")

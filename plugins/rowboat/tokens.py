@@ -34,17 +34,11 @@ class Issuer:
     """Who makes tokens: its address, the audience they are for, the claim that has their scopes."""
 
     def __init__(self, address: str, audience: str, claim: str) -> None:
-        self._address, self._claim = address, claim
+        self.address, self.audience, self.claim = address, audience, claim
         self._registry = JWSRegistry(algorithms=_ALGORITHMS, strict_check_header=False)
-        self._claims = jwt.JWTClaimsRegistry(
-            leeway=_LEEWAY,
-            iss={"essential": True, "value": address},
-            aud={"essential": True, "value": audience},
-            exp={"essential": True},
-            sub={"essential": True},
-        )
         self._lock = Lock()
         self._keys = KeySet([])
+        self._document: dict[str, Any] = {}
         self._asked = self._answered = float("-inf")
         self._failure: Exception | None = None
 
@@ -53,20 +47,45 @@ class Issuer:
 
         Its id begins with `oidc:`, so that no issuer can name a key of Rowboat's own.
         """
-        try:
-            claims = self._read(token)
-            self._claims.validate(claims)
-        except (jose.JoseError, *_MALFORMED) as error:
-            raise KeyRefused(_fact(error), "ask its issuer for a new one") from None
+        claims = self.claims(token, self.audience)
         subject = claims["sub"]
         if not (len(subject) <= _LONGEST and subject.isascii() and subject.isprintable()):
             raise KeyRefused("the token's subject is no name", "ask its issuer for a new one")
         return Key(f"oidc:{subject}", subject, self._scope(claims))
 
-    def _read(self, token: str) -> dict[str, Any]:
-        known = time.monotonic() - self._answered < _OLD
+    def claims(self, token: str, audience: str, **more: str) -> dict[str, Any]:
+        """Return the claims of a good token for an audience; raises KeyRefused, IssuerDown.
+
+        `more` are values that other claims must have.
+        """
+        wanted = {"iss": self.address, "aud": audience, **more}
+        options: dict[str, Any] = {
+            name: {"essential": True, "value": value} for name, value in wanted.items()
+        }
+        there: jwt.ClaimsOption = {"essential": True}
+        registry = jwt.JWTClaimsRegistry(leeway=_LEEWAY, exp=there, sub=there, **options)
         try:
-            return self._decoded(token, self._keys if known else self._renewed())
+            claims = self._read(token)
+            registry.validate(claims)
+        except (jose.JoseError, *_MALFORMED) as error:
+            raise KeyRefused(_fact(error), "ask its issuer for a new one") from None
+        return claims
+
+    def endpoint(self, name: str) -> str:
+        """Return an address of its own that it tells of; raises IssuerDown."""
+        self._current()
+        address = self._document.get(name)
+        if not isinstance(address, str) or not is_guarded(address):
+            raise IssuerDown(f"the issuer of tokens has no {name}") from ValueError(address)
+        return address
+
+    def _current(self) -> KeySet:
+        known = time.monotonic() - self._answered < _OLD
+        return self._keys if known else self._renewed()
+
+    def _read(self, token: str) -> dict[str, Any]:
+        try:
+            return self._decoded(token, self._current())
         except jose.InvalidKeyIdError:
             return self._decoded(token, self._renewed())
 
@@ -75,7 +94,7 @@ class Issuer:
 
     def _scope(self, claims: dict[str, Any]) -> str:
         """Return the widest scope of a token, from a list or a text with spaces."""
-        found = claims.get(self._claim)
+        found = claims.get(self.claim)
         names = found.split() if isinstance(found, str) else found
         for scope in reversed(SCOPES):
             if isinstance(names, list) and f"rowboat:{scope}" in names:
@@ -99,10 +118,11 @@ class Issuer:
 
     def _fetched(self) -> KeySet:
         """Fetch the keys that the discovery document names (OpenID Connect Discovery)."""
-        found = _get(self._address.rstrip("/") + "/.well-known/openid-configuration")
-        if found["issuer"] != self._address:
+        found = _get(self.address.rstrip("/") + "/.well-known/openid-configuration")
+        if found["issuer"] != self.address:
             raise ValueError("it calls itself by another name")
-        return KeySet.import_key_set(_get(found["jwks_uri"]))
+        keys, self._document = KeySet.import_key_set(_get(found["jwks_uri"])), found
+        return keys
 
 
 def of_settings() -> Issuer | None:

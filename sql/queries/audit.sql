@@ -34,3 +34,44 @@ join {table} as t on {joined}
 -- name: as_kept
 -- That row.
 t
+
+-- name: entries
+-- Entries as they are sought, the newest first, those behind the one that was seen last. Of one
+-- that has more than a few rows only the first, as they are since, or were where they are gone.
+select
+    a.id, a.at, a.actor, k.name, a.request, a.action, a.table_name,
+    a.rows_before, a.rows_after,
+    case
+        when greatest(a.rows_before, a.rows_after) <= coalesce(%(few)s, 2147483647) then a.before::text
+        when a.rows_after > 0 then '[]'
+        else (
+            select json_agg(r.kept order by r.n)::text
+            from json_array_elements(a.before) with ordinality as r (kept, n) where r.n <= %(few)s
+        )
+    end as before,
+    case
+        when greatest(a.rows_before, a.rows_after) <= coalesce(%(few)s, 2147483647) then a.after::text
+        when a.rows_after = 0 then '[]'
+        else (
+            select json_agg(r.kept order by r.n)::text
+            from json_array_elements(a.after) with ordinality as r (kept, n) where r.n <= %(few)s
+        )
+    end as after
+from (
+    select * from rowboat.audit
+    where (%(id)s::bigint is null or id = %(id)s)
+        and (%(tables)s::text[] is null or table_name = any(%(tables)s))
+        and (%(table)s::text is null or table_name = %(table)s)
+        and (%(actor)s::text is null or actor = %(actor)s)
+        and (%(action)s::text is null or action = %(action)s)
+        and (%(since)s::date is null or at >= %(since)s::date)
+        and (%(until)s::date is null or at < %(until)s::date + 1)
+        and (
+            %(after)s::bigint is null
+            or (at, id) < (select l.at, l.id from rowboat.audit as l where l.id = %(after)s)
+        )
+    order by at desc, id desc
+    limit %(limit)s
+) as a
+left join rowboat.keys as k on k.id = a.actor
+order by a.at desc, a.id desc;

@@ -27,20 +27,28 @@ end $$;
 
 -- name: api_service
 -- The API passes rows through the door; it reads positions and backups and changes neither, but
--- for the counts of a file whose refused rows went in after all. It makes no keys, and what it
--- writes into the audit it can never read or change.
+-- for the counts of a file whose refused rows went in after all, and pins. It makes keys and ends
+-- them, but changes nothing of one; what it writes into the audit it can never change.
 grant usage on schema ingest_status, backup_status, rowboat to {role};
 grant select on all tables in schema ingest_status, backup_status to {role};
 grant insert on ingest_status.loads, ingest_status.overwritten to {role};
 grant insert, update on ingest_status.rejected_rows to {role};
 grant update (inserted, updated, unchanged, rejected) on ingest_status.ingest_status to {role};
+grant update (pinned) on backup_status.backup_status to {role};
 grant select on rowboat.migrations to {role};
 do $$ begin  -- later migrations make these
     if to_regclass('rowboat.keys') is not null then
-        grant select on rowboat.keys to {role};
+        grant select, insert (id, name, secret_sha256, scope, tables, per_minute, expires_at)
+            on rowboat.keys to {role};
         grant update (used_at) on rowboat.keys to {role};
         grant select, insert, update, delete on rowboat.usage, rowboat.answers to {role};
-        grant insert on rowboat.audit to {role};
+        grant select, insert (actor, request, action, table_name, before, after)
+            on rowboat.audit to {role};
+    end if;
+    if to_regclass('rowboat.sessions') is not null then
+        grant select, insert (token_sha256, caller, name, scope), delete, update (seen_at)
+            on rowboat.sessions to {role};
+        grant execute on function rowboat.revoke_key(text) to {role};
     end if;
     if to_regclass('rowboat.writes') is not null then
         grant select on rowboat.writes to {role};

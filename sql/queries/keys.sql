@@ -22,7 +22,7 @@ order by created_at desc, id;
 
 -- name: revoke
 -- End a key for good; the first time counts.
-update rowboat.keys set revoked_at = coalesce(revoked_at, now()) where id = %(id)s;
+select rowboat.revoke_key(%(id)s);
 
 -- name: known
 -- What is kept of a key, by the id in its token.

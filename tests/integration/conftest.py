@@ -1,13 +1,15 @@
 """The API over the boat's database, with callers of every scope."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from api import create_app
-from rowboat import keys
+from rowboat import keys, sessions
 from rowboat.database import transaction
 from tests.conftest import Boat
 from tests.fake_airflow import FakeAirflow
@@ -41,6 +43,37 @@ def client_of(app: Flask, boat: Boat) -> ClientOf:
 def client(client_of: ClientOf) -> FlaskClient:
     """A client that may do everything."""
     return client_of("operate")
+
+
+class Visitor(FlaskClient):
+    """A browser without a screen: keeps its cookies and fills in the forms of the console."""
+
+    def post_form(self, address: str, **fields: Any) -> TestResponse:
+        """Send a form as the console's own page does."""
+        cookie = self.get_cookie(sessions.COOKIE)
+        csrf = sessions.form_token(cookie.value if cookie else "")
+        return self.post(address, data={"csrf": csrf, **fields})
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    """Somebody who looks at the console and is not signed in."""
+    return Visitor(app, app.response_class)
+
+
+@pytest.fixture
+def signed_in(app: Flask, boat: Boat) -> Callable[..., Visitor]:
+    """Sign somebody in at the console: signed_in(scope="operate", tables=None)."""
+
+    def make(scope: str = "operate", tables: Sequence[str] | None = None) -> Visitor:
+        with transaction(boat.connect("owner")) as cursor:
+            _, token = keys.create(cursor, "a test", scope, tables, per_minute=100_000)
+        visitor = Visitor(app, app.response_class)
+        visitor.get("/sign-in")
+        assert visitor.post_form("/sign-in", key=token).status_code == 303
+        return visitor
+
+    return make
 
 
 @pytest.fixture

@@ -29,11 +29,12 @@ RECORDS = STATUS, LOADS, OVERWRITTEN, REJECTED, BACKUPS, RESTORES, MIGRATIONS = 
     "rowboat.migrations",
 )
 WRITES = "rowboat.writes"
-OF_API = KEYS, USAGE, ANSWERS, AUDIT = (
+OF_API = KEYS, USAGE, ANSWERS, AUDIT, SESSIONS = (
     "rowboat.keys",
     "rowboat.usage",
     "rowboat.answers",
     "rowboat.audit",
+    "rowboat.sessions",
 )
 SERVICE = (*RECORDS, WRITES, *OF_API)
 SCHEMAS = ("hired_employees", "fleet", "ingest_status", "backup_status", "rowboat", "public")
@@ -85,10 +86,11 @@ MATRIX: dict[Role, dict[str, str]] = {
         RESTORES: "select",
         MIGRATIONS: "select",
         WRITES: "select",
-        KEYS: "select",
+        KEYS: "select insert",
         USAGE: CHANGES,
         ANSWERS: CHANGES,
-        AUDIT: "insert",
+        AUDIT: "select insert",
+        SESSIONS: "select insert delete",
     },
     "reader": {
         **dict.fromkeys(MANAGED, "select"),
@@ -182,14 +184,48 @@ def test_nobody_but_the_owner_makes_things(later: Boat, role: Role) -> None:
     assert [each for each in statements if is_allowed(later, role, each)] == []
 
 
-def test_the_api_changes_nothing_of_a_key_but_its_last_use(later: Boat) -> None:
+@pytest.mark.parametrize(
+    ("statement", "table", "allowed"),
+    [
+        ("update {} set {} = default where false", KEYS, ["used_at"]),
+        ("update {} set {} = default where false", SESSIONS, ["seen_at"]),
+        ("update {} set {} = default where false", AUDIT, []),
+        ("insert into {} ({}) values (default)", AUDIT,
+         ["actor", "request", "action", "table_name", "before", "after"]),
+        ("insert into {} ({}) values (default)", SESSIONS,
+         ["token_sha256", "caller", "name", "scope"]),
+        ("insert into {} ({}) values (default)", KEYS,
+         ["id", "name", "secret_sha256", "scope", "tables", "per_minute", "expires_at"]),
+    ],
+)  # fmt: skip
+def test_columns_that_the_api_writes(
+    later: Boat, statement: str, table: str, allowed: list[str]
+) -> None:
+    """It changes nothing of a key but its last use, and when something was, the database says."""
     columns = later.query(
-        "select attname::text from pg_attribute where attrelid = 'rowboat.keys'::regclass"
-        " and attnum > 0"
+        "select attname::text from pg_attribute where attrelid = %s::regclass and attnum > 0"
+        " order by attnum", [table],
+    )  # fmt: skip
+    assert [
+        name for name in columns if is_allowed(later, "api", statement.format(table, name))
+    ] == allowed
+
+
+def test_who_ends_keys(later: Boat) -> None:
+    """It cannot bring one back to life."""
+    statement = "select rowboat.revoke_key('x')"
+    roles: list[Role] = [*MATRIX]
+    assert [each for each in roles if is_allowed(later, each, statement)] == ["owner", "api"]
+
+
+def test_the_api_changes_nothing_of_a_backup_but_its_pin(later: Boat) -> None:
+    columns = later.query(
+        "select attname::text from pg_attribute"
+        " where attrelid = 'backup_status.backup_status'::regclass and attnum > 0"
     )
-    statement = "update rowboat.keys set {} = default where false"
+    statement = "update backup_status.backup_status set {} = default where false"
     changed = [name for name in columns if is_allowed(later, "api", statement.format(name))]
-    assert changed == ["used_at"]
+    assert changed == ["pinned"]
 
 
 def test_who_may_keep_triggers_from_firing(boat: Boat) -> None:

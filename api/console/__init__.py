@@ -1,0 +1,24 @@
+"""The console: pages for stakeholders and operators, over the same functions as the API."""
+
+from flask import Blueprint, Response, send_from_directory
+
+from api import pages
+from api.access import scope
+from api.console import (
+    session,
+    words,
+)
+
+blueprint = Blueprint(pages.NAME, __name__)
+pages.register(blueprint)
+for filter_ in (words.number, words.size, words.moment, words.age, words.cell):
+    blueprint.add_app_template_filter(filter_)
+for each in (session,):
+    blueprint.register_blueprint(each.blueprint)
+
+
+@blueprint.get("/static/<path:name>")
+@scope("public")
+def static(name: str) -> Response:
+    """Return the style sheet or the script."""
+    return send_from_directory("static", name)
