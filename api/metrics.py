@@ -1,9 +1,9 @@
-"""Metrics: every file in sql/metrics is an address, as JSON, CSV or a workbook."""
+"""Metrics: every file in sql/metrics is an address, as JSON, CSV, a workbook or a picture."""
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from flask import Blueprint, Response, current_app, g, request
@@ -13,19 +13,25 @@ from werkzeug.utils import secure_filename
 from api.access import scope
 from api.context import reading, writing
 from api.errors import Problem
+from rowboat import charts
 from rowboat.csv_out import csv_text
+from rowboat.database import Cursor
 from rowboat.errors import ParameterRefused, UnknownMetric
-from rowboat.figures import Cache, Figures, add_up_writes, figures, moment
+from rowboat.figures import Cache, Figures, Moment, Values, add_up_writes, figures, moment
 from rowboat.metrics import Metric, metric, metrics
 from rowboat.parameters import RESERVED
 from rowboat.sheet import workbook
 
+Found = TypeVar("Found")
+Answer: TypeAlias = tuple[bytes, Any]
 blueprint = Blueprint("metrics", __name__)
 FORMATS = {
     "json": "application/json",
     "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "png": "image/png",
 }
+_FORMS = f"there are {', '.join(FORMATS)}"
 _MANY = 1000  # counts of writes that are added up
 
 
@@ -39,45 +45,74 @@ def _prepare(state: BlueprintSetupState) -> None:
 @scope("read")
 def every_metric() -> dict[str, Any]:
     """List the metrics whose tables the caller may see."""
-    seen = [each for each in metrics().values() if all(map(g.caller.sees, each.tables))]
-    return {"metrics": [each.document() for each in seen]}
+    return {"metrics": [each.document() for each in visible()]}
 
 
 @blueprint.get("/api/metrics/<name>")
 @scope("read")
 def one_metric(name: str) -> Response:
     """Answer a metric; the query gives its parameters."""
-    return _answer(metric(name), {})
+    return _answer(the_metric(name), {})
 
 
 @blueprint.get("/api/<int:year>/<name>")
 @scope("read")
 def metric_of_year(year: int, name: str) -> Response:
     """Answer a metric that has a year for a parameter."""
-    wanted = metric(name)
+    wanted = the_metric(name)
     if not any(each.name == "year" for each in wanted.parameters):
         raise UnknownMetric(f"the metric {name} has no year", f"it is at /api/metrics/{name}")
     return _answer(wanted, {"year": str(year)})
 
 
-def _answer(wanted: Metric, of_path: Mapping[str, str]) -> Response:
-    for table in wanted.tables:
+def visible() -> list[Metric]:
+    """Return the metrics whose tables the caller may see."""
+    return [each for each in metrics().values() if all(map(g.caller.sees, each.tables))]
+
+
+def the_metric(name: str) -> Metric:
+    """Find a metric; raises UnknownMetric, and Forbidden where the caller's key does not hold."""
+    found = metric(name)
+    for table in found.tables:
         g.caller.check(table)
-    form, safe = _format(), _safe()
-    values = wanted.judge(_given(of_path))
+    return found
+
+
+def of_figures(
+    wanted: Metric, values: Values, form: tuple[Any, ...], encode: Callable[[Figures], Answer]
+) -> Answer:
+    """Return the figures of a metric in a form, made once while they hold."""
+    asked = (*values.items(), *form)
+    return kept(wanted, asked, lambda cursor, now: figures(cursor, wanted, values, now), encode)
+
+
+def kept(
+    wanted: Metric,
+    asked: tuple[Any, ...],
+    compute: Callable[[Cursor, Moment], Found],
+    encode: Callable[[Found], Answer],
+) -> Answer:
+    """Return what is asked of a metric, from the cache while its tables are as they were."""
     cache: Cache = current_app.extensions["figures"]
-    asked = (wanted.name, *values.items(), form, safe)
     with reading() as cursor:
         now = moment(cursor, wanted)
-        kept = cache.find(asked, now.version)
-        found = figures(cursor, wanted, values, now) if kept is None else None
+        answer = cache.find((wanted.name, *asked), now.version)
+        found = compute(cursor, now) if answer is None else None
     if now.pieces > _MANY:
         writing(add_up_writes)
-    if found:
-        kept = _encoded(found, form, safe)
-        cache.keep(asked, now.version, *kept)
-    assert kept is not None
-    body, headers = kept
+    if found is not None:
+        answer = encode(found)
+        cache.keep((wanted.name, *asked), now.version, *answer)
+    assert answer is not None
+    return answer
+
+
+def _answer(wanted: Metric, of_path: Mapping[str, str]) -> Response:
+    form, safe = _format(), _safe()
+    values = wanted.judge(_given(of_path))
+    body, headers = of_figures(
+        wanted, values, (form, safe), lambda found: _encoded(found, form, safe)
+    )
     answer = Response(body, headers=headers)
     answer.make_conditional(request)
     return answer
@@ -91,7 +126,7 @@ def _format() -> str:
         best = wanted.best_match(FORMATS.values()) if wanted else FORMATS["json"]
         form = next((name for name, kind in FORMATS.items() if kind == best), None)
     if form not in FORMATS:
-        raise Problem(406, "a metric has no such form", f"there are {', '.join(FORMATS)}")
+        raise Problem(406, "a metric has no such form", _FORMS)
     return form
 
 
@@ -118,6 +153,8 @@ def _encoded(found: Figures, form: str, safe: bool) -> tuple[bytes, dict[str, st
         body = json.dumps(found.document(), ensure_ascii=False).encode() + b"\n"
     elif form == "csv":
         body = csv_text(found.result.columns, found.result.rows, safe).encode()
+    elif form == "png":
+        body = _picture(found)
     else:
         body = workbook(found)
     headers = {
@@ -132,3 +169,11 @@ def _encoded(found: Figures, form: str, safe: bool) -> tuple[bytes, dict[str, st
         name = "-".join([found.metric.name, *map(str, found.values.values())])
         headers["Content-Disposition"] = f"attachment; filename={secure_filename(name)}.{form}"
     return body, headers
+
+
+def _picture(found: Figures) -> bytes:
+    if found.chart_lacks:
+        raise Problem(406, f"the chart names the column {found.chart_lacks[0]}, which is not there")
+    if (picture := charts.png(found)) is None:
+        raise Problem(406, f"the metric {found.metric.name} has no chart", _FORMS)
+    return picture

@@ -23,6 +23,7 @@ _POLICY = "; ".join((
 ))  # fmt: skip
 # which views are in the navigation: endpoint, words, scope that sees it
 _PLACES = (
+    ("console.metrics.all", "Metrics", "read"),
 )  # fmt: skip
 _OF_ALL_TABLES = ("console.keys.every",)  # for who is not limited to some
 

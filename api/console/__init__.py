@@ -5,6 +5,7 @@ from flask import Blueprint, Response, send_from_directory
 from api import pages
 from api.access import scope
 from api.console import (
+    metrics,
     session,
     words,
 )
@@ -13,7 +14,7 @@ blueprint = Blueprint(pages.NAME, __name__)
 pages.register(blueprint)
 for filter_ in (words.number, words.size, words.moment, words.age, words.cell):
     blueprint.add_app_template_filter(filter_)
-for each in (session,):
+for each in (session, metrics):
     blueprint.register_blueprint(each.blueprint)
 
 

@@ -79,9 +79,8 @@ def one_metric(metric: Metric, year: bool = False) -> Facts:
     known = {each["name"]: each["default"] for each in metric.document()["parameters"]}
     said = {"metric": metric.name, "parameters": known, "as_of": samples.TIME,
             "left_out": dict.fromkeys(metric.tables, 0), "rows": []}  # fmt: skip
-    form = FORMATS["xlsx"]
     media = as_json(ref("Figures"), said) | as_text(CSV, csv_text([metric.name], []))
-    media |= {form: {}}
+    media |= {FORMATS["xlsx"]: {}} | ({FORMATS["png"]: {}} if metric.chart else {})
     return Facts(
         {200: answer(200, media, ["ETag", "X-As-Of", "X-Left-Out"]), 304: answer(304, {})},
         (404, 406),

@@ -9,6 +9,7 @@ from math import isfinite
 from threading import Lock
 from typing import Any, TypeAlias
 
+from psycopg2 import sql
 from psycopg2.extensions import new_type, register_type, string_types
 
 from rowboat.database import Cursor, one
@@ -73,6 +74,13 @@ class Figures:
     left_out: dict[str, int]
     result: Result
 
+    @property
+    def chart_lacks(self) -> list[str]:
+        """Columns that the chart names and that are not there."""
+        chart = self.metric.chart
+        wanted = (chart.x, *chart.y) if chart else ()
+        return [name for name in wanted if name not in self.result.columns]
+
     def document(self) -> dict[str, Any]:
         """Return it as one JSON document."""
         columns = self.result.columns
@@ -97,6 +105,17 @@ def figures(cursor: Cursor, metric: Metric, values: Values, now: Moment) -> Figu
     result = run(cursor, metric, values)
     cursor.execute(query("metrics.left_out"), {"tables": list(metric.tables)})
     return Figures(metric, values, now.as_of, dict(cursor.fetchall()), result)
+
+
+def years(cursor: Cursor, metric: Metric) -> list[int]:
+    """Return the years that a metric may be asked for and has rows of, the latest first."""
+    if metric.years is None:
+        return []
+    [year] = [each for each in metric.parameters if each.name == "year"]
+    table, column = sql.Identifier(*metric.years[:2]), sql.Identifier(metric.years[2])
+    bounds = {"least": year.least, "most": year.most}
+    cursor.execute(query("metrics.years", table=table, column=column), bounds)
+    return [found for (found,) in cursor]
 
 
 def run(cursor: Cursor, metric: Metric, values: Values) -> Result:

@@ -6,6 +6,7 @@
     -- tables: schema.table, schema.other        all that the statement reads
     -- param: year integer 1..9999 = 2021 | What it means.
     -- chart: bars x=month y=hired,left          or lines; optional
+    -- years: schema.table.column                times whose years are offered; optional
 
 One statement follows; it names tables with their schema, `%(…)s` stands for a parameter, `%%` for a
 percent sign.
@@ -24,9 +25,11 @@ from rowboat.queries import SQL_FOLDER
 
 ChartKind: TypeAlias = Literal["bars", "lines"]
 _HINT = "plugins/rowboat/metrics.py shows how a metric's file is written"
-_NEEDED, _KEYS = ("title", "about", "tables"), ("title", "about", "tables", "param", "chart")
+_NEEDED = ("title", "about", "tables")
+_KEYS = (*_NEEDED, "param", "chart", "years")
 _CHART = re.compile(r"(?P<kind>\w+) +x=(?P<x>\w+) +y=(?P<y>\w+(?:,\w+)*)")
 _TABLE = re.compile(r"[^.,\s]+\.[^.,\s]+")
+_COLUMN = re.compile(r"([^.,\s]+)\.([^.,\s]+)\.([^.,\s]+)")
 _QUOTED = re.compile(
     r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$", re.DOTALL
 )
@@ -48,7 +51,10 @@ class Chart:
 
 @dataclass(frozen=True)
 class Metric:
-    """One file: what it tells, what it takes, which tables it reads, its statement."""
+    """One file: what it tells, what it takes, which tables it reads, its statement.
+
+    `years` is the column (schema, table, name) whose years the parameter year is chosen from.
+    """
 
     name: str
     title: str
@@ -57,6 +63,7 @@ class Metric:
     parameters: tuple[Parameter, ...]
     chart: Chart | None
     statement: str
+    years: tuple[str, str, str] | None = None
 
     @property
     def lasts(self) -> bool:
@@ -82,14 +89,7 @@ class Metric:
                 f"the metric {self.name} has no parameter {unknown[0]!r}",
                 f"it takes {', '.join(names) or 'none'}",
             )
-        return {each.name: self._value(each, given) for each in self.parameters}
-
-    def _value(self, parameter: Parameter, given: Mapping[str, str]) -> Value:
-        if parameter.name in given:
-            return parameter.judge(given[parameter.name])
-        if parameter.default is None:
-            raise ParameterRefused(f"{parameter.name} is missing", "give it a value")
-        return parameter.default
+        return {each.name: each.value(given.get(each.name)) for each in self.parameters}
 
 
 @cache
@@ -115,15 +115,16 @@ def read(path: Path) -> Metric:
         if not any(each == key for _, each, _ in header):
             raise _malformed(path, 1, f"has no '-- {key}: …'")
     parts = {key: (line, value) for line, key, value in header}
-    parameters = _parameters(path, header)
+    parameters, tables = _parameters(path, header), _tables(path, *parts["tables"])
     return Metric(
         path.stem,
         parts["title"][1],
         parts["about"][1],
-        _tables(path, *parts["tables"]),
+        tables,
         tuple(parameters.values()),
         _chart(path, *parts["chart"]) if "chart" in parts else None,
         _statement(path, text, parameters),
+        _years(path, *parts["years"], tables, parameters) if "years" in parts else None,
     )
 
 
@@ -191,6 +192,23 @@ def _chart(path: Path, line: int, value: str) -> Chart:
     if form is None or form["kind"] not in get_args(ChartKind):
         raise _malformed(path, line, "a chart is written 'bars|lines x=COLUMN y=COLUMN,COLUMN'")
     return Chart(form["kind"], form["x"], tuple(form["y"].split(",")))  # type: ignore[arg-type]
+
+
+def _years(
+    path: Path,
+    line: int,
+    value: str,
+    tables: tuple[str, ...],
+    parameters: Mapping[str, Parameter],
+) -> tuple[str, str, str]:
+    form = _COLUMN.fullmatch(value)
+    if form is None:
+        raise _malformed(path, line, "years are written 'SCHEMA.TABLE.COLUMN'")
+    if (table := f"{form[1]}.{form[2]}") not in tables:
+        raise _malformed(path, line, f"years are of {table}, which is none of its tables")
+    if "year" not in parameters or parameters["year"].kind != "integer":
+        raise _malformed(path, line, "years are for an integer parameter year, which is not there")
+    return form[1], form[2], form[3]
 
 
 def _statement(path: Path, text: str, parameters: Mapping[str, Parameter]) -> str:

@@ -37,6 +37,14 @@ class Parameter:
         known = {"name": self.name, "type": self.kind, "help": self.help}
         return known | {"least": least, "most": most, "default": default}
 
+    def value(self, given: str | None) -> Value:
+        """Return what was given, or the default where nothing was; raises ParameterRefused."""
+        if given is not None:
+            return self.judge(given)
+        if self.default is None:
+            raise ParameterRefused(f"{self.name} is missing", "give it a value")
+        return self.default
+
     def judge(self, given: str) -> Value:
         """Return what a text stands for; raises ParameterRefused."""
         if (value := _read(self.kind, given)) is None:

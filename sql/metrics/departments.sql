@@ -4,6 +4,7 @@
 -- tables: hired_employees.hired_employees, hired_employees.departments
 -- param: year integer 1..9999 = 2021 | The year of the hires.
 -- chart: bars x=department y=hired
+-- years: hired_employees.hired_employees.hired_date
 with hires as (
     select department_id, count(*) as hired
     from hired_employees.hired_employees

@@ -4,6 +4,7 @@
 -- tables: hired_employees.hired_employees, hired_employees.departments, hired_employees.jobs
 -- param: year integer 1..9999 = 2021 | The year of the hires.
 -- chart: bars x=department y=Q1,Q2,Q3,Q4
+-- years: hired_employees.hired_employees.hired_date
 with quarter as materialized (  -- computed once, not for each hire
     select
         make_timestamptz(%(year)s, 1, 1, 0, 0, 0, 'UTC') as first,

@@ -36,6 +36,14 @@ left join (
 -- Many counts become one for each table.
 select rowboat.add_up_writes();
 
+-- name: years
+-- The years in a column of times, the latest first; infinite times are of none.
+select year from (
+    select distinct date_part('year', {column})::integer as year from {table} where isfinite({column})
+) as found
+where year between coalesce(%(least)s, year) and coalesce(%(most)s, year)
+order by year desc;
+
 -- name: left_out
 -- Open refused rows of some tables.
 select name, (

@@ -87,7 +87,7 @@ def unknown(detail: str, hint: str = "`rowboat metric` lists them") -> dict[str,
     return problem(404, "Not Found", detail, hint)
 
 
-FORMS = "there are json, csv, xlsx"
+FORMS = "there are json, csv, xlsx, png"
 NO_FORM = problem(406, "Not Acceptable", "a metric has no such form", FORMS)
 TWICE = unprocessable("year is given twice", "give it once")
 AT_LEAST = unprocessable("year is '0' and must be at least 1")
@@ -117,6 +117,8 @@ AT_MOST = unprocessable("year is '10000' and must be at most 9999")
         ("/api/2021/quarters", "text/html", 406, NO_FORM),
         ("/api/2021/quarters?format=pdf", None, 406, NO_FORM),
         ("/api/2021/quarters?format=", None, 406, NO_FORM),
+        ("/api/metrics/kinds?day=2021-01-01&format=png", None, 406,
+         problem(406, "Not Acceptable", "the metric kinds has no chart", FORMS)),
         ("/api/2021/quarters?safe=yes", None, 422,
          unprocessable("safe is 'yes' and must be true or false")),
         ("/api/0/quarters", None, 422, AT_LEAST),
@@ -327,6 +329,14 @@ def test_a_workbook(hires: Boat, client: FlaskClient) -> None:
     empty = book(client, "/api/2020/quarters")["quarters"]
     assert [cell.value for cell in empty[1]] == ["department", "job", "Q1", "Q2", "Q3", "Q4"]
     assert empty.max_row == 1
+
+
+def test_a_picture(hires: Boat, client: FlaskClient) -> None:
+    for how in ({"query_string": "format=png"}, {"headers": {"Accept": "image/png"}}):
+        answer = client.get("/api/2021/quarters", **how)
+        assert (answer.status_code, answer.content_type) == (200, "image/png")
+        assert answer.data.startswith(b"\x89PNG\r\n\x1a\n")
+        assert answer.headers["Content-Disposition"] == "attachment; filename=quarters-2021.png"
 
 
 def test_what_the_statement_cannot_do(boat: Boat, more: None, client: FlaskClient) -> None:

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from rowboat import cli, metrics
 from rowboat.database import Connection, transaction
 from rowboat.errors import DatabaseRefused
-from rowboat.figures import Cache, Figures, Moment, add_up_writes, figures, moment
+from rowboat.figures import Cache, Figures, Moment, add_up_writes, figures, moment, years
 from rowboat.metrics import Metric, metric
 from tests.acceptance.conftest import CHALLENGE
 from tests.conftest import Boat
@@ -196,13 +196,16 @@ def test_left_out(boat: Boat) -> None:
 
 @pytest.mark.parametrize("wanted", metrics.metrics().values(), ids=lambda each: each.name)
 def test_a_header_tells_the_truth(boat: Boat, wanted: Metric) -> None:
-    """The cache and the keys rely on the tables that it names, the charts on the columns."""
+    """The cache and the keys rely on the tables that it names, charts and years on the columns."""
     plans = list(plan(boat, wanted))
     found = {f"{node['Schema']}.{node['Relation Name']}" for node in plans if "Schema" in node}
     assert found == set(wanted.tables)
     columns = compute(boat.connect("api"), wanted).result.columns
     assert wanted.chart
     assert {wanted.chart.x, *wanted.chart.y} <= set(columns)
+    with transaction(boat.connect("api")) as cursor:
+        assert wanted.years
+        assert years(cursor, wanted) == []
 
 
 @pytest.mark.parametrize("wanted", BOTH, ids=lambda each: each.name)

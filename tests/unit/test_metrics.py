@@ -24,6 +24,7 @@ GOOD = """-- title: Hires: by month
 -- param: year integer 1..9999 = 2021 | The year; in UTC.
 -- param: since date ..2030-01-01 | From when.
 -- chart: lines x=month y=hired,left
+-- years: c.d.At
 select ';', "%%", $$ -- ; $$ -- half;
 from a.b /* ; */ where y = %(year)s
     and d > %(since)s;
@@ -63,6 +64,7 @@ def test_a_metric(folder: Path) -> None:
             Chart("lines", "month", ("hired", "left")),
             "select ';', \"%%\", $$ -- ; $$ -- half;\n"
             "from a.b /* ; */ where y = %(year)s\n    and d > %(since)s",
+            ("c", "d", "At"),
         )
     }
     assert metrics.metric("hires_1").document() == {
@@ -115,7 +117,7 @@ def test_an_unknown_metric() -> None:
         (GOOD, "4: is not written '-- KEY: VALUE'"),
         ("--   T\n" + HEAD + "select 1", "1: is not written '-- KEY: VALUE'"),
         ("-- title:\nselect 1", "1: is not written '-- KEY: VALUE'"),
-        ("-- Title: T\nselect 1", "1: Title is none of title, about, tables, param, chart"),
+        ("-- Title: T\nselect 1", "1: Title is none of title, about, tables, param, chart, years"),
         (HEAD + "-- title: U\nselect 1", "4: title stands twice"),
         (HEAD + 2 * "-- chart: bars x=a y=b\n" + "select 1", "5: chart stands twice"),
         (HEAD + "-- chart: pie x=a y=b\nselect 1",
@@ -139,6 +141,14 @@ def test_an_unknown_metric() -> None:
         (HEAD + "-- param: y text | H\n-- param: y text | H\nselect %(y)s",
          "5: the parameter y stands twice"),
         (HEAD + "-- param: y text | H\nselect 1", "4: the parameter y is not used"),
+        (HEAD + "-- years: a.b\nselect 1", "4: years are written 'SCHEMA.TABLE.COLUMN'"),
+        (HEAD + "-- years: a.b.c.d\nselect 1", "4: years are written 'SCHEMA.TABLE.COLUMN'"),
+        (HEAD + "-- years: a.b.c, a.b.d\nselect 1", "4: years are written 'SCHEMA.TABLE.COLUMN'"),
+        (HEAD + "-- years: a.c.d\nselect 1", "4: years are of a.c, which is none of its tables"),
+        (HEAD + "-- years: a.b.c\nselect 1",
+         "4: years are for an integer parameter year, which is not there"),
+        (HEAD + "-- param: year text | Y\n-- years: a.b.c\nselect %(year)s",
+         "5: years are for an integer parameter year, which is not there"),
         (HEAD, "4: has no statement"),
         (HEAD + "\n ;\n-- nothing\n", "4: has no statement"),
         (HEAD + "select 1;\nselect 2", "4: there is text behind the statement"),
