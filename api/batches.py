@@ -64,23 +64,39 @@ def batch() -> Response:
 
 def _take(rows: dict[str, list[Row]]) -> Response:
     order = _order()
-    with reading() as cursor:
-        batch = Batch(context().catalog(cursor), rows, order)
-    done = batch.go(writing, lambda found: _answer(found, order), _once())
-    if not done.again and not order.on_trial:
-        numbers.rows(g.report)
-    wake(batch)
+    done = deliver(rows, order, lambda found: _answer(found, order), _once())
     headers = {"Idempotency-Replayed": "true"} if done.again else {}
     if done.status >= HTTPStatus.BAD_REQUEST:
         return refusal(done, headers)
     return Response(done.body, done.status, headers, content_type="application/json")
 
 
+def deliver(
+    rows: dict[str, list[Row]],
+    order: Order,
+    say: Callable[[list[Delivery]], Answer],
+    once: Once | None,
+) -> Answer:
+    """Pass rows through the door, count them, and let in what waited for them."""
+    with reading() as cursor:
+        batch = Batch(context().catalog(cursor), rows, order)
+    done = batch.go(writing, say, once)
+    if not done.again and not order.on_trial:
+        numbers.rows(sum((each.report for each in batch.delivered), Report()))
+    wake(batch)
+    return done
+
+
 def wake(batch: Batch) -> None:
-    """Let in what waited for the rows of a batch; these stay, whatever becomes of it."""
+    """Let in what waited for the rows of a batch."""
+    briefly(batch.wake)
+
+
+def briefly(wake: Callable[[Steps], object]) -> None:
+    """Let in what waited for rows that came; these stay, whatever becomes of it."""
     try:
         with context().connection() as connection:
-            batch.wake(_Brief(connection))
+            wake(_Brief(connection))
     except Exception as error:
         log.error("rows still wait for their parents", exc_info=error)
 
@@ -140,7 +156,7 @@ def _once() -> Once | None:
 
 def _answer(found: list[Delivery], order: Order) -> Answer:
     """Say what became of the rows: 201 all went in, 207 some, 422 none."""
-    total = g.report = sum((each.report for each in found), Report())
+    total = sum((each.report for each in found), Report())
     errors = [
         ({"table": each.table} if len(found) > 1 else {}) | error
         for each in found

@@ -24,6 +24,7 @@ _POLICY = "; ".join((
 # which views are in the navigation: endpoint, words, scope that sees it
 _PLACES = (
     ("console.metrics.all", "Metrics", "read"),
+    ("console.tables.dictionary", "Tables", "read"),
 )  # fmt: skip
 _OF_ALL_TABLES = ("console.keys.every",)  # for who is not limited to some
 

@@ -6,7 +6,9 @@ from api import pages
 from api.access import scope
 from api.console import (
     metrics,
+    rows,
     session,
+    tables,
     words,
 )
 
@@ -14,7 +16,8 @@ blueprint = Blueprint(pages.NAME, __name__)
 pages.register(blueprint)
 for filter_ in (words.number, words.size, words.moment, words.age, words.cell):
     blueprint.add_app_template_filter(filter_)
-for each in (session, metrics):
+tables.blueprint.register_blueprint(rows.blueprint)
+for each in (session, metrics, tables):
     blueprint.register_blueprint(each.blueprint)
 
 

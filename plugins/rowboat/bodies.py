@@ -1,5 +1,6 @@
 """Reads the rows of a request: JSON (RFC 8259), lines of JSON, or CSV; keeps their own bytes."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from typing import Any, TypeAlias
 
 from rowboat import dialect, literals, records
 from rowboat.catalog import INTEGERS, Column, Table
+from rowboat.dialect import Dialect
 from rowboat.errors import BatchRefused, BodyRefused
 from rowboat.exact_json import BLANK, Number, Repeated, items, members, too_deep, whole, written
 from rowboat.records import Reason
@@ -86,10 +88,12 @@ def of_lines(body: bytes, table: Table) -> list[Row]:
     ]
 
 
-def of_csv(body: bytes, table: Table) -> list[Row]:
-    """Read CSV as files are read, with or without a header; raises BatchRefused, FileRefused."""
+def of_csv(body: bytes, table: Table, known: Dialect | None = None) -> list[Row]:
+    """Read CSV as files are read, with or without a header, in a dialect that is known or is to be
+    recognised; raises BatchRefused, FileRefused.
+    """
     body = body + b"\n" if body and not body.endswith((b"\n", b"\r")) else body
-    known = dialect.recognise(body[: dialect.SAMPLE_BYTES], table)
+    known = known or dialect.recognise(body[: dialect.SAMPLE_BYTES], table)
     found = records.cut(body[known.start :], known, at_end=True)
     if known.header and len(found):
         found = found.without_first()
@@ -102,7 +106,18 @@ def of_csv(body: bytes, table: Table) -> list[Row]:
     return rows
 
 
-def _fields(table: Table, known: dialect.Dialect) -> Callable[[str], dict[str, Cell]]:
+def of_texts(texts: Mapping[str, str | None], table: Table) -> Row:
+    """Read one row of texts by column, each to be judged as it stands."""
+    body = json.dumps(texts, ensure_ascii=False).encode()
+    row = Row(0, lambda _: body, None)
+    row.cells = {
+        name: None if text is None else _clean(row, table.by_name[name], text)
+        for name, text in texts.items()
+    }
+    return row
+
+
+def _fields(table: Table, known: Dialect) -> Callable[[str], dict[str, Cell]]:
     """Return what splits a whole record of CSV; as in files, an empty field is NULL unless it is
     quoted and its column holds text.
     """
@@ -217,7 +232,11 @@ def _cell(row: Row, column: Column, value: Any) -> str | None:
     if _hides(column, value):
         message = f"{_shown(written(value))} is not {literals.literal(column).noun}"
         row.reasons.append(Reason("type", column.name, message))
-    text = _as_text(column, value)
+    return _clean(row, column, _as_text(column, value))
+
+
+def _clean(row: Row, column: Column, text: str) -> str:
+    """Return a text that the database can hold; where it was another, that is a reason."""
     plain = _plain(text)
     if plain != text:
         message = f"{column.name} holds a NUL or half of a character"

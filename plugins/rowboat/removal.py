@@ -66,6 +66,11 @@ def remove(
     return deleted
 
 
+def foreseen(cursor: Cursor, table: Table, row: Row) -> list[Dependents]:
+    """Tell by foreign key what deleting a row would touch, at any depth."""
+    return _dependents(cursor, table, _is(table, row))
+
+
 def _is(table: Table, row: Row) -> sql.Composable:
     """SQL: the row t is this one."""
     assert table.key is not None
@@ -84,14 +89,18 @@ def _is(table: Table, row: Row) -> sql.Composable:
 
 def _touched(cursor: Cursor, table: Table, condition: sql.Composable) -> list[Touched]:
     """Find the rows that foreign keys would touch, at any depth."""
+    some = _dependents(cursor, table, condition)
+    names = sorted({each.reference.child_name for each in some})
+    return [each for name in names for each in _of_table(cursor, name, some) if each.count]
+
+
+def _dependents(cursor: Cursor, table: Table, condition: sql.Composable) -> list[Dependents]:
     known = references(cursor, table)
     if not known:
         return []
     doomed = Doomed(cursor, table, 0, condition, known)
     found = doomed.dependents(cursor, known, {table.full_name: doomed.stays})
-    some = [each for each in found.values() if each.rows]
-    names = sorted({each.reference.child_name for each in some})
-    return [each for name in names for each in _of_table(cursor, name, some) if each.count]
+    return [each for each in found.values() if each.rows]
 
 
 def _of_table(cursor: Cursor, name: str, some: Sequence[Dependents]) -> list[Touched]:

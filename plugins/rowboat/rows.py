@@ -12,6 +12,7 @@ from rowboat.catalog import Column, Table
 from rowboat.csv_out import csv_text, guarded
 from rowboat.database import Cursor, one
 from rowboat.errors import UnknownRow
+from rowboat.filters import Filter
 from rowboat.queries import query
 
 Record = tuple[str | None, ...]
@@ -49,6 +50,14 @@ class Row:
     json: str
 
 
+@dataclass(frozen=True)
+class Texts:
+    """One row: its version, and column → its value as CSV has it."""
+
+    version: str
+    cells: dict[str, str | None]
+
+
 def page(cursor: Cursor, table: Table, ask: Ask, as_text: bool = False) -> Page:
     """Return the rows that are asked for: each a JSON text, or the texts of its columns."""
     parts: Parts = {
@@ -58,16 +67,24 @@ def page(cursor: Cursor, table: Table, ask: Ask, as_text: bool = False) -> Page:
         "table": table.identifier,
         "conditions": filters.conditions([each.condition for each in ask.filters]),
     }
-    count = _count(cursor, parts) if ask.count else None
+    total = count(cursor, table, ask.filters) if ask.count else None
     if ask.sample:
-        return Page(_sample(cursor, table, ask, parts), count=count)
+        return Page(_sample(cursor, table, ask, parts), count=total)
     found = _in_order(cursor, ask, parts)
     kept = [each[:-1] for each in found[: ask.limit]]
     if len(found) <= ask.limit:
-        return Page(kept, count=count)
+        return Page(kept, count=total)
     if not ask.order.total:
-        return Page(kept, count=count, note=_NO_WAY.format(table.full_name, len(kept)))
-    return Page(kept, ask.order.cursor(found[ask.limit - 1][-1]), count)
+        return Page(kept, count=total, note=_NO_WAY.format(table.full_name, len(kept)))
+    return Page(kept, ask.order.cursor(found[ask.limit - 1][-1]), total)
+
+
+def count(cursor: Cursor, table: Table, passed: Sequence[Filter] = ()) -> int:
+    """Return how many rows pass filters."""
+    conditions = filters.conditions([each.condition for each in passed])
+    cursor.execute(query("rows.count", table=table.identifier, conditions=conditions))
+    found: int = one(cursor)[0]
+    return found
 
 
 def find(cursor: Cursor, table: Table, key: Sequence[str], hold: bool = False) -> Row:
@@ -75,20 +92,19 @@ def find(cursor: Cursor, table: Table, key: Sequence[str], hold: bool = False) -
 
     Raises UnknownRow.
     """
-    check_key(table, key)
-    cursor.execute(
-        query(
-            "rows.one",
-            table=table.identifier,
-            condition=having(table),
-            hold=query("rows.hold") if hold else sql.SQL(""),
-        ),
-        {"key": list(key)},
-    )
-    found = cursor.fetchone()
-    if found is None:
-        raise no_row(table, key)
-    return Row(tuple(key), *found)
+    return Row(tuple(key), *_one(cursor, table, key, query("rows.as_json"), hold))
+
+
+def find_texts(cursor: Cursor, table: Table, key: Sequence[str]) -> Texts:
+    """Return the same as texts, which can be written back as they are; raises UnknownRow."""
+    values = sql.SQL(", ").join(map(_as_text, table.columns))
+    version, *texts = _one(cursor, table, key, values)
+    return Texts(version, dict(zip(table.by_name, texts, strict=True)))
+
+
+def key_cells(table: Table, key: Sequence[str]) -> dict[str, str]:
+    """Return column → text of a key."""
+    return dict(zip(table.key.columns if table.key else (), key, strict=True))
 
 
 def having(table: Table) -> sql.Composable:
@@ -124,13 +140,26 @@ def check_key(table: Table, key: Sequence[str]) -> None:
 
 def no_row(table: Table, key: Sequence[str]) -> UnknownRow:
     """Return the error that tells that a table has no row with a key."""
-    assert table.key is not None
-    pairs = zip(table.key.columns, key, strict=True)
+    pairs = key_cells(table, key).items()
     shown = ", ".join(f"{name} {filters.shown(text, '')}" for name, text in pairs)
     return UnknownRow(f"{table.full_name} has no row with {shown}")
 
 
 _NO_WAY = "{} has no key, so there is no way to its next page: these are {:,} of its rows"
+
+
+def _one(
+    cursor: Cursor, table: Table, key: Sequence[str], values: sql.Composable, hold: bool = False
+) -> Sequence[Any]:
+    """Fetch the version and some values of the row with a key; raises UnknownRow."""
+    check_key(table, key)
+    parts = {"values": values, "table": table.identifier, "condition": having(table)}
+    held = query("rows.hold") if hold else sql.SQL("")
+    cursor.execute(query("rows.one", **parts, hold=held), {"key": list(key)})
+    found = cursor.fetchone()
+    if found is None:
+        raise no_row(table, key)
+    return found
 
 
 def _in_order(cursor: Cursor, ask: Ask, parts: Parts) -> list[Any]:
@@ -159,12 +188,6 @@ def _sample(cursor: Cursor, table: Table, ask: Ask, parts: Parts) -> list[Record
         found = cursor.fetchall()
         if len(found) == ask.limit:
             break
-    return found
-
-
-def _count(cursor: Cursor, parts: Parts) -> int:
-    cursor.execute(query("rows.count", **parts))
-    found: int = one(cursor)[0]
     return found
 
 

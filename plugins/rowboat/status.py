@@ -43,7 +43,7 @@ def read(cursor: Cursor) -> Status:
     cursor.execute(query("status.quarantine"))
     rejected = {row["table_name"]: row["open"] for row in rows(cursor)}
     tables = [
-        TableStatus(table.full_name, *_count(cursor, table), rejected.get(table.full_name, 0))
+        TableStatus(table.full_name, *count(cursor, table), rejected.get(table.full_name, 0))
         for table in catalogs.read(cursor).in_order()
     ]
     cursor.execute(query("status.newest_backup"))
@@ -51,11 +51,18 @@ def read(cursor: Cursor) -> Status:
     return Status(tables, list(position.all_positions(cursor).values()), backup)
 
 
-def _count(cursor: Cursor, table: Table) -> tuple[int, bool]:
-    name = table.identifier
-    cursor.execute(query("status.estimate", table=sql.Literal(name.as_string(cursor))))
-    estimate = one(cursor)[0]
-    if estimate > EXACT_UP_TO:
-        return estimate, False
-    cursor.execute(query("status.count", table=name))
+def count(cursor: Cursor, table: Table, exact_up_to: int = EXACT_UP_TO) -> tuple[int, bool]:
+    """Return about how many rows a table has, exactly where they are few, and which of both."""
+    about = estimate(cursor, table)
+    if about > exact_up_to:
+        return about, False
+    cursor.execute(query("status.count", table=table.identifier))
     return one(cursor)[0], True
+
+
+def estimate(cursor: Cursor, table: Table) -> int:
+    """Return about how many rows a table has; -1 where Postgres does not know yet."""
+    name = sql.Literal(table.identifier.as_string(cursor))
+    cursor.execute(query("status.estimate", table=name))
+    found: int = one(cursor)[0]
+    return found

@@ -6,6 +6,7 @@ its transaction's number. A chunk of the file is read again only when somebody a
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -79,19 +80,21 @@ CHANGED = "was read; the file has changed since, so what stood there is not know
 Load: TypeAlias = dict[str, Any]
 
 
-def row(cursor: Cursor, table: Table, key: list[str]) -> RowTrace:
+def row(cursor: Cursor, table: Table, key: list[str], most: int | None = None) -> RowTrace:
     """Trace the row with a key (one text for each key column).
 
-    Raises UnknownRow where there is none.
+    The line is not looked for in a file of which more than `most` bytes are loaded; without a note
+    it may be found then. Raises UnknownRow where there is no row.
     """
     check_key(table, key)
     found = _row(cursor, table, key)
     if found is None:
         raise no_row(table, key)
     loads = _writers(cursor, table, found["xmin"])
-    writer = _origin(cursor, table, loads, found["key"]) if loads else None
+    origin = partial(_origin, cursor, table, key=found["key"], most=most)
+    writer = origin(loads) if loads else None
     before = groupby(_earlier(cursor, table, loads, found["key"]), lambda load: str(load["xid"]))
-    earlier = [_origin(cursor, table, list(same), found["key"]) for _, same in before]
+    earlier = [origin(list(same)) for _, same in before]
     held_by = _held_by(cursor, writer.load) if writer else []
     return RowTrace(table.full_name, key, found["fields"], writer, earlier, held_by)
 
@@ -202,16 +205,16 @@ def _held_by(cursor: Cursor, load: Load) -> list[str]:
     return [name for (name,) in cursor.fetchall()]
 
 
-def _origin(cursor: Cursor, table: Table, loads: list[Load], key: str) -> Origin:
+def _origin(cursor: Cursor, table: Table, loads: list[Load], key: str, most: int | None) -> Origin:
     """Find the file and line behind a row, among the loads of one transaction."""
-    found = [_origin_in(cursor, table, load, key) for load in loads]
+    found = [_origin_in(cursor, table, load, key, most) for load in loads]
     origin = next((each for each in found if each.line is not None), found[0])
     if origin.load.get("number_recurred"):
         origin.note = "transaction numbers have recurred since; the load is the likely one"
     return origin
 
 
-def _origin_in(cursor: Cursor, table: Table, load: Load, key: str) -> Origin:
+def _origin_in(cursor: Cursor, table: Table, load: Load, key: str, most: int | None) -> Origin:
     origin = Origin(load)
     if load["source"] == "api":
         origin.request, origin.caller = load["source_name"], load["actor"]
@@ -219,6 +222,9 @@ def _origin_in(cursor: Cursor, table: Table, load: Load, key: str) -> Origin:
         _find_retried(cursor, table, origin, key)
     if load["source"] == "file":
         origin.file = load["source_name"]
+        where = position.read(cursor, load["source_name"])
+        if where and most is not None and where.loaded_bytes > most:
+            return origin
         origin.line = _find_line(cursor, table, load, key)
         if origin.line is None:
             origin.note = (

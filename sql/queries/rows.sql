@@ -85,7 +85,7 @@ false
 -- name: one
 -- A row by its key, with the transaction that wrote it; a text that is no value finds nothing.
 with given as materialized (select %(key)s::text[] as cells)
-select t.xmin::text, row_to_json(t)::text from {table} as t where {condition} {hold};
+select t.xmin::text, {values} from {table} as t where {condition} {hold};
 
 -- name: hold
 -- Nobody else changes the row until the transaction ends.

@@ -1,0 +1,163 @@
+"""The data dictionary, and the rows of a table: filtered, ordered, in pages."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Blueprint, g, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from markupsafe import Markup
+
+from api import pages
+from api.access import scope
+from api.console import filter_form
+from api.context import context, reading, the_table
+from rowboat import asks, diagram, filters, rows, status
+from rowboat.asks import Ask
+from rowboat.catalog import Catalog, Table
+from rowboat.errors import AskRefused
+from rowboat.filters import Fault
+from rowboat.rows import Page
+
+blueprint = Blueprint("tables", __name__)
+_FOLD = 120  # characters of a value that a list shows
+_LOOKS = {"N": "number", "D": "line"}  # by categories of types (pg_type)
+_COUNT_UP_TO = 10_000  # rows that the dictionary counts; more are estimated
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value in a list of rows: the beginning of a long one, with its length, and a link."""
+
+    text: str | None
+    look: str = ""
+    length: int | None = None
+    link: str | None = None
+
+
+@blueprint.get("/tables")
+@scope("read")
+def dictionary() -> str:
+    """Show every table that the caller sees, as the database declares it, and how they refer."""
+    with reading() as cursor:
+        catalog = seen(context().catalog(cursor))
+        counts = {
+            each.full_name: status.count(cursor, each, _COUNT_UP_TO) for each in catalog.tables
+        }
+    drawn = Markup(diagram.svg(catalog, lambda table: "#" + table.full_name))  # noqa: S704
+    return render_template("tables.html", catalog=catalog, counts=counts, diagram=drawn)
+
+
+@blueprint.get("/tables/<table>")
+@scope("read")
+def browse(table: str) -> ResponseReturnValue:
+    """Show rows of a table by the parameters of the API; a form that was sent becomes these."""
+    given = list(request.args.items(multi=True))
+    sent = filter_form.parameters(given)
+    if sent is not None:
+        return pages.go(f"{address(table)}?{urlencode(sent)}")
+    faults: list[Fault] = []
+    page, ask = Page([]), None
+    with reading() as cursor:
+        found, catalog = the_table(cursor, table), seen(context().catalog(cursor))
+        try:
+            ask = asks.read(cursor, found, given)
+            page = rows.page(cursor, found, ask, as_text=True)
+        except AskRefused as refused:
+            faults = [dict(each) for each in refused.errors]
+    lines, others = filter_form.lines(found, given, faults)
+    text = render_template(
+        "table.html",
+        table=found,
+        page=page,
+        ask=ask,
+        rows=_cells(catalog, found, page),
+        headings=_headings(found, ask),
+        lines=lines,
+        faults=others,
+        comparisons=filter_form.COMPARISONS,
+        here=_here,
+        csv=f"/api/{quote(found.full_name)}?{_asked(format='csv', safe='true')}",
+    )
+    return text, 422 if faults else 200
+
+
+def seen(catalog: Catalog) -> Catalog:
+    """Return the part of a catalog that the caller may see."""
+    return replace(catalog, tables=tuple(each for each in catalog if g.caller.sees(each.full_name)))
+
+
+def address(table: str) -> str:
+    """Return the address of a table's rows."""
+    return url_for("console.tables.browse", table=table)
+
+
+def row_address(table: Table, key: list[str]) -> str | None:
+    """Return the address of a row's page; None for a key that no address can hold."""
+    joined = ",".join(key)
+    if any("," in part or "/" in part for part in key) or joined in ("", ".", "..", "new"):
+        return None
+    return f"{address(table.full_name)}/{quote(joined, safe=',')}"
+
+
+def _cells(catalog: Catalog, table: Table, page: Page) -> list[list[Cell]]:
+    """Return the rows of a page as they are shown."""
+    names = list(table.by_name)
+    key = [names.index(name) for name in (table.key.columns if table.key else ())]
+    looks = [_LOOKS.get(column.category, "") for column in table.columns]
+    links = {at: to for at, to in _links(catalog, table).items() if at not in key[:1]}
+
+    def cell(at: int, text: str | None, own: str | None) -> Cell:
+        if text is None:
+            return Cell(None, looks[at])
+        link = links[at](text) if at in links else own if at in key[:1] else None
+        return Cell(text[:_FOLD], looks[at], len(text) if len(text) > _FOLD else None, link)
+
+    found = []
+    for row in page.rows:
+        own = row_address(table, [row[at] or "" for at in key]) if key else None
+        found.append([cell(at, text, own) for at, text in enumerate(row)])
+    return found
+
+
+def _links(catalog: Catalog, table: Table) -> dict[int, Callable[[str], str | None]]:
+    """Return, by the place of a column that alone names a parent, what leads to that row."""
+    names, found = list(table.by_name), {}
+    for key in table.foreign_keys:
+        parent = catalog.by_name.get(key.parent)
+        own = parent and parent.key and parent.key.columns == key.parent_columns
+        if parent and own and len(key.columns) == 1:
+            found[names.index(key.columns[0])] = _to(parent)
+    return found
+
+
+def _to(parent: Table) -> Callable[[str], str | None]:
+    return cache(lambda text: row_address(parent, [text]))
+
+
+def _headings(table: Table, ask: Ask | None) -> list[dict[str, Any]]:
+    """Return each column with the order that a click on it asks for and the one that it has."""
+    first = ask.order.by[0] if ask and ask.order.by and not ask.sample else None
+    found = []
+    for column in table.columns:
+        mine = first if first and first.column is column else None
+        text = f"-{column.name}" if mine and not mine.down else column.name
+        sorts = filters.comparable(column)
+        found.append({
+            "column": column,
+            "link": _here(order=text, after=None, sample=None) if sorts else None,
+            "now": mine and ("descending" if mine.down else "ascending"),
+        })  # fmt: skip
+    return found
+
+
+def _here(**changes: str | None) -> str:
+    """Return the address of this page with other parameters; None takes one out."""
+    return f"{quote(request.path)}?{_asked(**changes)}"
+
+
+def _asked(**changes: str | None) -> str:
+    kept = [each for each in request.args.items(multi=True) if each[0] not in changes]
+    return urlencode([*kept, *((name, text) for name, text in changes.items() if text is not None)])
