@@ -44,9 +44,7 @@ class Order(forms.Form):
 @scope("operate")
 def load() -> tuple[dict[str, Any], int]:
     """Start a run of the DAG ingest."""
-    order = forms.body(Order)
-    _check(order.files or [])
-    return started(**order.model_dump()), 202
+    return ordered(forms.body(Order)), 202
 
 
 @blueprint.get("/api/ingest")
@@ -67,14 +65,23 @@ def everything() -> dict[str, Any]:
 def one_run(run: str) -> dict[str, Any]:
     """Tell a run's state, its tasks, what it loaded, and how its files stand."""
     found = airflow().run(DAG, run)
-    asked = (found.get("conf") or {}).get("files") or []
+    return outline(found) | work(run, found.get("conf")) | {"tasks": tasks(DAG, run)}
+
+
+def work(run: str, conf: dict[str, Any] | None) -> dict[str, Any]:
+    """Tell what a run loaded, and how its files stand: those it took or was asked to take."""
+    asked = (conf or {}).get("files") or []
     with reading() as cursor:
         totals = ingest.totals(cursor, run)
         known = position.all_positions(cursor).values()
     mine = [each for each in known if each.run == run or each.file_name in asked]
-    return outline(found) | {
-        "totals": vars(totals), "files": _files(mine), "tasks": tasks(DAG, run)
-    }  # fmt: skip
+    return {"totals": vars(totals), "files": _files(mine)}
+
+
+def ordered(order: Order) -> dict[str, Any]:
+    """Start a run for an order; raises FileRefused or Forbidden."""
+    _check(order.files or [])
+    return started(**order.model_dump())
 
 
 def started(**form: Any) -> dict[str, Any]:

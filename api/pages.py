@@ -25,6 +25,7 @@ _POLICY = "; ".join((
 _PLACES = (
     ("console.metrics.all", "Metrics", "read"),
     ("console.tables.dictionary", "Tables", "read"),
+    ("console.files.all", "Files", "read"),
 )  # fmt: skip
 _OF_ALL_TABLES = ("console.keys.every",)  # for who is not limited to some
 

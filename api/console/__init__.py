@@ -5,8 +5,10 @@ from flask import Blueprint, Response, send_from_directory
 from api import pages
 from api.access import scope
 from api.console import (
+    files,
     metrics,
     rows,
+    runs,
     session,
     tables,
     words,
@@ -17,7 +19,7 @@ pages.register(blueprint)
 for filter_ in (words.number, words.size, words.moment, words.age, words.cell):
     blueprint.add_app_template_filter(filter_)
 tables.blueprint.register_blueprint(rows.blueprint)
-for each in (session, metrics, tables):
+for each in (session, metrics, tables, files, runs):
     blueprint.register_blueprint(each.blueprint)
 
 

@@ -140,7 +140,8 @@ def _found(entry: "os.DirEntry[str]", catalog: Catalog) -> FoundFile:
         size, time_ns = found.st_size, found.st_mtime_ns
     except OSError:
         size = time_ns = 0
-    problem = _problem(path, inside=True)
+    plain = entry.is_file(follow_symlinks=False)  # then only its name can be wrong
+    problem = _unprintable(path) if plain else _problem(path, inside=True)
     table, none = (None, problem) if problem else match(name, catalog)
     return FoundFile(name, path, size, time_ns, table, none)
 
@@ -152,8 +153,8 @@ def _printed(path: Path) -> str:
 
 def _problem(path: Path, inside: bool) -> str | None:
     """Tell why something that lies there is not a file to load."""
-    if any(not character.isprintable() for character in path.name):
-        return "has a name with unprintable characters"
+    if problem := _unprintable(path):
+        return problem
     if path.is_symlink() and not path.exists():
         return "is a link that leads nowhere"
     if inside and not path.resolve().is_relative_to(settings().raw_data.resolve()):
@@ -163,6 +164,10 @@ def _problem(path: Path, inside: bool) -> str | None:
     if path.exists() and not path.is_file():
         return "is not an ordinary file"
     return None
+
+
+def _unprintable(path: Path) -> str | None:
+    return None if path.name.isprintable() else "has a name with unprintable characters"
 
 
 def _stem(name: str) -> str | None:

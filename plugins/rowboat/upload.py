@@ -32,12 +32,21 @@ class Received:
     sha256: str
 
 
+def table_for(given: str, catalog: Catalog) -> Table:
+    """Return the table that a name leads to; raises FileRefused where it leads to none."""
+    last = _last(given)
+    found, problem = folder.match(last, catalog)
+    if found is None:
+        raise FileRefused(f"{last} {problem}", "choose the table that it is for")
+    return found
+
+
 def name_for(given: str, table: Table, catalog: Catalog) -> str:
     """Make a safe name that leads to the table: no path, not hidden, of plain characters.
 
     Raises FileRefused where that cannot be.
     """
-    plain = _UNSAFE.sub("-", re.split(r"[/\\]", given)[-1]).lstrip(".-")
+    plain = _UNSAFE.sub("-", _last(given)).lstrip(".-")
     if not plain.lower().endswith(_ENDINGS):
         raise FileRefused(
             f"the name {plain or '(nothing)'} does not end in {' or '.join(_ENDINGS)}",
@@ -130,6 +139,11 @@ def arriving(name: str, overwrite: bool = False) -> Iterator[Arrival]:
         yield arrival
     finally:
         arrival.leave()
+
+
+def _last(given: str) -> str:
+    """Return a name without the folders before it, of whatever system."""
+    return re.split(r"[/\\]", given)[-1]
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from rowboat.credentials import credential
 from rowboat.errors import RowboatError
 from rowboat.settings import settings
 
+DRY_RUN = "dry_run"  # key under which the task `detect` of a dry run leaves what it found
+MOST_TASKS = 100  # of a run, in one answer: Airflow gives no more
 _RUN = re.compile(r"[\w.~:+-]{3,250}", re.ASCII)  # no dots alone: they would be another address
 _REFUSALS = (400, 409, 422)
 
@@ -91,14 +93,15 @@ class Airflow:
             time.sleep(every)
 
     def tasks(self, dag: str, run: str) -> list[dict[str, Any]]:
-        """Return a run's task instances."""
-        answer = self._call("GET", f"{_path(dag, run)}/taskInstances")
+        """Return a run's task instances, the first hundred."""
+        path = f"{_path(dag, run)}/taskInstances"
+        answer = self._call("GET", path, params={"limit": MOST_TASKS})
         found: list[dict[str, Any]] = self._document(answer)["task_instances"]
         return found
 
-    def result(self, dag: str, run: str, task: str) -> Any:
-        """Return what a task returned."""
-        path = f"{_path(dag, run)}/taskInstances/{task}/xcomEntries/return_value"
+    def result(self, dag: str, run: str, task: str, key: str = "return_value") -> Any:
+        """Return what a task returned, or what else it left under a key."""
+        path = f"{_path(dag, run)}/taskInstances/{task}/xcomEntries/{key}"
         return self._document(self._call("GET", path))["value"]
 
     def log(self, dag: str, run: str, task: str, map_index: int = -1, attempt: int = 1) -> str:

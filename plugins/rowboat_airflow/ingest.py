@@ -16,6 +16,7 @@ from rowboat.ingest import triage
 from rowboat.load import FileReport, Run
 from rowboat.load import load as load_file
 from rowboat.settings import settings
+from rowboat_airflow.client import DRY_RUN
 from rowboat_airflow.connections import actor, use_connection
 from rowboat_airflow.logs import percent, tell
 from rowboat_airflow.retries import POLICY, RETRIES
@@ -64,7 +65,10 @@ def detect(names: dict[str, str]) -> list[str]:
     context = get_current_context()
     run = _run(context)
     if run.dry_run:
-        _tell(library.ingest(_paths(context), run))
+        judged = library.ingest(_paths(context), run)
+        _tell(judged)
+        left = [show.file_document(each) for each in judged if each.state != "unchanged"]
+        context["ti"].xcom_push(key=DRY_RUN, value=left)
         log.info("dry run: nothing was changed")
         return [REPORT]
     with database.session("loader") as connection:
