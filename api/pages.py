@@ -26,6 +26,7 @@ _PLACES = (
     ("console.metrics.all", "Metrics", "read"),
     ("console.tables.dictionary", "Tables", "read"),
     ("console.files.all", "Files", "read"),
+    ("console.quarantine.page", "Quarantine", "write"),
 )  # fmt: skip
 _OF_ALL_TABLES = ("console.keys.every",)  # for who is not limited to some
 

@@ -13,6 +13,7 @@ from api.errors import Problem
 from rowboat import rejects, retry
 from rowboat.catalog import Table
 from rowboat.database import Cursor, Steps
+from rowboat.rejects import Which
 
 blueprint = Blueprint("rejects", __name__)
 
@@ -45,7 +46,7 @@ def page() -> Response:
         raise Problem(406, "refused rows have no such form", f"there are {JSON} and {CSV}")
     with reading() as cursor:
         names = _names(cursor, asked.table)
-        found = rejects.page(cursor, names, asked.after, asked.limit)
+        found = rejects.page(cursor, Which(names), asked.after, asked.limit)
     more = asked.model_dump(exclude_none=True) | {"after": found[-1].id} if found else {}
     link = f"{request.path}?{urlencode(more)}" if len(found) == asked.limit else None
     answer = (
@@ -68,7 +69,7 @@ def again() -> dict[str, Any]:
     with context().connection() as connection:
         steps = Steps(connection)
         reports = {
-            each.full_name: retry.rejected(steps, catalog, each, g.caller.id, g.request, every=True)
+            each.full_name: retry.rejected(steps, catalog, each, g.caller.id, g.request, Which())
             for each in tables
         }
     return {"tables": {name: vars(report) for name, report in reports.items()}}

@@ -7,6 +7,7 @@ from api.access import scope
 from api.console import (
     files,
     metrics,
+    quarantine,
     rows,
     runs,
     session,
@@ -19,7 +20,7 @@ pages.register(blueprint)
 for filter_ in (words.number, words.size, words.moment, words.age, words.cell):
     blueprint.add_app_template_filter(filter_)
 tables.blueprint.register_blueprint(rows.blueprint)
-for each in (session, metrics, tables, files, runs):
+for each in (session, metrics, tables, files, runs, quarantine):
     blueprint.register_blueprint(each.blueprint)
 
 

@@ -113,7 +113,8 @@ def retry(table: str | None) -> Any:
         tables = [catalog.table(table)] if table else catalog.in_order()
         steps = database.Steps(connection)
         reports = {
-            each.full_name: judge_again(steps, catalog, each, actor, every=True) for each in tables
+            each.full_name: judge_again(steps, catalog, each, actor, which=rejects.Which())
+            for each in tables
         }
     shown = "\n".join(f"{name}: {report}" for name, report in reports.items())
     return {name: vars(report) for name, report in reports.items()}, shown, True

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -12,6 +13,7 @@ from rowboat.bench import Bench
 from rowboat.catalog import Table
 from rowboat.database import Cursor, rows
 from rowboat.queries import query
+from rowboat.rejects import Which
 from rowboat.stage import Cargo
 
 
@@ -38,19 +40,21 @@ def keep(cursor: Cursor, cargo: Cargo, bench: Bench, facts: dict[str, Any]) -> N
 
 
 def waiting(
-    cursor: Cursor, table: Table, every: bool, after: int, limit: int
+    cursor: Cursor, table: Table, which: Which | None, after: int, limit: int
 ) -> tuple[Cargo, dict[str, Any]] | None:
     """Return the next open rows of a table as a cargo to judge again, or None at the end.
 
-    Those whose only fault is a missing parent; with `every`, all that could be split. A cargo
-    comes from one source, whose name and version are returned with it.
+    Those whose only fault is a missing parent; with `which`, those chosen that could be split. A
+    cargo comes from one source, whose name and version are returned with it.
     """
     columns = tuple(column.name for column in table.stored)
     known = set(columns)
-    cursor.execute(
-        query("quarantine.open" if every else "quarantine.waiting"),
-        {"table": table.full_name, "after": after, "limit": limit},
-    )
+    values: dict[str, Any] = {"table": table.full_name, "after": after, "limit": limit}
+    statement = query("quarantine.waiting")
+    if which is not None:
+        statement = query("quarantine.open", which=query("quarantine.which"))
+        values |= replace(which, tables=[table.full_name]).values
+    cursor.execute(statement, values)
     found = rows(cursor)
     if not found:
         return None
@@ -60,17 +64,20 @@ def waiting(
     def belongs(row: dict[str, Any]) -> bool:
         return known & set(row["fields"]) == set(present) and source.items() <= row.items()
 
-    same = list(takewhile(belongs, found))
-    csv = _csv([[row["fields"][name] for name in present] for row in same])
-    cargo = Cargo(
-        columns=present,
+    return again(present, list(takewhile(belongs, found))), source
+
+
+def again(columns: tuple[str, ...], refused: list[dict[str, Any]]) -> Cargo:
+    """Return refused rows (id, line, raw, fields) as a cargo that settles those that go in."""
+    csv = _csv([[row["fields"][name] for name in columns] for row in refused])
+    return Cargo(
+        columns=columns,
         content=lambda: io.BytesIO(csv),
-        staged=len(same),
+        staged=len(refused),
         delimiter=",",
-        origin=lambda n: (same[n]["line"], bytes(same[n]["raw"])),
-        rejected_ids=[row["id"] for row in same],
+        origin=lambda n: (refused[n]["line"], bytes(refused[n]["raw"])),
+        rejected_ids=[row["id"] for row in refused],
     )
-    return cargo, source
 
 
 def _lines(

@@ -1,5 +1,7 @@
-"""Judges quarantined rows again: those that waited for a parent, or all that a user asks for."""
+"""Judges quarantined rows again: those that waited for a parent, or those that a user asks for."""
 
+import math
+import time
 from dataclasses import dataclass, replace
 
 from rowboat import quarantine
@@ -9,6 +11,7 @@ from rowboat.door import Passage, Report, open_door, pass_through
 from rowboat.errors import RowRefused
 from rowboat.merge import may_skip_triggers, skip_triggers
 from rowboat.queries import query
+from rowboat.rejects import Which
 
 AT_ONCE = 10_000  # rows judged again in one transaction
 
@@ -36,17 +39,37 @@ def rejected(
     table: Table,
     actor: str,
     run: str | None = None,
-    every: bool = False,
+    which: Which | None = None,
 ) -> Report:
-    """Judge open rows of a table again: those that only lack a parent, or with `every` all."""
+    """Judge open rows of a table again: those that only lack a parent, or those chosen."""
+    return in_time(steps, catalog, table, actor, run, which, 0, math.inf)[0]
+
+
+def in_time(
+    steps: Steps,
+    catalog: Catalog,
+    table: Table,
+    actor: str,
+    run: str | None,
+    which: Which | None,
+    after: int,
+    seconds: float,
+) -> tuple[Report, int | None]:
+    """Do the same with rows whose ids follow one, and begin nothing more after some seconds.
+
+    Returns the report and the last row's id, None where no row is left.
+    """
+    end = time.monotonic() + seconds
     with steps() as cursor:
         skips = may_skip_triggers(cursor, catalog, table) and not steps.on_trial
     passage = Passage("retry", "", actor, run, on_trial=steps.on_trial)
-    again = _Again(table, passage, every, skips)
+    again = _Again(table, passage, which, skips, after)
     total = Report()
     while (done := again.some(steps)) is not None:
         total += done
-    return total
+        if time.monotonic() > end:
+            return total, again.after
+    return total, None
 
 
 @dataclass
@@ -55,7 +78,7 @@ class _Again:
 
     table: Table
     passage: Passage
-    every: bool
+    which: Which | None
     skips_triggers: bool
     after: int = 0
     most: int = AT_ONCE
@@ -88,7 +111,7 @@ class _Again:
         """Return the report and the last row's id."""
         if self.skips_triggers:
             skip_triggers(cursor, self.table)
-        found = quarantine.waiting(cursor, self.table, self.every, self.after, self.most)
+        found = quarantine.waiting(cursor, self.table, self.which, self.after, self.most)
         if found is None:
             return None
         cargo, source = found
@@ -100,7 +123,7 @@ class _Again:
     def _leave(self, steps: Steps, fact: str) -> None:
         """Keep the next row in quarantine for a rule of the database's own."""
         with steps() as cursor:
-            found = quarantine.waiting(cursor, self.table, self.every, self.after, 1)
+            found = quarantine.waiting(cursor, self.table, self.which, self.after, 1)
             if found and found[0].rejected_ids:
                 self.after = found[0].rejected_ids[0]
                 cursor.execute(query("quarantine.leave"), {"id": self.after, "message": fact})

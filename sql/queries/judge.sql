@@ -147,13 +147,14 @@ join pg_temp.stage as s on s.n = m.n
 where m.own or %(refuse)s or {newer};
 
 -- name: newer
--- The row was written by the source that this one waits for, or again after this one was refused:
--- what waited must not undo it.
+-- The row was written by the source that this one waits for, or again after this one was refused,
+-- or a request that may not update found its key taken: what waited must not undo it.
 not exists (
     select from ingest_status.loads as l
     join ingest_status.rejected_rows as q
         on q.id = (%(rejected_ids)s::bigint[])[s.n] and l.id < q.load_id
         and (l.source_name, l.version) is distinct from (q.source_name, q.version)
+        and not (q.source = 'api' and q.reasons @> '[{{"rule": "duplicate"}}]')
     where l.xid::xid = m.previous::text::xid
 )
 

@@ -82,11 +82,11 @@ order by id limit %(limit)s
 for update;
 
 -- name: open
--- Open rows that could be split into fields, whatever their faults.
-select id, source_name, version, line, raw, fields
-from ingest_status.rejected_rows
-where table_name = %(table)s and settled_at is null and fields is not null and id > %(after)s
-order by id limit %(limit)s
+-- Chosen open rows that could be split into fields, whatever their faults.
+select q.id, q.source_name, q.version, q.line, q.raw, q.fields
+from ingest_status.rejected_rows as q
+where {which} and q.fields is not null and q.id > %(after)s
+order by q.id limit %(limit)s
 for update;
 
 -- name: tables_waiting
@@ -124,13 +124,90 @@ from ingest_status.rejected_rows as q
 where q.settled_at is null and (%(table)s::text is null or q.table_name = %(table)s)
 order by q.source_name, q.line, q.id;
 
+-- name: which
+-- Open rows of some tables, or of all; with a fault; of one source; or one of them. Reasons are
+-- only read where rule and column stand somewhere, which is several times faster.
+q.settled_at is null
+and (%(tables)s::text[] is null or q.table_name = any(%(tables)s))
+and (%(rule)s::text is null or strpos(q.rules, %(rule)s) > 0)
+and (%(column)s::text is null or strpos(q.columns, %(column)s) > 0)
+and (%(fault)s::jsonb is null or q.reasons @> %(fault)s::jsonb)
+and (%(source_name)s::text is null or q.source_name = %(source_name)s)
+and (%(id)s::bigint is null or q.id = %(id)s)
+
 -- name: page
--- The next open refused rows of some tables, or of all.
+-- The next of chosen open rows.
 select q.id, q.table_name, q.source, q.source_name, q.line, q.raw, q.reasons, q.rejected_at
 from ingest_status.rejected_rows as q
-where q.settled_at is null and (%(tables)s::text[] is null or q.table_name = any(%(tables)s))
-    and q.id > %(after)s
+where {which} and q.id > %(after)s
 order by q.id limit %(limit)s;
+
+-- name: begun
+-- The same, with no more of each row's bytes than are shown at once.
+select
+    q.id, q.table_name, q.source, q.source_name, q.line, substring(q.raw from 1 for %(most)s) as raw,
+    q.reasons, q.rejected_at, octet_length(q.raw) as size
+from ingest_status.rejected_rows as q
+where {which} and q.id > %(after)s
+order by q.id limit %(limit)s;
+
+-- name: groups
+-- How many open rows of some tables, or of all, have each fault, and how many there are: one with
+-- several faults counts in each.
+with alike as (
+    select q.table_name, q.rules, q.columns, count(*) as rows
+    from ingest_status.rejected_rows as q
+    where q.settled_at is null
+        and (%(tables)s::text[] is null or q.table_name = any(%(tables)s))
+    group by q.table_name, q.rules, q.columns
+)
+select
+    a.table_name, f.rule, f."column", sum(a.rows)::bigint as rows,
+    (select sum(e.rows)::bigint from alike as e) as total
+from alike as a
+cross join lateral (
+    select distinct r.rule, r."column"
+    from rows from (
+        jsonb_array_elements_text(a.rules::jsonb), jsonb_array_elements_text(a.columns::jsonb)
+    ) as r (rule, "column")
+) as f
+group by a.table_name, f.rule, f."column"
+order by a.table_name, rows desc, f.rule, f."column";
+
+-- name: counts
+-- Chosen open rows by table, and how many of them could be split into fields.
+select q.table_name, count(*) as rows, count(q.fields) as cut
+from ingest_status.rejected_rows as q
+where {which}
+group by q.table_name order by q.table_name;
+
+-- name: settled
+-- What became of the rows of some tables, or of all, that are no longer open.
+select settled_as, count(*) from ingest_status.rejected_rows
+where settled_at is not null and (%(tables)s::text[] is null or table_name = any(%(tables)s))
+group by settled_as order by settled_as;
+
+-- name: one
+-- A refused row, open or settled, and who settled it.
+select
+    q.id, q.table_name, q.source, q.source_name, q.line, q.raw, q.reasons, q.rejected_at,
+    q.version, q.fields, q.settled_at, q.settled_as, coalesce(k.name, l.actor) as settler
+from ingest_status.rejected_rows as q
+left join ingest_status.loads as l on l.id = q.settled_by
+left join rowboat.keys as k on k.id = l.actor
+where q.id = %(id)s;
+
+-- name: hold
+-- Keep an open row for whoever corrects it.
+select from ingest_status.rejected_rows where id = %(id)s and settled_at is null for update;
+
+-- name: why
+-- What the judge has against the one row on the stage.
+select rule, column_name, message from pg_temp.verdict order by place;
+
+-- name: correct
+-- The cells with which a row went in after all; its own bytes stay.
+update ingest_status.rejected_rows set fields = %(fields)s::jsonb where id = %(id)s;
 
 -- name: example
 -- The first row of a file that this transaction refused, to show in a message.

@@ -1,0 +1,282 @@
+"""The quarantine: refused rows by their faults, corrected one by one or judged again together."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+from flask import Blueprint, Response, g, render_template, request, stream_with_context, url_for
+from pydantic import Field
+
+from api import forms, pages
+from api.access import scope
+from api.batches import briefly
+from api.console.marks import exact, marked
+from api.context import context, reading, the_table, writing
+from rowboat import correction, rejects, retry
+from rowboat.catalog import Table
+from rowboat.correction import Draft, StillRefused
+from rowboat.database import Cursor, Steps
+from rowboat.door import Report
+from rowboat.errors import RowRefused, UnknownTable
+from rowboat.records import Reason
+from rowboat.rejects import Case, Which
+
+blueprint = Blueprint("quarantine", __name__)
+blueprint.add_app_template_filter(exact)
+blueprint.add_app_template_test(marked)
+
+SECONDS = 10.0  # after which judging many rows again waits for the next request
+SHOWN = 20_000  # bytes of a row in a list
+CORRECTED = 100_000  # bytes of a row that a form takes
+_AT_ONCE = 1000  # rows of a CSV file that are fetched together
+_NEWLINE = re.compile(r"\r\n?")
+_ID = "<int(max=9223372036854775807):reject_id>"
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+
+
+class Asked(forms.Form, strict=False):
+    """Which refused rows: those up to the id `after` have been seen, up to `judged` judged again;
+    an empty `column` asks for faults of no column.
+    """
+
+    table: Text | None = None
+    rule: Text | None = None
+    column: Text | None = None
+    file: Text | None = None
+    after: int = Field(0, ge=0, lt=2**63)
+    judged: int = Field(0, ge=0, lt=2**63)
+    limit: int = Field(50, ge=1, le=200)
+    safe: bool = False
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """What was asked for, as the address has it."""
+        return self.model_dump(include={"table", "rule", "column", "file"}, exclude_none=True)
+
+    def which(self, cursor: Cursor) -> Which:
+        """Return the rows that are meant, among those that the caller may see."""
+        tables = [_full_name(cursor, self.table)] if self.table else _seen()
+        fault: dict[str, str | None] = {"rule": self.rule} if self.rule else {}
+        if self.column is not None:
+            fault["column"] = self.column or None
+        return Which(tables, fault or None, self.file)
+
+
+@blueprint.get("/quarantine")
+@scope("write")  # as at /api/rejects: refused rows may be private
+def page() -> str:
+    """Show the open rows in groups, or those of one."""
+    asked = forms.query(Asked)
+    return _rows(asked) if asked.filters else _groups()
+
+
+@blueprint.get("/quarantine.csv")
+@scope("write")
+def file() -> Response:
+    """Send the rows that are asked for, all of them, as CSV."""
+    asked = forms.query(Asked)
+    with reading() as cursor:
+        which = asked.which(cursor)
+    headers = {"Content-Disposition": 'attachment; filename="quarantine.csv"'}
+    pieces = stream_with_context(_pieces(which, asked.safe))
+    return Response(pieces, headers=headers, content_type="text/csv; charset=utf-8")
+
+
+@blueprint.post("/quarantine/retry")
+@scope("write")
+def again() -> Response:
+    """Judge the rows of a group again, for some seconds."""
+    asked = forms.query(Asked)
+    with reading() as cursor:
+        table, which = the_table(cursor, asked.table or ""), asked.which(cursor)
+    report, rest = _judge(table, which, asked.judged)
+    said = (
+        f"Of {report.read:,} rows judged again {report.read - report.rejected:,} went in; "
+        f"{report.rejected:,} are still refused."
+    )
+    if rest:
+        said += " The others have not been judged yet: go on with them."
+    return pages.go(url_for(".page", **asked.filters, judged=rest), said)
+
+
+@blueprint.get(f"/quarantine/{_ID}")
+@scope("write")
+def row(reject_id: int) -> str:
+    """Show a row, and the form to correct it."""
+    return _Desk(reject_id).page()
+
+
+@blueprint.post(f"/quarantine/{_ID}")
+@scope("write")
+def correct(reject_id: int) -> Response | tuple[str, int]:
+    """Let a row in as it was written anew, or tell what is still wrong with it."""
+    return _Desk(reject_id).correct()
+
+
+@blueprint.post(f"/quarantine/{_ID}/retry")
+@scope("write")
+def once_more(reject_id: int) -> Response:
+    """Judge one row again as it is."""
+    desk = _Desk(reject_id)
+    if desk.table is None:
+        raise UnknownTable(f"there is no table {desk.case.table_name} any more")
+    report, _ = _judge(desk.table, Which(id=reject_id), 0)
+    if not report.read or report.rejected:
+        return pages.go(desk.address, "It was judged again and is still refused.")
+    return pages.go(desk.back, f"{desk.case.place} went in after all.")
+
+
+class _Desk:
+    """A refused row on the desk of who corrects it."""
+
+    def __init__(self, reject_id: int) -> None:
+        self.asked = forms.query(Asked)
+        with reading() as cursor:
+            self.case: Case = rejects.find(cursor, reject_id)
+            g.caller.check(self.case.table_name)
+            catalog = context().catalog(cursor)
+            self.table: Table | None = catalog.by_name.get(self.case.table_name)
+            self.draft: Draft | None = None
+            if self.table and not self.case.settled_at and len(self.case.raw) <= CORRECTED:
+                self.draft = correction.draft(cursor, self.table, self.case)
+        self.back = url_for(".page", **self.asked.filters)
+        self.address = url_for(".row", reject_id=reject_id, **self.asked.filters)
+
+    def page(self, reasons: Sequence[Reason] = ()) -> str:
+        """Return the page; with the reasons for which what was sent is refused."""
+        columns = self.draft.columns(self.table) if self.draft and self.table else []
+        beside: dict[str, list[Reason]] = {}
+        for reason in reasons:
+            beside.setdefault((reason.column or "").partition(", ")[0], []).append(reason)
+        cut = {column.name for column in columns} if self.draft and self.draft.cells else set()
+        return render_template(
+            "quarantine_row.html",
+            case=self.case,
+            asked=self.asked,
+            draft=self.draft,
+            table=self.table,
+            columns=columns,
+            sent=request.form,
+            beside=beside,
+            elsewhere=[each for name in set(beside) - cut for each in beside[name]],
+            hints=rejects.HINTS,
+        )
+
+    def correct(self) -> Response | tuple[str, int]:
+        """Let the row in as it was sent."""
+        draft, table = self.draft, self.table
+        if draft is None or table is None:
+            return pages.go(self.address, "It can no longer be corrected here.")
+        try:
+            cells = self._cells(draft, table)
+            report = writing(
+                lambda cursor: correction.correct(
+                    cursor, table, self.case, draft.cells or {}, cells, g.caller.id, g.request
+                )
+            )
+        except StillRefused as refused:
+            return self.page(refused.reasons), 422
+        except RowRefused as refused:
+            return self.page([Reason("check", None, refused.fact)]), 422
+        _wake(table, report)
+        return pages.go(self.back, f"{self.case.place} went in as corrected: {_done(report)}.")
+
+    def _cells(self, draft: Draft, table: Table) -> dict[str, str | None]:
+        if draft.cells is None:
+            return correction.read(table, draft, _typed(request.form.get("line", ""), draft.text))
+        cells = dict(draft.cells)
+        for name in [column.name for column in draft.columns(table)]:
+            before = draft.cells.get(name)
+            text = _typed(request.form.get(f"cell.{name}", before or ""), before)
+            if name in cells or text:
+                cells[name] = text or (before if text == before else None)
+        return cells
+
+
+def _groups() -> str:
+    with reading() as cursor:
+        found, total = rejects.groups(cursor, _seen())
+        settled = rejects.settled(cursor, _seen())
+    return render_template(
+        "quarantine.html", groups=found, total=total, settled=settled, hints=rejects.HINTS
+    )
+
+
+def _rows(asked: Asked) -> str:
+    with reading() as cursor:
+        which = asked.which(cursor)
+        found = rejects.begun(cursor, which, asked.after, asked.limit, SHOWN)
+        counts = rejects.counts(cursor, which)
+        settled = rejects.settled(cursor, which.tables)
+        known = context().catalog(cursor).by_name
+    total = sum(each.rows for each in counts)
+    return render_template(
+        "quarantine_rows.html",
+        asked=asked,
+        rows=found,
+        counts=counts,
+        total=total,
+        retried=counts[0] if len(counts) == 1 and counts[0].table_name in known else None,
+        after=found[-1].id if len(found) == asked.limit else None,
+        settled=settled,
+        hints=rejects.HINTS,
+    )
+
+
+def _pieces(which: Which, safe: bool) -> Iterator[bytes]:
+    """Write all rows piece by piece; none holds a connection while it is sent."""
+    after, header = 0, True
+    while True:
+        with reading() as cursor:
+            found = rejects.page(cursor, which, after, _AT_ONCE)
+        if found or header:
+            yield rejects.written(found, safe, header)
+        if len(found) < _AT_ONCE:
+            return
+        after, header = found[-1].id, False
+
+
+def _judge(table: Table, which: Which, after: int) -> tuple[Report, int | None]:
+    """Judge chosen rows of a table again, and what waited for those that go in."""
+    with reading() as cursor:
+        catalog = context().catalog(cursor)
+    who = g.caller.id, g.request
+    with context().connection() as connection:
+        steps = Steps(connection)
+        done = retry.in_time(steps, catalog, table, *who, which, after, SECONDS)
+    _wake(table, done[0])
+    return done
+
+
+def _wake(table: Table, report: Report) -> None:
+    with reading() as cursor:
+        catalog = context().catalog(cursor)
+    if report.inserted:
+        briefly(lambda steps: retry.children(steps, catalog, table, g.caller.id, g.request))
+
+
+def _full_name(cursor: Cursor, name: str) -> str:
+    """Return the full name of a table; one that is no longer there may still have refused rows."""
+    try:
+        return the_table(cursor, name).full_name
+    except UnknownTable:
+        g.caller.check(name)
+        return name
+
+
+def _seen() -> list[str] | None:
+    return None if g.caller.tables is None else sorted(g.caller.tables)
+
+
+def _typed(text: str, before: str | None) -> str:
+    """Return what was typed, and what was there before where only its newlines differ: a browser
+    sends all of them as CRLF.
+    """
+    plain = _NEWLINE.sub("\n", text)
+    return before if before is not None and plain == _NEWLINE.sub("\n", before) else plain
+
+
+def _done(report: Report) -> str:
+    if report.unchanged:
+        return "the table has the same row already"
+    return "it updated the row of its key" if report.updated else "it is a new row"
