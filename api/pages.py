@@ -27,6 +27,7 @@ _PLACES = (
     ("console.tables.dictionary", "Tables", "read"),
     ("console.files.all", "Files", "read"),
     ("console.quarantine.page", "Quarantine", "write"),
+    ("console.backups.all", "Backups", "operate"),
 )  # fmt: skip
 _OF_ALL_TABLES = ("console.keys.every",)  # for who is not limited to some
 

@@ -5,9 +5,11 @@ from flask import Blueprint, Response, send_from_directory
 from api import pages
 from api.access import scope
 from api.console import (
+    backups,
     files,
     metrics,
     quarantine,
+    restores,
     rows,
     runs,
     session,
@@ -20,7 +22,7 @@ pages.register(blueprint)
 for filter_ in (words.number, words.size, words.moment, words.age, words.cell):
     blueprint.add_app_template_filter(filter_)
 tables.blueprint.register_blueprint(rows.blueprint)
-for each in (session, metrics, tables, files, runs, quarantine):
+for each in (session, metrics, tables, backups, restores, files, runs, quarantine):
     blueprint.register_blueprint(each.blueprint)
 
 

@@ -8,7 +8,11 @@ from rowboat.catalog import Table
 from rowboat.errors import RestoreRefused
 
 Mode = Literal["replace", "merge", "missing"]
-MODES: tuple[Mode, ...] = ("replace", "merge", "missing")
+MODES: dict[Mode, str] = {
+    "replace": "make the table equal to the backup",
+    "merge": "insert and update, delete nothing",
+    "missing": "insert what is not there, change nothing",
+}
 
 
 @dataclass

@@ -94,9 +94,9 @@ def of_run(cursor: Cursor, run: str) -> int | None:
     return next((row["id"] for row in rows(cursor)), None)
 
 
-def history(cursor: Cursor, limit: int = 50) -> list[dict[str, Any]]:
-    """Return the newest restores."""
-    cursor.execute(query("restore.history"), {"limit": limit})
+def history(cursor: Cursor, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+    """Return the newest restores, or the newest before one of them."""
+    cursor.execute(query("restore.history"), {"limit": limit, "before": before})
     return rows(cursor)
 
 

@@ -158,9 +158,30 @@ def named(cursor: Cursor, name: str) -> Set:
     raise UnknownSet(f"there is no set {name} in {shelf.folder()}")
 
 
+def files(cursor: Cursor, name: str) -> list[dict[str, Any]]:
+    """Return a set's files by its record, or by its manifest where it has none.
+
+    Raises UnknownSet, BackupRefused.
+    """
+    recorded = [row for row in _recorded(cursor) if row["set_name"] == name]
+    return [
+        {
+            "table": row["table_name"],
+            "file": row["file_name"],
+            "rows": row["number_rows"],
+            "bytes": row["bytes"],
+            "sha256": row["sha256"],
+            "digest": row["row_digest"],
+        }
+        for row in recorded
+    ] or [vars(copy) for copy in shelf.read(name).tables]
+
+
 def pin(cursor: Cursor, name: str, pinned: bool) -> None:
-    """Keep a set whatever its age, or let it go when its time comes; raises UnknownSet."""
-    adopt(cursor)
+    """Keep a set whatever its age, or let it go when its time comes; raises UnknownSet.
+
+    The mark on the shelf is enough for a set that is not on record yet.
+    """
     named(cursor, name)
     cursor.execute(query("backup.pin"), {"set": name, "pinned": pinned})
     if name in shelf.names():

@@ -1,4 +1,4 @@
-"""The tasks of the DAGs `backup` and `drill`: take a set, make room, prove one."""
+"""The tasks of the DAGs `backup`, `verify` and `drill`: take a set, make room, prove one."""
 
 import logging
 from typing import Any
@@ -7,7 +7,7 @@ from airflow.sdk import Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rowboat import backup as library
-from rowboat import database, dictionary, migrations, retention, show_backups
+from rowboat import database, dictionary, migrations, retention, show_backups, verify
 from rowboat import drill as drills
 from rowboat.database import Connection, transaction
 from rowboat.errors import BackupRefused
@@ -41,18 +41,23 @@ def backup_params() -> dict[str, Param]:
     }
 
 
+def verify_params() -> dict[str, Param]:
+    """The form of the DAG `verify`."""
+    return {"set": set_param("the newest")}
+
+
 def drill_params() -> dict[str, Param]:
     """The form of the DAG `drill`."""
     return {"set": set_param()}
 
 
-def set_param() -> Param:
-    """The choice of a set."""
+def set_param(empty: str = "the newest verified") -> Param:
+    """The choice of a set, and which it is where none is named."""
     return Param(
         None,
         type=["null", "string"],
         title="Set",
-        description="As `rowboat backups` names it. Empty: the newest verified.",
+        description=f"As `rowboat backups` names it. Empty: {empty}.",
     )
 
 
@@ -79,6 +84,19 @@ def prune() -> list[dict[str, Any]]:
         verdicts = retention.prune(connection)
     tell(show_backups.verdicts(verdicts, dry_run=False))
     return [vars(each) for each in verdicts]
+
+
+@task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
+def read_back() -> dict[str, Any]:
+    """Read every file of the set and compute everything again; record what was found."""
+    use_connection()
+    name = get_current_context()["params"]["set"]
+    with database.session("loader") as connection:
+        found = verify.verify(connection, name, percent())
+    tell(show_backups.checked(found))
+    if not found.ok:
+        raise BackupRefused(f"the set {found.set} is damaged: {found.findings[0]}")
+    return show_backups.checked_document(found)
 
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)

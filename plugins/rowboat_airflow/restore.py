@@ -21,11 +21,7 @@ from rowboat_airflow.retries import POLICY, RETRIES
 log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(hours=24)  # that a plan waits for its approval; then it is rejected
-_MEANING = {
-    "replace": "replace: make the table equal to the backup",
-    "merge": "merge: insert and update, delete nothing",
-    "missing": "missing: insert what is not there, change nothing",
-}
+_MEANING = {mode: f"{mode}: {does}" for mode, does in MODES.items()}
 
 
 def restore_params() -> dict[str, Param]:

@@ -120,17 +120,21 @@ select to_regclass(%(name)s) is not null;
 
 -- name: by_id
 -- One restore.
-select id, source_name, tables, mode, safety_set from backup_status.restores where id = %(id)s;
+select id, source_name, tables, mode, cascades, safety_set, undoes, report, actor, run,
+    started_at, finished_at
+from backup_status.restores where id = %(id)s;
 
 -- name: by_run
 -- The restore that a run has done.
 select id, report, safety_set from backup_status.restores where run = %(run)s;
 
 -- name: history
--- The newest restores.
+-- The newest restores, or those before one.
 select id, source_name, tables, mode, cascades, safety_set, undoes, report, actor, run,
     started_at, finished_at
-from backup_status.restores order by id desc limit %(limit)s;
+from backup_status.restores
+where id < %(before)s or %(before)s is null
+order by id desc limit %(limit)s;
 
 -- name: create_like
 -- A new table beside the old: the same columns and rules, without foreign keys.

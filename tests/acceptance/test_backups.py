@@ -86,6 +86,26 @@ def test_drill_by_the_dag(system: System, taken: dict[str, Any]) -> None:
     assert system.query(scratches) == [(0,)]
 
 
+def test_verify_by_the_dag(system: System, taken: dict[str, Any]) -> None:
+    """It proves a set anew, and tells when one is no longer whole."""
+    run, state = system.run("verify", set=taken["name"])
+    assert state == "success"
+    assert f"{taken['name']} is whole" in system.airflow.log("verify", run, "read_back")
+    [proven] = [s for s in result(system, "backups")["sets"] if s["name"] == taken["name"]]
+    assert proven["verified_at"] > taken["verified_at"]
+    spoilt = result(system, "backup", JOBS)["set"]
+    path = Path(system.environment["ROWBOAT_BACKUPS"]) / spoilt / "jobs.avro"
+    content = path.read_bytes()
+    path.write_bytes(content + b"!")
+    run, state = system.run("verify")
+    assert state == "failed"
+    log = system.airflow.log("verify", run, "read_back")
+    assert f"the set {spoilt} is damaged: jobs.avro: " in log
+    [doubted] = [s for s in result(system, "backups")["sets"] if s["name"] == spoilt]
+    assert (doubted["verified_at"], doubted["state"]) == (None, "damaged")
+    path.write_bytes(content)
+
+
 def test_restore_waits_for_a_person_who_sees_the_plan(
     system: System, taken: dict[str, Any]
 ) -> None:

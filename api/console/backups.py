@@ -1,0 +1,157 @@
+"""The shelf of backups: what is on it and why it stays; taking, proving and pinning sets."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, g, render_template, request, url_for
+
+from api import pages
+from api.access import scope
+from api.airflow import airflow, outline, start
+from api.backups import DAG, Order, begin, visible
+from api.context import context, reading, writing
+from rowboat import retention, sets
+from rowboat.database import Cursor
+from rowboat.errors import BackupRefused, Forbidden, UnknownSet
+from rowboat.retention import Verdict
+from rowboat.sets import Set
+from rowboat.settings import settings
+from rowboat_airflow.client import AirflowUnreachable
+
+blueprint = Blueprint("backups", __name__)
+
+VERIFY = "verify"
+_UNDER_WAY = ("queued", "running")
+
+
+@blueprint.get("/backups", endpoint="all")
+@scope("operate")
+def every_set() -> str:
+    """Show the sets, the newest first, and the form that takes one."""
+    return _shelf()
+
+
+@blueprint.post("/backups")
+@scope("operate")
+def take() -> Response | tuple[str, int]:
+    """Start a run that takes a set of the chosen tables."""
+    chosen = request.form.getlist("table")
+    if not chosen:
+        return _shelf("choose at least one table"), 422
+    with reading() as cursor:
+        every = set(chosen) == set(table_names(cursor))
+    run = begin(Order(tables=None if every else chosen, pin="pin" in request.form))
+    return pages.go(url_for("console.runs.one", dag=DAG, run=run), "The backup has begun.")
+
+
+@blueprint.get("/backups/<name>")
+@scope("operate")
+def one_set(name: str) -> str:
+    """Show a set and its files."""
+    with reading() as cursor:
+        verdicts = _verdicts(sets.read(cursor))
+        found = next(iter(visible([sets.named(cursor, name)])), None)
+        if found is None:
+            raise UnknownSet(f"there is no set {name} of your tables")
+        files, problem = _files(cursor, name)
+        tables = table_names(cursor)
+    return render_template(
+        "backup.html",
+        set=found,
+        verdict=verdicts[name],
+        files=[each for each in files if g.caller.sees(each["table"])],
+        problem=problem,
+        tables=tables,
+    )
+
+
+@blueprint.post("/backups/<name>/verify")
+@scope("operate")
+def verify(name: str) -> Response:
+    """Start a run that reads a set back."""
+    with reading() as cursor:
+        _check_held(sets.named(cursor, name))
+    run = start(VERIFY, set=name)
+    return pages.go(url_for("console.runs.one", dag=VERIFY, run=run), f"{name} is being read back.")
+
+
+@blueprint.post("/backups/<name>/pin")
+@scope("operate")
+def pin(name: str) -> Response:
+    """Keep a set whatever its age, or let it go when its time comes; tell what that means."""
+    pinned = request.form.get("pinned") == "yes"
+
+    def work(cursor: Cursor) -> Verdict:
+        _check_held(sets.named(cursor, name))
+        sets.pin(cursor, name, pinned)
+        return _verdicts(sets.read(cursor))[name]
+
+    verdict = writing(work)
+    said = f"{name} is pinned" if pinned else f"{name} is no longer pinned"
+    return pages.go(url_for(".one_set", name=name), f"{said}. {_sentence(verdict)}")
+
+
+def table_names(cursor: Cursor) -> list[str]:
+    """Return the tables that the caller's key holds for, parents first."""
+    names = [each.full_name for each in context().catalog(cursor).in_order()]
+    return [name for name in names if g.caller.sees(name)]
+
+
+def under_way(*dags: str) -> list[dict[str, Any]] | None:
+    """Return the runs of DAGs that have not ended; None where Airflow does not answer.
+
+    A limited key sees those of its own tables.
+    """
+    try:
+        found = [
+            outline(run) | {"dag": dag, "form": run.get("conf") or {}}
+            for dag in dags
+            for run in airflow().runs(dag, state=_UNDER_WAY, order_by="-run_after", limit=100)
+        ]
+    except AirflowUnreachable:
+        return None
+    return [each for each in found if each["state"] in _UNDER_WAY and _is_own(each["form"])]
+
+
+def _shelf(error: str | None = None) -> str:
+    with reading() as cursor:
+        found = sets.read(cursor)
+        tables = table_names(cursor)
+    return render_template(
+        "backups.html",
+        sets=visible(found)[::-1],
+        verdicts=_verdicts(found),
+        tables=tables,
+        error=error,
+        runs=under_way(DAG, VERIFY),
+    )
+
+
+def _verdicts(found: list[Set]) -> dict[str, Verdict]:
+    judged = retention.judge(found, datetime.now(UTC), settings())
+    return {each.set: each for each in judged}
+
+
+def _sentence(verdict: Verdict) -> str:
+    why = ", ".join(verdict.reasons)
+    return f"It stays: {why}." if verdict.keep else f"The next backup lets it go: {why}."
+
+
+def _files(cursor: Cursor, name: str) -> tuple[list[dict[str, Any]], str | None]:
+    """Return a set's files, or why they cannot be told."""
+    try:
+        return sets.files(cursor, name), None
+    except BackupRefused as error:
+        return [], error.fact
+
+
+def _check_held(found: Set) -> None:
+    """Raise Forbidden unless the caller's key holds for all tables of a set."""
+    limits = g.caller.tables
+    if limits is not None and not (found.tables and set(found.tables) <= limits):
+        raise Forbidden(f"the key {g.caller.id} does not hold for all tables of {found.name}")
+
+
+def _is_own(form: dict[str, Any]) -> bool:
+    tables = form.get("tables") or [form.get("table", "")]
+    return g.caller.tables is None or all(map(g.caller.sees, tables))

@@ -1,0 +1,205 @@
+"""Restores: planned, looked at, approved by typing the table's name; their history, undo."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, g, render_template, request, url_for
+from pydantic import Field
+
+from api import forms, pages, restores
+from api.access import scope
+from api.backups import visible
+from api.console.backups import table_names, under_way
+from api.context import reading
+from rowboat import restore, sets, shelf
+from rowboat.doomed import ACTIONS
+from rowboat.errors import RowboatError, UnknownSet, UnknownTable
+from rowboat.plan import MODES, Plan
+from rowboat_airflow.client import AirflowUnreachable
+
+blueprint = Blueprint("restores", __name__)
+
+_LIMIT = 50
+_IN_THE_WAY = ACTIONS["r"]
+
+
+class Page(forms.Form, strict=False):
+    """Which restores: those before one."""
+
+    before: int | None = Field(None, ge=1, lt=2**63)
+
+
+@blueprint.get("/restores", endpoint="all")
+@scope("operate")
+def history() -> str:
+    """Show the restores, the newest first, and the plans that wait."""
+    page = forms.query(Page)
+    with reading() as cursor:
+        found = restore.history(cursor, _LIMIT + 1, page.before)
+    done = found[:_LIMIT]
+    return render_template(
+        "restores.html",
+        restores=[each for each in done if all(map(g.caller.sees, each["tables"]))],
+        before=page.before,
+        older=done[-1]["id"] if len(found) > _LIMIT else None,
+        shelved=shelf.names(),
+        runs=under_way(restores.DAG, restores.UNDO),
+    )
+
+
+@blueprint.get("/restores/new")
+@scope("operate")
+def new() -> str:
+    """Ask what to restore, from where, and how."""
+    return _form(request.args)
+
+
+@blueprint.post("/restores/new")
+@scope("operate")
+def plan() -> Response | tuple[str, int]:
+    """Start a run that plans the restore."""
+    given = request.form
+    fields = {name: given[name] for name in ("table", "set", "mode") if given.get(name)}
+    order = forms.filled(restores.Order, {"table": "", **fields, "cascade": "cascade" in given})
+    try:
+        run = restores.begin(order)
+    except (UnknownTable, UnknownSet) as error:
+        return _form(given, error), 422
+    return pages.go(url_for(".one_run", run=run))
+
+
+@blueprint.get("/restores/<run>")
+@scope("operate")
+def one_run(run: str) -> str:
+    """Show how a restore stands: its plan, what it waits for, what it did."""
+    try:
+        return _shown(*restores.found(run))
+    except AirflowUnreachable as down:
+        with reading() as cursor:
+            number = restore.of_run(cursor, run)
+        if number is None:
+            raise
+        return _recorded(number, down)
+
+
+@blueprint.post("/restores/<run>")
+@scope("operate")
+def approve(run: str) -> Response | tuple[str, int]:
+    """Have a plan carried out, if the table's name is typed."""
+    dag, about = restores.found(run)
+    now = restores.seen(dag, about)
+    if now["waits"]:
+        name = Plan.from_json(now["plan"]).tables[0].table
+        typed = request.form.get("table", "").strip()
+        if typed not in (name, name.rpartition(".")[2]):
+            return _shown(dag, about, typed), 422
+    return _settled(dag, run, now["waits"], approved=True)
+
+
+@blueprint.post("/restores/<run>/reject")
+@scope("operate")
+def reject(run: str) -> Response:
+    """Give a plan up."""
+    dag, about = restores.found(run)
+    return _settled(dag, run, restores.seen(dag, about)["waits"], approved=False)
+
+
+@blueprint.get("/restores/<int:number>")
+@scope("operate")
+def done(number: int) -> str:
+    """Show what a restore did."""
+    return _recorded(number)
+
+
+@blueprint.get("/restores/<int:number>/undo")
+@scope("operate")
+def ask_undo(number: int) -> str:
+    """Ask before an undo is planned."""
+    with reading() as cursor:
+        found = restores.record(cursor, number)
+    return render_template("restore_undo.html", restore=found, shelved=shelf.names())
+
+
+@blueprint.post("/restores/<int:number>/undo")
+@scope("operate")
+def undo(number: int) -> Response:
+    """Start a run that plans the undo."""
+    run = restores.begin_undo(number, restores.Undo(cascade="cascade" in request.form))
+    return pages.go(url_for(".one_run", run=run))
+
+
+def _form(given: Mapping[str, str], error: RowboatError | None = None) -> str:
+    with reading() as cursor:
+        known = [each for each in visible(sets.read(cursor)) if each.tables]
+        tables = table_names(cursor)
+    return render_template(
+        "restore_new.html",
+        given=given,
+        tables=tables,
+        sets=[each for each in reversed(known) if each.state == "whole"],
+        modes=MODES,
+        error=error,
+        beside="table" if isinstance(error, UnknownTable) else "set",
+        runs=under_way(restores.DAG),
+    )
+
+
+def _shown(dag: str, about: dict[str, Any], typed: str | None = None) -> str:
+    now = restores.seen(dag, about)
+    planned = Plan.from_json(now["plan"]) if now["plan"] else None
+    form = about.get("conf") or {}
+    with reading() as cursor:
+        record = restores.record(cursor, now["restore"]) if now["restore"] else None
+    return render_template(
+        "restore_run.html",
+        now=now,
+        form=form,
+        modes=MODES,
+        is_undo=dag == restores.UNDO,
+        phase=_phase(now),
+        states={each["task"]: each["state"] for each in now["tasks"]},
+        plan=planned,
+        obstacle=planned and _obstacle(planned, form.get("cascade", False)),
+        done=record and Plan.from_json(record["report"]),
+        record=record,
+        typed=typed,
+    )
+
+
+def _recorded(number: int, down: RowboatError | None = None) -> str:
+    with reading() as cursor:
+        found = restores.record(cursor, number)
+    return render_template(
+        "restore.html",
+        restore=found,
+        done=Plan.from_json(found["report"]),
+        shelved=shelf.names(),
+        down=down,
+    )
+
+
+def _settled(dag: str, run: str, waits: bool, approved: bool) -> Response:
+    page = url_for(".one_run", run=run)
+    if not waits:
+        return pages.go(page, "The plan does not wait for an answer any more.")
+    restores.settle(dag, run, approved)
+    return pages.go(page, "You approved the plan." if approved else "You rejected the plan.")
+
+
+def _phase(now: dict[str, Any]) -> str:
+    """Tell where a restore stands: planning, waits, working, done, rejected, failed."""
+    if now["restore"]:
+        return "done"
+    if now["waits"]:
+        return "waits"
+    if now["state"] in ("success", "failed"):
+        return "rejected" if now["state"] == "success" else "failed"
+    return "working" if now["plan"] else "planning"
+
+
+def _obstacle(planned: Plan, cascade: bool) -> str | None:
+    """Tell what will stop a plan for certain: rows in its way, or rows that it may not touch."""
+    touched = [each for each in planned.tables if each.touched]
+    if any(_IN_THE_WAY in each.actions.values() for each in touched):
+        return "rows"
+    return "cascade" if touched and not cascade else None
