@@ -28,6 +28,8 @@ _PLACES = (
     ("console.files.all", "Files", "read"),
     ("console.quarantine.page", "Quarantine", "write"),
     ("console.backups.all", "Backups", "operate"),
+    ("console.keys.every", "Keys", "operate"),
+    ("console.audit.every", "Audit", "operate"),
 )  # fmt: skip
 _OF_ALL_TABLES = ("console.keys.every",)  # for who is not limited to some
 

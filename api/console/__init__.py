@@ -5,8 +5,10 @@ from flask import Blueprint, Response, send_from_directory
 from api import pages
 from api.access import scope
 from api.console import (
+    audit,
     backups,
     files,
+    keys,
     metrics,
     quarantine,
     restores,
@@ -22,7 +24,7 @@ pages.register(blueprint)
 for filter_ in (words.number, words.size, words.moment, words.age, words.cell):
     blueprint.add_app_template_filter(filter_)
 tables.blueprint.register_blueprint(rows.blueprint)
-for each in (session, metrics, tables, backups, restores, files, runs, quarantine):
+for each in (session, metrics, tables, backups, restores, files, runs, quarantine, keys, audit):
     blueprint.register_blueprint(each.blueprint)
 
 

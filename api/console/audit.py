@@ -1,0 +1,125 @@
+"""The audit: every write over HTTP, who made it, and the rows before and after."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Literal, get_args
+
+from flask import Blueprint, Response, g, render_template, request, stream_with_context
+from pydantic import Field, field_validator
+
+from api import forms
+from api.access import scope
+from api.context import context, reading
+from api.errors import Problem
+from rowboat import changes
+from rowboat.audit import Action
+from rowboat.changes import Search
+from rowboat.database import Cursor
+
+blueprint = Blueprint("audit", __name__)
+blueprint.add_app_template_filter(changes.columns)
+
+_LIMIT = 25  # entries of a page
+_FEW = 3  # rows of an entry that a page of entries shows
+_ROWS = 1000  # rows of an entry on its own page
+_AT_ONCE = 100  # entries of a file that are fetched at once
+_TEXT = r"^[^\x00]*$"
+_OF_KEYS = "rowboat.keys"  # what making and ending keys is a change of
+
+
+class Asked(forms.Form, strict=False):
+    """Which entries; those up to the one `after` have been seen."""
+
+    table: str | None = Field(None, pattern=_TEXT)
+    actor: str | None = Field(None, pattern=_TEXT)
+    action: Action | None = None
+    since: date | None = Field(None, alias="from")
+    until: date | None = Field(None, alias="to")
+    after: int | None = Field(None, ge=1, lt=2**63)
+    format: Literal["csv"] | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty(cls, value: str) -> str | None:
+        """A form sends what was left empty too."""
+        return value or None
+
+
+class Place(forms.Form, strict=False):
+    """From which row of an entry on."""
+
+    row: int = Field(0, ge=0, lt=2**31)
+
+
+@blueprint.get("/audit")
+@scope("operate")
+def every() -> Response | str:
+    """Show entries, the newest first, or write them as CSV."""
+    asked = forms.query(Asked)
+    search = Search(_tables(), **asked.model_dump(exclude={"format"}))
+    if asked.format:
+        return _file(search)
+    with reading() as cursor:
+        found = changes.entries(cursor, search, _LIMIT + 1, _FEW)
+        keys, tables = _keys(cursor), _choices(cursor)
+    filters = asked.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude={"format", "after"}
+    )
+    shown = [
+        (each, changes.outcome(each.pairs(key), key) if each.rows <= _FEW else None)
+        for each in found[:_LIMIT]
+        for key in [keys.get(each.table_name, ())]
+    ]
+    older = filters | {"after": found[_LIMIT - 1].id} if len(found) > _LIMIT else None
+    return render_template(
+        "audit.html", shown=shown, older=older, filters=filters, is_first=asked.after is None,
+        tables=tables, actions=get_args(Action), few=_FEW,
+    )  # fmt: skip
+
+
+@blueprint.get("/audit/<int:number>")
+@scope("operate")
+def one(number: int) -> str:
+    """Show all rows of an entry, a thousand on a page."""
+    at = forms.query(Place).row
+    with reading() as cursor:
+        found = changes.entries(cursor, Search(_tables(), number), 1) if number < 2**63 else []
+        if not found:
+            raise Problem(404, f"the audit has no entry {number}", "the page Audit lists them")
+        key = _keys(cursor).get(found[0].table_name, ())
+    pairs = found[0].pairs(key)
+    outcome = changes.outcome(pairs[at : at + _ROWS], key)
+    return render_template(
+        "audit_entry.html", entry=found[0], outcome=outcome, total=len(pairs), at=at, step=_ROWS
+    )
+
+
+def _file(search: Search) -> Response:
+    """Write all entries that are sought, some at a time, so that no number of them is too large."""
+
+    def written() -> Iterator[str]:
+        with reading() as cursor:
+            for number, some in enumerate(changes.every(cursor, search, _AT_ONCE)):
+                yield changes.as_csv(some, heading=number == 0)
+
+    headers = {"Content-Disposition": "attachment; filename=audit.csv"}
+    body = stream_with_context(written())
+    return Response(body, headers=headers, content_type="text/csv; charset=utf-8")
+
+
+def _tables() -> list[str] | None:
+    """Return the tables whose entries the caller may see; None for all."""
+    return None if g.caller.tables is None else sorted(g.caller.tables)
+
+
+def _choices(cursor: Cursor) -> list[str]:
+    """Return the tables to choose from, and the one that is chosen, which may be gone."""
+    every = [*(each.full_name for each in context().catalog(cursor)), _OF_KEYS]
+    seen = [each for each in every if g.caller.sees(each)]
+    return list(dict.fromkeys([*seen, *filter(None, [request.args.get("table")])]))
+
+
+def _keys(cursor: Cursor) -> dict[str, tuple[str, ...]]:
+    """Return full name → columns of the key, of every table that has one."""
+    catalog = context().catalog(cursor)
+    return {each.full_name: each.key.columns for each in catalog if each.key} | {_OF_KEYS: ("id",)}

@@ -1,0 +1,133 @@
+"""The keys of the API: who has one, making one, ending one; for who sees all tables."""
+
+import json
+from typing import Any
+
+from flask import Blueprint, Response, g, make_response, render_template, request, url_for
+from pydantic import Field, field_validator
+
+from api import forms, pages
+from api.access import scope
+from api.context import context, reading, writing
+from api.errors import Problem
+from rowboat import audit, keys
+from rowboat.database import Cursor
+from rowboat.errors import Forbidden, UnknownKey
+from rowboat.keys import PER_MINUTE, SCOPES, Key
+
+blueprint = Blueprint("keys", __name__)
+
+_KEYS = "rowboat.keys"  # as the audit calls them
+
+
+class Wanted(forms.Form, strict=False):
+    """A key to be made; no tables are all of them, no days are without end."""
+
+    name: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+    scope: str = Field(pattern=f"^({'|'.join(SCOPES)})$")
+    tables: list[str]
+    days: int | None = Field(ge=1, le=36_500)
+    per_minute: int = Field(ge=1, lt=2**31)
+
+    @field_validator("days", mode="before")
+    @classmethod
+    def _without_end(cls, value: str) -> str | None:
+        return value or None
+
+
+@blueprint.get("/keys")
+@scope("operate")
+def every() -> str:
+    """Show all keys, the newest first."""
+    _demand_all_tables()
+    with reading() as cursor:
+        return render_template("keys.html", keys=keys.every(cursor))
+
+
+@blueprint.get("/keys/new")
+@scope("operate")
+def ask() -> str:
+    """Ask what the new key is for."""
+    _demand_all_tables()
+    given = {"name": "", "scope": "read", "tables": [], "days": "365", "per_minute": PER_MINUTE}
+    return _asked(given)
+
+
+@blueprint.post("/keys/new")
+@scope("operate")
+def make() -> Response:
+    """Make a key and show its token, this once."""
+    _demand_all_tables()
+    form = request.form
+    given: dict[str, Any] = {name: form.get(name, "").strip() for name in Wanted.model_fields}
+    given["tables"] = form.getlist("tables")
+    try:
+        wanted = forms.filled(Wanted, given)
+    except Problem as problem:
+        errors = {each["column"]: each["message"] for each in problem.errors}
+        return make_response(_asked(given, errors), problem.status)
+
+    def work(cursor: Cursor) -> tuple[Key, str]:
+        key, token = keys.create(cursor, **wanted.model_dump() | {"tables": wanted.tables or None})
+        facts = vars(key) | {"tables": sorted(key.tables or ()) or None, "days": wanted.days}
+        audit.record(cursor, g.caller.id, g.request, "insert", _KEYS, after=json.dumps([facts]))
+        return key, token
+
+    key, token = writing(work)
+    return make_response(render_template("keys_made.html", key=key, token=token))
+
+
+@blueprint.get("/keys/<key_id>/revoke")
+@scope("operate")
+def ask_revoke(key_id: str) -> str:
+    """Ask whether a key is really to end."""
+    _demand_all_tables()
+    with reading() as cursor:
+        return render_template("keys_revoke.html", key=_the_key(cursor, key_id))
+
+
+@blueprint.post("/keys/<key_id>/revoke")
+@scope("operate")
+def revoke(key_id: str) -> Response:
+    """End a key, and the sessions that it began."""
+    _demand_all_tables()
+
+    def work(cursor: Cursor) -> str:
+        key = _the_key(cursor, key_id)
+        if key["state"] != "revoked":
+            keys.revoke(cursor, key_id)
+            states = [
+                json.dumps([{"id": key_id, "state": each}]) for each in (key["state"], _ENDED)
+            ]
+            audit.record(cursor, g.caller.id, g.request, "update", _KEYS, *states)
+        return str(key["name"])
+
+    said = f"The key {writing(work)} ({key_id}) is revoked."
+    if key_id == g.caller.id:
+        return pages.go(url_for("console.session.ask"), f"{said} You are signed out by that.")
+    return pages.go(url_for(".every"), said)
+
+
+_ENDED = "revoked"
+
+
+def _asked(given: dict[str, Any], errors: dict[str, str] | None = None) -> str:
+    with reading() as cursor:
+        tables = [each.full_name for each in context().catalog(cursor)]
+    return render_template(
+        "keys_new.html", given=given, errors=errors or {}, tables=tables, scopes=SCOPES
+    )
+
+
+def _the_key(cursor: Cursor, key_id: str) -> dict[str, Any]:
+    """Return what is known of a key; raises UnknownKey."""
+    found = [each for each in keys.every(cursor) if each["id"] == key_id]
+    if not found:
+        raise UnknownKey(f"there is no key {key_id}", "the page of all keys lists them")
+    return found[0]
+
+
+def _demand_all_tables() -> None:
+    """Raise Forbidden for who is limited to tables: his new key need not be."""
+    if g.caller.tables is not None:
+        raise Forbidden(f"the key {g.caller.id} is limited to tables; keys are for who sees all")
