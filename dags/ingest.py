@@ -1,18 +1,22 @@
 """
 ### Loads what changed in `raw_data` into Postgres
 
-**When.** As soon as a file has changed and its size is still; every night at 03:30 UTC with
+#### When
+As soon as a file has changed and its size is still; every night at 03:30 UTC with
 checksums, for changes that size and time do not show; and by hand, with the form above *Trigger*.
 
-**What.** `detect` compares every file with its position in `ingest_status.ingest_status`. Each
+#### What
+`detect` compares every file with its position in `ingest_status.ingest_status`. Each
 table has its tasks, ordered by its foreign keys: parents load before children, unrelated tables
 side by side, one mapped task for each file. A new table appears here by itself.
 
-**Rows.** Good rows go in. Bad rows are kept in `ingest_status.rejected_rows` with their original
+#### Rows
+Good rows go in. Bad rows are kept in `ingest_status.rejected_rows` with their original
 bytes and every reason (`rowboat rejects list`); they do not fail a task. Rows that only lack a
 parent go in by themselves when the parent arrives.
 
-**When it fails.** A file that cannot be read fails its task at once; the log ends with what is
+#### When it fails
+A file that cannot be read fails its task at once; the log ends with what is
 wrong and what to do. A lost connection is tried again. Loads resume where they stopped and load
 everything exactly once, so clearing a task is always safe.
 """
@@ -20,11 +24,12 @@ everything exactly once, so clearing a task is always safe.
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGroup
 
 from rowboat import dictionary
+from rowboat_airflow.console import documented
 from rowboat_airflow.ingest import PARAMS, RAW_DATA, detect, files, load, report, task_name
 
 with DAG(
     "ingest",
-    doc_md=__doc__,
+    doc_md=documented(__doc__, "/files", "Every file with its state; upload one"),
     description="Loads what changed in raw_data into Postgres",
     schedule=AssetOrTimeSchedule(
         timetable=CronTriggerTimetable("30 3 * * *", timezone="UTC"), assets=[RAW_DATA]

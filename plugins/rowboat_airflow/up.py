@@ -106,6 +106,7 @@ def airflow_environment(embedded: server.EmbeddedServer) -> dict[str, str]:
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": str(max(4, os.cpu_count() or 1)),
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "CORE__DEFAULT_TASK_RETRY_DELAY": "5",  # of what begins before the API server is up
         "CORE__EXECUTION_API_SERVER_URL": f"http://{server.HOST}:{port}/execution/",
         "CORE__FERNET_KEY": credential(home, "airflow_fernet") + "=",
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
