@@ -1,5 +1,5 @@
 # The two commands of the README are `make run` and `make test`; both install what they need.
-.PHONY: run setup test tools format lock
+.PHONY: run setup test tools format lock pictures
 
 run: ## everything on this machine, until Ctrl-C
 	@environments/local/install
@@ -21,3 +21,7 @@ format: tools
 
 lock: tools ## resolve the locks anew
 	@environments/local/lock
+
+pictures: tools ## those of the README, from the system that runs
+	@environments/local/browser
+	@.venv/bin/python -m tests.pictures

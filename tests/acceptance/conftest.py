@@ -15,10 +15,12 @@ from typing import Any
 
 import psycopg2
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from rowboat import server
 from rowboat.credentials import credential
 from rowboat_airflow.client import Airflow
+from tests.acceptance.browser import NoBrowser, Watch, launch
 from tests.conftest import ROOT
 
 CHALLENGE = Path(os.environ.get("ROWBOAT_CHALLENGE", ROOT.parent / "shared/data/challenge"))
@@ -53,9 +55,9 @@ class System:
         """Return the address of the database for a role."""
         return server.EmbeddedServer(self.home).uri(role)
 
-    def query(self, statement: str, values: Any = None) -> list[Any]:
-        """Ask the database as the loader."""
-        connection = psycopg2.connect(self.address("rowboat_loader"))
+    def query(self, statement: str, values: Any = None, role: str = "rowboat_loader") -> list[Any]:
+        """Ask the database."""
+        connection = psycopg2.connect(self.address(role))
         with connection, connection.cursor() as cursor:
             cursor.execute(statement, values)
             found = cursor.fetchall()
@@ -168,3 +170,65 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 def secrets(home: Path) -> list[str]:
     """Every secret of a system."""
     return list(json.loads((home / "secrets.json").read_text()).values())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium; of a module, as its event loop would be in the way of others."""
+    with sync_playwright() as playwright:
+        try:
+            started = launch(playwright)
+        except NoBrowser as none:
+            pytest.skip(str(none))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(system: System, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open a page on the console: visit(javascript=True, **options); no fault in it passes."""
+    watch = Watch()
+    opened = []
+
+    def open_page(javascript: bool = True, **options: Any) -> Page:
+        context = browser.new_context(
+            base_url=f"http://127.0.0.1:{system.environment['ROWBOAT_API_PORT']}",
+            java_script_enabled=javascript, viewport={"width": 1280, "height": 900}, **options,
+        )  # fmt: skip
+        opened.append(context)
+        watch.over(context)
+        return context.new_page()
+
+    yield open_page
+    for each in opened:
+        each.close()
+    assert watch.faults == []
+
+
+@pytest.fixture(scope="session")
+def key(system: System) -> Callable[[str], str]:
+    """Return a key of a scope: key("operate")."""
+    made: dict[str, str] = {}
+
+    def of(scope: str) -> str:
+        if scope not in made:
+            done = system.rowboat("keys", "create", f"browser {scope}", "--scope", scope, "--json")
+            made[scope] = json.loads(done.stdout)["token"]
+        return made[scope]
+
+    return of
+
+
+@pytest.fixture
+def signed_in(visit: Callable[..., Page], key: Callable[[str], str]) -> Callable[..., Page]:
+    """Open a page of somebody who is signed in: signed_in(scope="operate", javascript=True)."""
+
+    def sign_in(scope: str = "operate", javascript: bool = True, **options: Any) -> Page:
+        page = visit(javascript, **options)
+        page.goto("/sign-in")
+        page.get_by_label("Key of the API").fill(key(scope))
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        return page
+
+    return sign_in
