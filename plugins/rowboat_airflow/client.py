@@ -171,10 +171,14 @@ class Airflow:
 def connect(timeout: float = 30) -> Airflow:
     """Return a session with the Airflow of the settings: by default the one of this machine."""
     now = settings()
-    address = now.airflow_url or f"http://{server.HOST}:{now.airflow_port}"
     own = now.airflow_password
     password = own.get_secret_value() if own else credential(now.home, "airflow_admin")
-    return Airflow(address, now.airflow_user, password, timeout)
+    return Airflow(airflow_address(), now.airflow_user, password, timeout)
+
+
+def airflow_address() -> str:
+    """Return where the Airflow of the settings is."""
+    return settings().airflow_url or f"http://{server.HOST}:{settings().airflow_port}"
 
 
 def _path(dag: str, run: str) -> str:

@@ -197,9 +197,10 @@ def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
     lines = [
         "",
         "Rowboat is up.",
+        f"  Console    {check.api_address()}/  (sign in with an API key)",
         f"  Airflow    http://{server.HOST}:{settings().airflow_port}",
         f"             {ADMIN} / {credential(home, 'airflow_admin')}",
-        f"  API        {check.api_address()}",
+        f"  API        {check.api_address()}/docs",
         f"  API key    {first_key()}",
         f"  Postgres   {embedded.uri('rowboat_reader')}  (may read)",
         f"  raw_data   {settings().raw_data}: what you put there is loaded at once",
