@@ -50,16 +50,17 @@ def after(bench: Bench) -> sql.Composable:
 
     What the database made of them by itself is only known where they have a key to find them by.
     """
-    table, as_made = bench.table, query("audit.as_kept")
-    beside: sql.Composable = sql.SQL("")
+    table = bench.table
     is_seen = not table.has_triggers and all(each.name in bench.columns for each in table.columns)
     if table.key and bench.has(table.key.columns) and not is_seen:
-        theirs = [sql.Identifier("t", name) for name in table.key.columns]
+        theirs = [sql.Identifier("r", name) for name in table.key.columns]
         joined = bench.joined(table.key.columns, theirs)
-        beside = query("audit.beside", table=table.identifier, joined=joined)
+        beside = query("audit.as_kept", table=table.identifier, joined=joined)
     else:
         names = [each.name for each in table.stored if bench.has((each.name,))]
         values = [sql.SQL("{} as {}").format(bench.value(n), sql.Identifier(n)) for n in names]
-        as_made = query("audit.as_staged", values=sql.SQL(", ").join(values))
-    updates = sql.Literal(bench.on_known == "update")
-    return query("audit.after", as_made=as_made, beside=beside, updates=updates)
+        beside = query("audit.as_staged", values=sql.SQL(", ").join(values))
+    written: sql.Composable = sql.SQL("true")
+    if bench.on_known != "refuse":
+        written = query("audit.written", updates=sql.Literal(bench.on_known == "update"))
+    return query("audit.after", beside=beside, good=bench.good, written=written)

@@ -27,8 +27,8 @@ class Bench:
     `typed` columns are on the stage as values; `gone` are rows of the table that will not stay,
     `parents` stand in for parent tables that will change; with `replaces` rows may exchange their
     unique values, `leaving` deletes rows in the statement of the merge. The judge fills in: `dirty`
-    columns, which hold a cell of a wrong type; how many rows are `refused`; the `key_range` of an
-    integer key.
+    columns, which hold a cell of a wrong type; how many rows are `refused`; of an integer key the
+    `key_range`, and whether it `repeats`.
     """
 
     table: Table
@@ -45,6 +45,7 @@ class Bench:
     leaving: Sql | None = None
     dirty: set[str] = field(default_factory=set)
     refused: int = 0
+    repeats: bool = True
     key_range: tuple[int | None, int | None] = (None, None)
 
     def cell(self, name: str, alias: str = "s") -> Sql:
@@ -84,6 +85,11 @@ class Bench:
     def has(self, names: tuple[str, ...]) -> bool:
         """Tell whether the rows bring all of these columns, or the default of those they lack."""
         return self.table.covers(names, self.columns)
+
+    @property
+    def good(self) -> Sql:
+        """SQL: nothing speaks against a row of the stage, which is called s."""
+        return query("merge.good") if self.refused else sql.SQL("true")
 
     @property
     def judged(self) -> set[str]:

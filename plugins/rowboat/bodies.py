@@ -47,8 +47,8 @@ def of_json(body: bytes, table: Table) -> list[Row]:
     if not isinstance(value, list):
         return [_Reader(table, text).row(0, lambda _: body, value)]
     _check_count(len(value))
-    reader, raws = _Reader(table, text), cache(lambda: items(text))
-    return [reader.row(index, lambda n: raws()[n], each) for index, each in enumerate(value)]
+    reader, raw = _Reader(table, text), partial(_nth, cache(lambda: items(text)))
+    return [reader.row(index, raw, each) for index, each in enumerate(value)]
 
 
 def of_tables(body: bytes, find: Callable[[str], Table]) -> dict[str, list[Row]]:

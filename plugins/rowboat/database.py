@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import psycopg2
@@ -216,7 +217,15 @@ def _rendered(statement: sql.Composable, context: Cursor) -> str:
         return statement.string
     if isinstance(statement, sql.Composed):
         return "".join([_rendered(part, context) for part in statement.seq])
+    if isinstance(statement, sql.Identifier):
+        return _quoted(statement.strings)
     return str(statement.as_string(context)).replace("%", "%%")
+
+
+@lru_cache(10_000)
+def _quoted(names: tuple[str, ...]) -> str:
+    """Quote a name of one or more parts (manual, "Identifiers and Key Words")."""
+    return ".".join('"' + name.replace('"', '""').replace("%", "%%") + '"' for name in names)
 
 
 def _is_loss(error: psycopg2.Error) -> bool:

@@ -215,7 +215,8 @@ def _judge_key(cursor: Cursor, bench: Bench, key: Unique) -> None:
         )
         if cursor.rowcount:
             _judge_known(cursor, bench, key)
-    _judge_repeated(cursor, bench, key)
+    if bench.repeats:
+        _judge_repeated(cursor, bench, key)
 
 
 def _plain(bench: Bench, name: str, value: Sql) -> Sql:
@@ -247,7 +248,7 @@ def _may_match(cursor: Cursor, bench: Bench) -> bool:
             table=bench.table.identifier,
         )
     )
-    least, greatest, known = one(cursor)
+    least, greatest, bench.repeats, known = one(cursor)
     bench.key_range = least, greatest
     return least is not None and known is not None and least <= known
 

@@ -82,7 +82,7 @@ def merge(cursor: Cursor, bench: Bench) -> Merged:
     displaced = _displace(cursor, bench) if different and bench.replaces else 0
     updates = different > displaced and bench.on_known != "leave"
     if unchanged and bench.source == "file":  # nothing else comes in several cargoes
-        cursor.execute(query("merge.remember", key=_key(bench), good=_good(bench)))
+        cursor.execute(query("merge.remember", key=_key(bench), good=bench.good))
     known = bool(different or unchanged)
     if bench.leaving or (updates and bench.table.refers_to_itself):
         nobody = query("merge.nobody")
@@ -110,7 +110,7 @@ def merge(cursor: Cursor, bench: Bench) -> Merged:
 
 def matched(cursor: Cursor, bench: Bench) -> tuple[int, int]:
     """Count the good rows whose key the table has with other values, and with the same."""
-    cursor.execute(query("merge.matched", good=_good(bench)))
+    cursor.execute(query("merge.matched", good=bench.good))
     different, unchanged = one(cursor)
     return different, unchanged
 
@@ -132,11 +132,11 @@ def one_by_one(cursor: Cursor, bench: Bench) -> list[tuple[int, str]]:
     the judge does not know, and its words.
     """
     is_next = query("merge.is_next")
-    good = sql.SQL(" and ").join([_good(bench), is_next])
+    good = sql.SQL(" and ").join([bench.good, is_next])
     known = bench.on_known == "update" and bench.table.key and _rest(bench)
     body = query(
         "merge.each",
-        good=_good(bench),
+        good=bench.good,
         update=_update(bench, good) if known else query("merge.nothing"),
         insert=_insert(bench, query("merge.new"), good),
     )
@@ -166,13 +166,9 @@ def own_rules(bench: Bench) -> Iterator[None]:
 def record_overwritten(cursor: Cursor, bench: Bench, load_id: int) -> None:
     """Keep which loads had written the rows that this one updated."""
     cursor.execute(
-        query("merge.overwritten", key=_key(bench), good=_good(bench)),
+        query("merge.overwritten", key=_key(bench), good=bench.good),
         {"load_id": load_id},
     )
-
-
-def _good(bench: Bench) -> sql.Composable:
-    return query("merge.good") if bench.refused else sql.SQL("true")
 
 
 def _key(bench: Bench) -> sql.Composable:
@@ -185,7 +181,7 @@ def wanted(bench: Bench, stage_row: sql.Composable) -> sql.Composable:
     found = [
         query(
             "merge.wanted",
-            good=_good(bench),
+            good=bench.good,
             other=stage_row,
             joined=bench.joined(
                 unique.columns, [sql.Identifier("t", n) for n in unique.columns], unique.nulls_equal
@@ -227,7 +223,7 @@ def _update(bench: Bench, good: sql.Composable | None = None) -> sql.Composed:
         table=bench.table.identifier,
         columns=identifiers(rest),
         values=_COMMA.join(map(bench.value, rest)),
-        good=good or _good(bench),
+        good=good or bench.good,
     )
 
 
@@ -237,7 +233,7 @@ def _insert(bench: Bench, new: sql.Composable, good: sql.Composable | None = Non
         table=bench.table.identifier,
         columns=identifiers(bench.columns),
         values=_COMMA.join(map(bench.value, bench.columns)),
-        good=good or _good(bench),
+        good=good or bench.good,
         new=new,
     )
 
@@ -245,7 +241,7 @@ def _insert(bench: Bench, new: sql.Composable, good: sql.Composable | None = Non
 def _greatest(cursor: Cursor, bench: Bench, name: str) -> int | None:
     if name == bench.table.serial_key and not bench.refused:
         return bench.key_range[1]
-    cursor.execute(query("merge.greatest", value=bench.value(name), good=_good(bench)))
+    cursor.execute(query("merge.greatest", value=bench.value(name), good=bench.good))
     found: int | None = one(cursor)[0]
     return found
 

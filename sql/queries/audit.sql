@@ -17,23 +17,22 @@ where not s.same and not exists (select from pg_temp.verdict as v where v.n = s.
 -- name: after
 -- Good rows of the stage as they went into the table.
 (
-    select coalesce(json_agg(row_to_json({as_made}) order by s.n), '[]')
+    select coalesce(json_agg(r.* order by s.n), '[]')
     from pg_temp.stage as s {beside}
-    where not exists (select from pg_temp.verdict as v where v.n = s.n)
-        and not exists (select from pg_temp.match as m where m.n = s.n and (m.same or not {updates}))
+    where {good} and {written}
 )
 
--- name: as_staged
--- A row of the stage, where the table has just these values.
-(select r from (select {values}) as r)
+-- name: written
+-- The merge wrote the row, which it did not find as it is.
+not exists (select from pg_temp.match as m where m.n = s.n and (m.same or not {updates}))
 
--- name: beside
--- The row of the table that has the key of the row of the stage.
-join {table} as t on {joined}
+-- name: as_staged
+-- The row itself, where the table has just these values.
+cross join lateral (select {values}) as r
 
 -- name: as_kept
--- That row.
-t
+-- The row of the table that has its key.
+join {table} as r on {joined}
 
 -- name: entries
 -- Entries as they are sought, the newest first, those behind the one that was seen last. Of one

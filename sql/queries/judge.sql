@@ -125,8 +125,12 @@ where {within};
 t.{column} between %(least)s and %(greatest)s
 
 -- name: range
--- The least and greatest integer key of the stage, and the greatest of the table.
-select min({value}), max({value}), (select max({column}) from {table}) from pg_temp.stage as s;
+-- The least and greatest integer key of the stage, whether one stands there more than once, and the
+-- greatest of the table.
+select
+    min({value}), max({value}), count({value}) > count(distinct {value}),
+    (select max({column}) from {table})
+from pg_temp.stage as s;
 
 -- name: count_refused
 -- How many rows have a verdict against them.

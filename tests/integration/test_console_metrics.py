@@ -397,7 +397,7 @@ def test_columns_of_numbers(
         (' class="number"', "a"), (' class="number"', "b"), ("", "c"), ("", "d"),
         (' class="number"', "e"),
     ]  # fmt: skip
-    assert rows(text) == [["1.5", "NULL", "True", "1", "2"], ["NaN", "7", "NULL", "NULL", "NULL"]]
+    assert rows(text) == [["1.5", "NULL", "true", "1", "2"], ["NaN", "7", "NULL", "NULL", "NULL"]]
 
 
 # The cache
