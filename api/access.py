@@ -74,7 +74,7 @@ def admit(token: str) -> Key:
     """
     if not token and not pages.visitor():
         raise _unknown(KeyRefused())
-    with context().counting.connection() as connection, transaction(connection) as cursor:
+    with context().single.connection() as connection, transaction(connection) as cursor:
         try:
             caller = _caller(cursor, token) if token else _signed_in(cursor)
         except KeyRefused as refused:

@@ -71,17 +71,17 @@ class Connections:
 
 
 class Context(Connections):
-    """The connections of a process, those that count requests apart, and its catalog."""
+    """The connections of a process, those for single statements apart, and its catalog."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.counting = Connections(" -c synchronous_commit=off", True, lost=self.close)
+        self.single = Connections(" -c synchronous_commit=off", True, lost=self.close)
         self._catalog: tuple[float, Catalog] | None = None
 
     def close(self) -> None:
         """Close all connections that wait."""
         super().close()
-        self.counting.close()
+        self.single.close()
 
     def catalog(self, cursor: Cursor) -> Catalog:
         """Return the catalog, read anew when it is older than two seconds."""

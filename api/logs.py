@@ -1,6 +1,7 @@
 """The log: JSON lines on stdout and, by setting, in a file; libraries write into it too."""
 
 import logging
+import sys
 from pathlib import Path
 from typing import TextIO
 
@@ -20,11 +21,10 @@ class Lines:
         self._file = file
 
     def msg(self, line: str) -> None:
-        """Write a line."""
-        print(line, flush=True)
-        if self._file:
-            self._file.write(line + "\n")
-            self._file.flush()
+        """Write a line, at once with its end: threads and processes write side by side."""
+        for file in filter(None, (sys.stdout, self._file)):
+            file.write(line + "\n")
+            file.flush()
 
     debug = info = warning = error = critical = msg
 

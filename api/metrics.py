@@ -11,11 +11,11 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.utils import secure_filename
 
 from api.access import scope
-from api.context import reading, writing
+from api.context import context, reading, writing
 from api.errors import Problem
 from rowboat import charts
 from rowboat.csv_out import csv_text
-from rowboat.database import Cursor
+from rowboat.database import Cursor, transaction
 from rowboat.errors import ParameterRefused, UnknownMetric
 from rowboat.figures import Cache, Figures, Moment, Values, add_up_writes, figures, moment
 from rowboat.metrics import Metric, metric, metrics
@@ -94,17 +94,23 @@ def kept(
 ) -> Answer:
     """Return what is asked of a metric, from the cache while its tables are as they were."""
     cache: Cache = current_app.extensions["figures"]
+    key = wanted.name, *asked
+    if key in cache and (answer := cache.find(key, _version(wanted))):
+        return answer
     with reading() as cursor:
         now = moment(cursor, wanted)
-        answer = cache.find((wanted.name, *asked), now.version)
-        found = compute(cursor, now) if answer is None else None
+        found = compute(cursor, now)
     if now.pieces > _MANY:
         writing(add_up_writes)
-    if found is not None:
-        answer = encode(found)
-        cache.keep((wanted.name, *asked), now.version, *answer)
-    assert answer is not None
+    answer = encode(found)
+    cache.keep(key, now.version, *answer)
     return answer
+
+
+def _version(wanted: Metric) -> str | None:
+    """Return the version of a metric's tables, by one statement and no more."""
+    with context().single.connection() as connection, transaction(connection) as cursor:
+        return moment(cursor, wanted).version
 
 
 def _answer(wanted: Metric, of_path: Mapping[str, str]) -> Response:

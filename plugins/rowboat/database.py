@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import lru_cache
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import psycopg2
@@ -20,7 +19,7 @@ from psycopg2.extensions import (
 
 from rowboat import server
 from rowboat.errors import ConnectionLost, Contended, DatabaseRefused, RowRefused, SettingError
-from rowboat.queries import query
+from rowboat.queries import query, quoted
 from rowboat.settings import settings
 
 Connection: TypeAlias = connection
@@ -218,14 +217,8 @@ def _rendered(statement: sql.Composable, context: Cursor) -> str:
     if isinstance(statement, sql.Composed):
         return "".join([_rendered(part, context) for part in statement.seq])
     if isinstance(statement, sql.Identifier):
-        return _quoted(statement.strings)
+        return quoted(statement.strings)
     return str(statement.as_string(context)).replace("%", "%%")
-
-
-@lru_cache(10_000)
-def _quoted(names: tuple[str, ...]) -> str:
-    """Quote a name of one or more parts (manual, "Identifiers and Key Words")."""
-    return ".".join('"' + name.replace('"', '""').replace("%", "%%") + '"' for name in names)
 
 
 def _is_loss(error: psycopg2.Error) -> bool:

@@ -94,7 +94,10 @@ class Figures:
 
 
 def moment(cursor: Cursor, metric: Metric) -> Moment:
-    """Begin a transaction that only reads, and tell what version of the tables it sees."""
+    """Begin a transaction that only reads, and tell what version of the tables it sees.
+
+    Where each statement is a transaction of its own it only tells.
+    """
     cursor.execute(query("metrics.begin"), {"tables": list(metric.tables)})
     as_of, version, pieces = one(cursor)
     return Moment(as_of, version if metric.lasts else None, pieces)
@@ -148,6 +151,9 @@ class Cache:
         self._answers, self._size, self._used = answers, size, 0
         self._kept: OrderedDict[Any, tuple[str, bytes, Any]] = OrderedDict()
         self._lock = Lock()
+
+    def __contains__(self, asked: Any) -> bool:
+        return asked in self._kept
 
     def find(self, asked: Any, version: str | None) -> tuple[bytes, Any] | None:
         """Return the answer (its bytes and what goes with them) if it is of this version."""

@@ -6,7 +6,7 @@ values. The form follows aiosql; every file is read and checked at first use.
 """
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
 
@@ -29,18 +29,59 @@ def query(name: str, **parts: sql.Composable) -> sql.Composed:
         text = statements(file)[statement]
     except KeyError:
         raise SqlFileError(f"sql/queries/{file}.sql has no statement {statement!r}") from None
-    found = list[sql.Composable]()
+    flat = _Flat()
     for before, part in _pieces(text):
-        found.append(before)
+        flat.text.append(before)
         if part is not None:
-            found.append(parts[part])
-    return sql.Composed(found)
+            flat.add(parts[part])
+    return flat.whole()
+
+
+class _Flat:
+    """Puts parts together as one text, cut only where a literal needs a connection to be written:
+    what stands in several places of a statement is walked through once.
+    """
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self._found: list[sql.Composable] = []
+
+    def add(self, part: sql.Composable) -> None:
+        """Add a part."""
+        if isinstance(part, sql.SQL):
+            self.text.append(part.string)
+        elif isinstance(part, sql.Composed):
+            for each in part.seq:
+                self.add(each)
+        elif isinstance(part, sql.Identifier):
+            self.text.append(quoted(part.strings))
+        else:
+            self._end_text()
+            self._found.append(part)
+
+    def whole(self) -> sql.Composed:
+        """Return all parts."""
+        self._end_text()
+        return sql.Composed(self._found)
+
+    def _end_text(self) -> None:
+        if self.text:
+            self._found.append(sql.SQL("".join(self.text)))
+            self.text = []
+
+
+@lru_cache(10_000)
+def quoted(names: tuple[str, ...]) -> str:
+    """Quote a name of one or more parts, for a statement in which `%%` stands for a % (manual,
+    "Identifiers and Key Words").
+    """
+    return ".".join('"' + name.replace('"', '""').replace("%", "%%") + '"' for name in names)
 
 
 @cache
-def _pieces(text: str) -> list[tuple[sql.SQL, str | None]]:
+def _pieces(text: str) -> list[tuple[str, str | None]]:
     """Cut a statement into its texts and the names of the parts behind them."""
-    return [(sql.SQL(before), part) for before, part, _, _ in Formatter().parse(text)]
+    return [(before, part) for before, part, _, _ in Formatter().parse(text)]
 
 
 @cache
