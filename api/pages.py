@@ -31,6 +31,7 @@ _PLACES = (
     ("console.keys.every", "Keys", "operate"),
     ("console.audit.every", "Audit", "operate"),
 )  # fmt: skip
+_BELONGS = {"console.runs": "console.files", "console.restores": "console.backups"}
 _OF_ALL_TABLES = ("console.keys.every",)  # for who is not limited to some
 
 
@@ -107,11 +108,12 @@ def _asked() -> str:
 
 def _shared() -> dict[str, Any]:
     caller = g.get("caller")
+    here = {_BELONGS.get(each, each) for each in request.blueprints}
     return {
         "caller": caller,
         "csrf": sessions.form_token(visitor()),
         "places": [
-            (url_for(endpoint), words, endpoint.rpartition(".")[0] in request.blueprints)
+            (url_for(endpoint), words, endpoint.rpartition(".")[0] in here)
             for endpoint, words, needed in _PLACES
             if caller
             and caller.may(needed)

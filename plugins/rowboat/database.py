@@ -54,6 +54,14 @@ class Cursor(cursor):
             statement, values = _rendered(statement, self), values or {}
         super().execute(statement, values)
 
+    def copy_expert(  # type: ignore[override]
+        self, statement: str | sql.Composable, file: Any, size: int = 8192
+    ) -> None:
+        """Run a COPY, whose statement is written as that of `execute`."""
+        if isinstance(statement, sql.Composable):
+            statement = self.shown(statement)
+        super().copy_expert(statement, file, size)
+
     def shown(self, statement: sql.Composable) -> str:
         """Return the text of a statement that takes no values, as the server would read it."""
         return _rendered(statement, self).replace("%%", "%")

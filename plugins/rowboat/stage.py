@@ -114,7 +114,7 @@ def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
         statement = _fill_csv(table, cargo, cells)
     content = _Heard(cargo.content())
     try:
-        cursor.copy_expert(statement, content, size=_AT_ONCE)  # type: ignore[arg-type]
+        cursor.copy_expert(statement, content, size=_AT_ONCE)
     except psycopg2.Error:
         if content.failure:
             raise content.failure from None

@@ -97,12 +97,10 @@ def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
     return value
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep the tests of the one running system in one process of pytest-xdist."""
-    for item in items:
-        if "system" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("system"))
+    if "system" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.xdist_group("system"))
 
 
 @pytest.fixture(scope="session")

@@ -201,7 +201,7 @@ class Page(HTMLParser):
         self.forms: list[dict[str, Any]] = []
         self.leads: list[tuple[str, str]] = []  # methods and addresses
         self.ids: list[str] = []
-        self.heads = 0
+        self.heads = self.places = 0
         self.feed(answer.text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -213,6 +213,7 @@ class Page(HTMLParser):
             if re.match(r"\s*(javascript|data|https?:)?", found.get(name, ""), re.I)[1]:  # type: ignore[index]
                 self.faults += [f"{found[name]}"] if "rel" not in found else []
         self.heads += tag == "h1"
+        self.places += found.get("aria-current") == "page"
         self.ids += [found["id"]] if "id" in found else []
         if tag == "a":
             self.leads.append(("GET", found.get("href", "")))
@@ -244,6 +245,7 @@ def test_pages_have_nothing_inline(
     for address, page in pages(app, visitor, shelf):
         assert page.faults == [], address
         assert page.heads == 1, address
+        assert page.places == (address != "/sign-in"), address
         assert len(page.ids) == len(set(page.ids)), address
         token = sessions.form_token(cookie.value)
         for form in page.forms:
