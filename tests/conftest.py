@@ -11,6 +11,8 @@ from typing import Any
 import psycopg2
 import pytest
 from psycopg2 import sql
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from rowboat import catalog as catalogs
 from rowboat import database, ingest, load, migrations, server
@@ -30,6 +32,19 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"skipped, which is a failure in CI: {report.longrepr}"
     return report
+
+
+class Scheduler(LoadScopeScheduling):
+    """Gives tests to processes one by one; those of the one running system stay together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        acceptance = "tests/acceptance/"
+        return acceptance if nodeid.startswith(acceptance) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
+    """Let pytest-xdist, where it is asked for processes, share the tests out so."""
+    return Scheduler(config, log)
 
 
 def counts(report: load.FileReport) -> tuple[int, int, int, int, int]:

@@ -97,12 +97,6 @@ def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
     return value
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests of the one running system in one process of pytest-xdist."""
-    if "system" in getattr(item, "fixturenames", ()):
-        item.add_marker(pytest.mark.xdist_group("system"))
-
-
 @pytest.fixture(scope="session")
 def challenge() -> Path:
     """The folder of the real files; they are not part of the repository."""
