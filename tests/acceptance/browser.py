@@ -23,7 +23,7 @@ from playwright.sync_api import (
 )
 
 os.environ.setdefault("PLAYWRIGHT_BROWSERS_PATH", "0")  # what is downloaded lies in .venv
-expect.set_options(timeout=30_000)  # a DAG may have to run
+expect.set_options(timeout=120_000)  # a DAG may have to run, on a machine that is busy
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _LOOKS = ((1280, "light"), (360, "dark"))  # contrast depends on the colours, all else on the width
 _NARROWEST = 320
