@@ -15,7 +15,7 @@ percent sign.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -65,7 +65,7 @@ class Metric:
     statement: str
     years: tuple[str, str, str] | None = None
 
-    @property
+    @cached_property
     def lasts(self) -> bool:
         """Tell whether its figures stay true until its tables change."""
         return not _OF_THE_MOMENT.search(_QUOTED.sub("", self.statement))
