@@ -1,4 +1,4 @@
-"""Shows text of any bytes exactly: what has no sign of its own stands as a mark."""
+"""Shows text exactly, of any bytes: what has no sign of its own stands as a mark."""
 
 import codecs
 import re
@@ -14,11 +14,12 @@ _UNSEEN = re.compile(
 )
 
 
-def exact(raw: bytes, most: int | None = None, whole: bool = True) -> Markup:
-    """Write bytes, or the first characters of them: `<mark>` around \\xNN for a byte that is no
-    UTF-8 or no sign, around U+NNNN for a character that is not seen.
+def exact(raw: bytes | str, most: int | None = None, whole: bool = True) -> Markup:
+    """Write text, `<mark>` around \\xNN for a byte that is no UTF-8 or no sign, around U+NNNN for a
+    character that is not seen.
 
-    Unless they are the `whole` text, a character that is cut off at their end is left out.
+    `most` takes its first characters only. Unless they are the `whole` text, one that is cut off at
+    their end is left out.
     """
     text = _decoded(raw, whole)
     return Markup(_UNSEEN.sub(_mark, str(escape(text[:most]))))  # noqa: S704  # it is escaped
@@ -29,7 +30,9 @@ def marked(raw: bytes) -> bool:
     return bool(_UNSEEN.search(_decoded(raw, True)))
 
 
-def _decoded(raw: bytes, whole: bool) -> str:
+def _decoded(raw: bytes | str, whole: bool) -> str:
+    if isinstance(raw, str):
+        return raw
     return codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(raw, final=whole)
 
 

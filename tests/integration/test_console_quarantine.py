@@ -149,7 +149,7 @@ def test_what_cannot_be_asked_for(signed_in: SignIn, boat: Boat, query: str) -> 
 def test_text_is_shown_exactly(signed_in: SignIn, boat: Boat) -> None:
     rows = [
         b"x,<script>alert(1)</script>", "x,ש\u202eש".encode(), b"1,a\x00\tb", b"2,\xe9\\xe9",
-        b'x,"two\nlines"', b"x," + b"w" * 10_000, b"x,cut\xc3",
+        b'x,"two\nlines"', b"x," + b"w" * 10_000, b"x,cut\xc3", "\u202ex,a".encode(),
     ]  # fmt: skip
     boat.ingest(boat.write("departments.csv", b"\n".join(rows) + b"\n"))
     text = signed_in().get("/quarantine?file=departments.csv").text
@@ -158,6 +158,7 @@ def test_text_is_shown_exactly(signed_in: SignIn, boat: Boat) -> None:
         "1,a<mark>\\x00</mark><mark>\\t</mark>b", "2,<mark>\\xe9</mark>\\xe9<",
         "x,&#34;two<mark>\\n</mark>\nlines&#34;", "x," + "w" * 10_000 + "<",
         "10,002 bytes", "x,cut<mark>\\xc3</mark>",
+        "&#39;<mark>U+202E</mark>x&#39; is not an integer",
     ):  # fmt: skip
         assert part in text
     assert "<script>alert" not in text
