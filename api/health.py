@@ -35,7 +35,7 @@ def ready() -> tuple[dict[str, Any], int]:
     now = settings()
     needed = {
         "database": _database(),
-        "raw_data": check.folder("raw_data", now.raw_data).ok,
+        "raw_data": check.folder(now.raw_data).ok,
         "backups": check.shelf(now.backups).ok,
     }
     well = all(needed.values())

@@ -21,7 +21,7 @@ blueprint = Blueprint("ingest", __name__)
 
 DAG = "ingest"
 _NEWEST = 20  # runs
-INWARD = ("id", "version", "dialect", "file_time_ns", "prefix_sha256")
+INWARD = ("id", "version", "dialect", "file_version", "prefix_sha256")
 
 
 def _below(name: str) -> str:

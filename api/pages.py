@@ -9,7 +9,7 @@ from flask import Blueprint, Response, g, make_response, redirect, render_templa
 from werkzeug.datastructures import Headers
 
 from rowboat import sessions
-from rowboat_airflow.client import airflow_address
+from rowboat_airflow.client import airflow_pages
 
 if TYPE_CHECKING:
     from api.errors import Problem
@@ -120,7 +120,7 @@ def _shared() -> dict[str, Any]:
             and (caller.tables is None or endpoint not in _OF_ALL_TABLES)
         ],
         "said": sessions.unsealed(visitor(), _SAID, unquote(request.cookies.get(_SAID, ""))),
-        "airflow": airflow_address(),
+        "airflow": airflow_pages(),
         "number": g.get("request", ""),
     }
 

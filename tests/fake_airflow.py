@@ -4,6 +4,7 @@ tests/acceptance has the real one.
 """
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -66,6 +67,13 @@ class FakeAirflow:
         match method, path:
             case "GET", ["monitor", "health"]:
                 return 200, HEALTHY
+            case "GET", ["dagStats"]:
+                states = {dag: Counter(r["state"] for (d, _), r in self.runs.items() if d == dag)
+                          for dag, _ in self.runs}  # fmt: skip
+                return 200, {"dags": [
+                    {"dag_id": dag, "stats": [{"state": s, "count": n} for s, n in found.items()]}
+                    for dag, found in states.items()
+                ]}  # fmt: skip
             case "GET", ["dags", dag, "dagRuns"]:
                 return 200, {"dag_runs": [r for (d, _), r in self.runs.items() if d == dag]}
             case "POST", ["dags", dag, "dagRuns"]:

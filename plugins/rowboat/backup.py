@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from psycopg2 import sql
@@ -18,6 +16,7 @@ from rowboat.container import Writer
 from rowboat.database import Connection, Cursor, one, persistently, transaction
 from rowboat.digests import Digest
 from rowboat.errors import BackupRefused
+from rowboat.places import Aside, Sink
 from rowboat.queries import query
 from rowboat.ragged import Cells
 from rowboat.settings import settings
@@ -79,7 +78,7 @@ def write(
     codec = settings().backup_codec
     with shelf.aside(name) as where:
         copies = tuple(
-            _write_table(cursor, catalog.by_name[table], where / files[table], name, progress)
+            _write_table(cursor, catalog.by_name[table], where, files[table], name, progress)
             for table in tables
         )
         manifest = Manifest(
@@ -132,7 +131,9 @@ def _record(connection: Connection, manifest: Manifest, pinned: bool) -> str | N
         return sets.record(cursor, manifest, pinned)
 
 
-def _write_table(cursor: Cursor, table: Table, where: Path, name: str, progress: Progress) -> Copy:
+def _write_table(
+    cursor: Cursor, table: Table, where: Aside, file_name: str, name: str, progress: Progress
+) -> Copy:
     schema = avro.of_table(table)
     identifier = table.identifier
     quoted = sql.Literal(identifier.as_string(cursor))
@@ -144,7 +145,7 @@ def _write_table(cursor: Cursor, table: Table, where: Path, name: str, progress:
         )
     cursor.execute(query("backup.estimate", family=query("catalog.family", table=quoted)))
     expected: int = one(cursor)[0]
-    with shelf.synced(where) as file:
+    with where.file(file_name) as file:
         sink = _Sink(file)
         names = {"table": table.full_name, "set": name}
         writer = Writer(schema, settings().backup_codec, names, sink.write)
@@ -164,7 +165,7 @@ def _write_table(cursor: Cursor, table: Table, where: Path, name: str, progress:
         last_id = one(cursor)[0]
     progress(table.full_name, found.rows, found.rows)
     return Copy(
-        table.full_name, where.name, found.rows, sink.size, sink.sha256, str(found), last_id,
+        table.full_name, file_name, found.rows, sink.size, sink.sha256, str(found), last_id,
         schema.digest, schema.json,
     )  # fmt: skip
 
@@ -172,7 +173,7 @@ def _write_table(cursor: Cursor, table: Table, where: Path, name: str, progress:
 class _Sink:
     """A file that is hashed and counted while it is written."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Sink) -> None:
         self._file, self._hash, self.size = file, hashlib.sha256(), 0
 
     @property

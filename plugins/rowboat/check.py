@@ -1,19 +1,21 @@
 """Looks whether the parts of a system work; each finding names the remedy."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 
-from rowboat import database, migrations, sets
-from rowboat.database import Connection, transaction
+from rowboat import catalog, database, migrations, sets, storage
+from rowboat.address import Address
+from rowboat.database import Connection, one, transaction
 from rowboat.errors import RowboatError
+from rowboat.queries import query
 from rowboat.settings import settings
 
 _OLD = 2 * 86_400  # seconds after which the newest backup should long have had a successor
+
+_APART = 60  # seconds between two clocks that no network explains
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Finding:
 def everything(airflow: Callable[[], bool]) -> Iterator[Finding]:
     """Look at every part of this machine's system; `airflow` tells whether Airflow is healthy."""
     yield from of_database()
-    yield folder("raw_data", settings().raw_data)
+    yield folder(settings().raw_data)
     yield of_airflow(airflow())
     yield of_api()
 
@@ -38,29 +40,26 @@ def of_database() -> Iterator[Finding]:
     """Look at Postgres, its schema, and the shelf as far as its record is needed."""
     try:
         with database.session("loader") as connection:
-            yield Finding("postgres", True, "answers")
-            yield _worded("schema", lambda: _schema(connection))
+            yield _worded("postgres", lambda: _server(connection))
+            yield (schema := _worded("schema", lambda: _schema(connection)))
+            if schema.ok:
+                yield _worded("rights", lambda: _rights(connection))
             yield shelf(settings().backups)
-            yield _worded("newest backup", lambda: _newest_backup(connection))
+            if schema.ok:
+                yield _worded("newest backup", lambda: _newest_backup(connection))
     except RowboatError as error:
         yield Finding("postgres", False, error.fact, error.hint)
 
 
-def folder(part: str, path: Path) -> Finding:
-    """Look whether a folder can be read and written."""
-    if not path.is_dir():
-        return Finding(part, False, f"there is no folder {path}", "make it, or set "
-                       f"ROWBOAT_{part.upper()}")  # fmt: skip
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        return Finding(part, False, f"{path} cannot be read and written", "give this user the "
-                       "right to read and write it")  # fmt: skip
-    return Finding(part, True, f"{path} can be read and written")
+def folder(place: Address) -> Finding:
+    """Look whether the folder of files can be used."""
+    look = storage.folder(place).look
+    return _worded("raw_data", lambda: Finding("raw_data", True, look("ROWBOAT_RAW_DATA")))
 
 
-def shelf(path: Path) -> Finding:
-    """Look at the folder of backups, or at the one in which the first backup makes it."""
-    whole = path.absolute()
-    return folder("backups", next(each for each in (whole, *whole.parents) if each.exists()))
+def shelf(place: Address) -> Finding:
+    """Look whether the shelf of backups can be used."""
+    return _worded("backups", lambda: Finding("backups", True, storage.shelf(place).look()))
 
 
 def of_airflow(healthy: bool) -> Finding:
@@ -97,10 +96,49 @@ def _worded(part: str, look: Callable[[], Finding]) -> Finding:
         return Finding(part, False, error.fact, error.hint)
 
 
+def _server(connection: Connection) -> Finding:
+    """Look at the server: whether it writes, and agrees about the time."""
+    with transaction(connection) as cursor:
+        cursor.execute(query("check.server"))
+        version, role, standby, clock = one(cursor)
+    apart = (clock - datetime.now(UTC)).total_seconds()
+    fact = f"Postgres {version} answers the role {role}"
+    if standby:
+        return Finding("postgres", False, f"{fact}, but is a standby, which takes no writes",
+                       "set ROWBOAT_DATABASE_URL to the primary")  # fmt: skip
+    if abs(apart) > _APART:
+        return Finding("postgres", False, f"{fact}, but its clock is {apart:+,.0f} seconds off "
+                       "this machine's", "let both keep time by NTP")  # fmt: skip
+    return Finding("postgres", True, fact)
+
+
+def _rights(connection: Connection) -> Finding:
+    """Look whether the role may load rows, and whether it may do so the fast way."""
+    with transaction(connection) as cursor:
+        tables = [table.full_name for table in catalog.read(cursor)]
+        cursor.execute(query("check.rights"), {"tables": tables})
+        role, name, may_stage, may_skip, refused = one(cursor)
+    if not may_stage:
+        return Finding("rights", False, f"{role} may make no temporary table",
+                       f"let an administrator grant it temporary on database {name}")  # fmt: skip
+    if refused:
+        return Finding("rights", False, f"{role} may not read and change {', '.join(refused)}",
+                       "run `rowboat migrate` as the owner; it grants to rowboat_loader and "
+                       "rowboat_api, so make this login one of them")  # fmt: skip
+    way = "set by set" if may_skip else "row by row, which is slower: docs/managed.md"
+    return Finding("rights", True, f"{role} may load rows; foreign keys are checked {way}")
+
+
 def _schema(connection: Connection) -> Finding:
     known = {each.number: each.name for each in migrations.read(settings().migrations)}
     with transaction(connection) as cursor:
+        cursor.execute(query("check.is_migrated"))
+        if not one(cursor)[0]:
+            return Finding("schema", False, "is not there", "run `rowboat migrate` as its owner")
         done = migrations.applied(cursor)
+    if more := sorted(done.keys() - known.keys()):
+        return Finding("schema", False, f"has migration {more[-1]:04}, which this Rowboat lacks",
+                       "use the version that made it")  # fmt: skip
     missing = [known[number] for number in sorted(known.keys() - done.keys())]
     if missing:
         return Finding("schema", False, f"{', '.join(missing)} is missing", "run `rowboat migrate`")

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from rowboat import catalog as catalogs
 from rowboat import (
+    address,
     cli_backups,
     cli_keys,
     cli_metrics,
@@ -19,6 +19,8 @@ from rowboat import (
     status,
     trace,
 )
+from rowboat import catalog as catalogs
+from rowboat.address import Address
 from rowboat.database import transaction
 from rowboat.ingest import ingest
 from rowboat.load import Run
@@ -49,10 +51,10 @@ def migrate(to: int | None) -> Any:
 
 
 @command(main, "ingest")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=address.parse)
 @click.option("--dry-run", is_flag=True, help="Judge everything, change nothing.")
 @click.option("--checksum", is_flag=True, help="Look into files of the same size and time too.")
-def ingest_(paths: tuple[Path, ...], dry_run: bool, checksum: bool) -> Any:
+def ingest_(paths: tuple[Address, ...], dry_run: bool, checksum: bool) -> Any:
     """Load what changed in raw_data, or in the given files."""
     run = Run(getpass.getuser(), dry_run=dry_run, checksum=checksum)
     with bars() as run.progress:

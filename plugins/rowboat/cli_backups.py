@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from rowboat import backup, database, retention, sets, show_backups, source, terminal, verify
+from rowboat import (
+    address,
+    backup,
+    database,
+    retention,
+    sets,
+    show_backups,
+    source,
+    terminal,
+    verify,
+)
 from rowboat import catalog as catalogs
 from rowboat import drill as drills
 from rowboat import restore as restores
@@ -157,7 +167,7 @@ def _sources(connection: Connection, table: str | None, from_: str | None) -> di
         catalog = catalogs.read(cursor)
         name = catalog.table(table).full_name if table else None
         if from_ and name and (from_.endswith(".avro") or Path(from_).is_file()):
-            return {name: source.of_file(Path(from_), name)}
+            return {name: source.of_file(address.parse(from_), name)}
         if from_:
             found = sets.named(cursor, from_)
         else:

@@ -23,6 +23,17 @@ class RowboatError(Exception):
         return type(self), (self.fact, self.hint)
 
 
+def reason(error: OSError) -> str:
+    """Word why a file, a folder or a store could not be used."""
+    words = error.strerror or str(error)
+    return words[:1].lower() + words[1:]
+
+
+def remedy(error: OSError, usual: str) -> str:
+    """Return what to do about it: the error's own hint, or the usual one."""
+    return getattr(error, "hint", usual)
+
+
 class SettingError(RowboatError):
     """a setting has a value that cannot be used"""
 
@@ -99,6 +110,12 @@ class FileChanged(FileRefused):
     """the file changed while it was read"""
 
     hint = "wait until it is written, then run `rowboat ingest` again"
+
+
+class PartLost(RowboatError):
+    """a part that was staged is not what it was"""
+
+    hint = "run `rowboat ingest`: it reads the file itself"
 
 
 class LimitExceeded(FileRefused):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from rowboat import folder, position
 from rowboat.catalog import Catalog
 from rowboat.database import Cursor
-from rowboat.folder import PACKED, FoundFile
+from rowboat.folder import FoundFile
+from rowboat.names import PACKED
 from rowboat.position import Position
 
 STATES = ("loading", "waiting", "failed", "unmatched", "loaded", "gone")
@@ -45,11 +46,11 @@ def _lying(found: FoundFile, before: Position | None) -> File:
     state, problem = "waiting", None
     if before and before.state == "loading":
         state = "loading"
-    elif before and before.covers(found.size, found.time_ns):
+    elif before and before.covers(found.size, found.version):
         state = "loaded"
     elif before and before.state == "failed":
         problem = before.error
-        if (before.file_size, before.file_time_ns) == (found.size, found.time_ns):
+        if (before.file_size, before.file_version) == (found.size, found.version):
             state = "failed"
     return File(found.name, found.table.full_name, state, found.size, before, problem)
 

@@ -25,7 +25,7 @@ class Position:
     table_name: str | None
     state: str
     file_size: int
-    file_time_ns: int
+    file_version: str
     version: int
     dialect: dict[str, Any] | None
     loaded_bytes: int
@@ -50,9 +50,9 @@ class Position:
         """The counts of the file's present version."""
         return Report(self.read, self.inserted, self.updated, self.unchanged, self.rejected)
 
-    def covers(self, size: int, time_ns: int) -> bool:
-        """Tell whether the file, by its size and time, is the one that was loaded."""
-        same = (self.file_size, self.file_time_ns) == (size, time_ns)
+    def covers(self, size: int, version: str) -> bool:
+        """Tell whether the file, by its size and version, is the one that was loaded."""
+        same = (self.file_size, self.file_version) == (size, version)
         return self.state == "loaded" and same
 
 
@@ -77,7 +77,7 @@ def begin(
         "file_name": file_name,
         "table_name": table,
         "file_size": text.size,
-        "file_time_ns": text.time_ns,
+        "file_version": text.version,
         "dialect": Json(dialect.to_json()),
     }
     return _one(cursor, "position.begin", facts | who)
@@ -120,7 +120,7 @@ def finish(cursor: Cursor, file_name: str, text: Text, vanished: int) -> Positio
     facts = {
         "file_name": file_name,
         "file_size": text.size,
-        "file_time_ns": text.time_ns,
+        "file_version": text.version,
         "vanished": vanished,
     }
     return _one(cursor, "position.finish", facts)

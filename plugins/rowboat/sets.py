@@ -199,8 +199,7 @@ def _unrecorded(name: str) -> Set | None:
         manifest = shelf.read(name)
     except BackupRefused:
         with suppress(OSError):
-            taken = datetime.fromtimestamp(shelf.path(name).stat().st_mtime, UTC)
-            return Set(name, taken, pinned=shelf.is_pinned(name), state="damaged")
+            return Set(name, shelf.time(name), pinned=shelf.is_pinned(name), state="damaged")
         return None
     except UnknownSet:
         return None
@@ -215,7 +214,7 @@ def _state(name: str, sums: dict[str, str]) -> str:
     """Tell what is wrong with a set on the shelf, as far as it shows without reading its files."""
     try:
         manifest = shelf.read(name)
-        sizes = {copy.file: shelf.size(name, copy.file) for copy in manifest.tables}
+        sizes = shelf.sizes(name, [copy.file for copy in manifest.tables])
     except UnknownSet:
         return "missing"
     except (BackupRefused, FileNotFoundError) as error:

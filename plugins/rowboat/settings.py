@@ -1,28 +1,46 @@
 """Every setting of Rowboat, declared once: name, default, help.
 
-A setting NAME is read from ROWBOAT_NAME in the environment, else from `.env` beside the project.
-No secret has a default.
+A setting NAME is read from ROWBOAT_NAME in the environment, else from `.env` beside the project,
+else from the file /run/secrets/rowboat_name, where containers have their secrets. No secret has a
+default.
 """
 
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    PlainValidator,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from rowboat import address
+from rowboat.address import Address
 from rowboat.errors import SettingError
 
 PROJECT = Path(__file__).resolve().parents[2]
+Place: TypeAlias = Annotated[
+    Address, NoDecode, PlainValidator(lambda given: address.parse(str(given)))
+]
+_SECRETS = Path("/run/secrets")
 
 
 class Settings(BaseSettings):
     """The settings of one process."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ROWBOAT_", env_file=PROJECT / ".env", env_ignore_empty=True, extra="ignore"
+        env_prefix="ROWBOAT_",
+        env_file=PROJECT / ".env",
+        env_ignore_empty=True,
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+        extra="ignore",
     )
 
     home: Path = Field(
@@ -34,8 +52,21 @@ class Settings(BaseSettings):
         None,
         description="Postgres to use (postgresql://…). Unset: the embedded one, started on demand.",
     )
-    raw_data: Path = Field(PROJECT / "raw_data", description="Folder of the CSV files.")
-    backups: Path = Field(PROJECT / "backups", description="Folder of the AVRO backups.")
+    raw_data: Place = Field(
+        PROJECT / "raw_data", description="Folder of the CSV files, or s3://bucket/prefix."
+    )
+    backups: Place = Field(
+        PROJECT / "backups", description="Folder of the AVRO backups, or s3://bucket/prefix."
+    )
+    s3_endpoint: str | None = Field(
+        None, description="Address of a server that speaks S3. Unset: what AWS's settings say."
+    )
+    s3_encryption: Literal["AES256", "aws:kms"] | None = Field(
+        None, description="How the server is asked to encrypt all that is written to S3."
+    )
+    s3_kms_key: str | None = Field(
+        None, description="Key of aws:kms that it is to use. Unset: the bucket's."
+    )
     migrations: Path = Field(
         PROJECT / "sql" / "migrations", description="Folder of the schema's migrations."
     )
@@ -52,6 +83,12 @@ class Settings(BaseSettings):
         ge=64,
         le=256 * 2**20,
         description="Bytes of a file that pass the door in one transaction.",
+    )
+    part_bytes: int = Field(
+        256 * 2**20,
+        ge=64,
+        description="Bytes of a file that one task of Airflow stages: a file of which twice as "
+        "much is to be loaded is cut into parts, which the workers share.",
     )
     reject_limit: str | None = Field(
         None,
@@ -80,12 +117,23 @@ class Settings(BaseSettings):
     keep_weekly: int = Field(5, ge=0, description="Weeks of which the last backup is kept.")
     keep_monthly: int = Field(12, ge=0, description="Months of which the last backup is kept.")
     keep_least: int = Field(3, ge=1, description="Backups that are kept whatever their age.")
-    poll: float = Field(
-        0.5, gt=0, description="Seconds between two looks of the Airflow trigger at raw_data."
+    poll: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds between two looks of the Airflow trigger at raw_data. Unset: 0.5, and "
+        "10 on S3, where each look is paid for.",
+    )
+    alert_url: SecretStr | None = Field(
+        None, description="Webhook to which Airflow posts what failed or is late."
     )
     airflow_port: int = Field(8080, description="Port of Airflow's web page on this machine.")
     airflow_url: str | None = Field(
         None, description="Address of the Airflow that the API asks. Unset: this machine's."
+    )
+    airflow_pages: str | None = Field(
+        None,
+        description="Address of Airflow's pages, where the console links them. Unset: that of "
+        "ROWBOAT_AIRFLOW_URL.",
     )
     airflow_user: str = Field("admin", description="Airflow's user by whom the API works.")
     airflow_password: SecretStr | None = Field(
@@ -147,6 +195,13 @@ class Settings(BaseSettings):
     def _audience(cls, value: str | None, others: ValidationInfo) -> str | None:
         if value is None and others.data.get("oidc_issuer"):
             raise ValueError("must be set where ROWBOAT_OIDC_ISSUER is")
+        return value
+
+    @field_validator("alert_url")
+    @classmethod
+    def _webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.match(r"https?://[^/]", value.get_secret_value()):
+            raise ValueError("must begin with https:// or http://")
         return value
 
     @field_validator("schemas", mode="before")

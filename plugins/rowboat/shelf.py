@@ -1,38 +1,32 @@
 """The shelf: a folder of sets, each with a file for every table and a manifest.
 
-A set is written aside, synced and renamed, so that a set with a name is whole. The manifest tells
-all that is needed to read the set where the database is gone; it ends with a checksum of its own.
-Links are not followed: what lies elsewhere can go without a word.
+A set is written where nobody sees it, so that a set with a name is whole. The manifest tells all
+that is needed to read the set where the database is gone; it ends with a checksum of its own.
 """
 
 import hashlib
 import json
-import os
-import shutil
-import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from rowboat import avro
+from rowboat import avro, places, storage
+from rowboat.address import Address
 from rowboat.avro import Schema
 from rowboat.container import FORMAT
-from rowboat.errors import BackupRefused, ShelfUnusable, UnknownSet
+from rowboat.errors import BackupRefused, ShelfUnusable, UnknownSet, remedy
+from rowboat.places import MANIFEST, PINNED, Aside, Opened
 from rowboat.settings import settings
 
 Purpose: TypeAlias = Literal["backup", "safety"]
 
-MANIFEST = "manifest.json"
-_PINNED = "pinned"  # an empty file: the record may be lost, the pin must not
 _MOST_MANIFEST = 64 * 2**20  # bytes
 _MOST_STEM = 200  # characters of a file's name; file systems take 255
-_ASIDE, _GONE = ".part", ".gone"  # a set that is written, a set that is taken away
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ class Manifest:
             self.taken.utcoffset() == timedelta()
             and 1970 <= self.taken.year < 9999
             and 0 < len(tables) == len(files) == len(self.tables)
-            and all(_is_name(file) and file not in (MANIFEST, _PINNED) for file in files)
+            and all(_is_name(file) and file not in (MANIFEST, PINNED) for file in files)
             and all(-(2**63) <= number < 2**63 for number in numbers)
             and all(copy.rows >= 0 and copy.bytes >= 0 for copy in self.tables)
         )
@@ -98,7 +92,7 @@ class Manifest:
 _MANIFEST_TYPE = TypeAdapter(Manifest)
 
 
-def folder() -> Path:
+def folder() -> Address:
     """The shelf's folder."""
     return settings().backups
 
@@ -106,35 +100,45 @@ def folder() -> Path:
 def names() -> list[str]:
     """Return the names of the sets, oldest first."""
     try:
-        if not folder().is_dir():
-            return []
-        return sorted(each.name for each in folder().iterdir() if _is_set(each))
+        return _shelf().names()
     except OSError as error:
-        raise ShelfUnusable(f"{folder()} cannot be read: {error.strerror}") from error
+        raise ShelfUnusable(
+            f"{folder()} cannot be read: {error.strerror}", remedy(error, ShelfUnusable.hint)
+        ) from error
 
 
-def path(name: str, file: str = "") -> Path:
-    """Return the path of a set or of one of its files; raises UnknownSet for a strange name."""
+def path(name: str, file: str = "") -> Address:
+    """Return where a set or one of its files lies; raises UnknownSet for a strange name."""
     for part in (name, file or MANIFEST):
         if not _is_name(part):
             raise UnknownSet(f"{part!r} is no name on the shelf")
-    return folder() / name / file
+    where = folder() / name
+    return where / file if file else where
 
 
-def size(name: str, file: str) -> int:
-    """Return a file's size in bytes; raises BackupRefused, or OSError where it cannot be read."""
-    found = path(name, file).lstat()
-    if not stat.S_ISREG(found.st_mode):
-        raise BackupRefused("is no file of the set's own")
-    return found.st_size
+def opened(name: str, file: str) -> Opened:
+    """Open a file of a set; raises BackupRefused, or OSError where it cannot be read."""
+    path(name, file)
+    return _shelf().opened(name, file)
+
+
+def sizes(name: str, files: list[str]) -> dict[str, int]:
+    """Return file → bytes; raises BackupRefused, or OSError where they cannot be read."""
+    return _shelf().sizes(name, files)
+
+
+def time(name: str) -> datetime:
+    """Return when a set was written, by its place; raises OSError."""
+    return _shelf().time(name)
 
 
 def read(name: str) -> Manifest:
     """Read a set's manifest; raises UnknownSet, or BackupRefused for a damaged one."""
     try:
-        if size(name, MANIFEST) > _MOST_MANIFEST:
-            raise BackupRefused(f"the manifest of {name} is too large")
-        raw = path(name, MANIFEST).read_bytes()
+        with opened(name, MANIFEST) as file:
+            if file.size > _MOST_MANIFEST:
+                raise BackupRefused(f"the manifest of {name} is too large")
+            raw = file.read()
     except (FileNotFoundError, NotADirectoryError):
         raise UnknownSet(f"there is no set {name} in {folder()}") from None
     except OSError as error:
@@ -173,83 +177,48 @@ def new_name(taken: datetime, known: Collection[str] = ()) -> str:
     """Return a name for a set that none has, on the shelf or known, in the order of time."""
     name = first = f"{taken:%Y%m%dT%H%M%SZ}"
     number = 1
-    while name in known or os.path.lexists(path(name)):
+    while name in known or _taken(name):
         number += 1
         name = f"{first}-{number:03}"
     return name
 
 
 @contextmanager
-def aside(name: str) -> Iterator[Path]:
-    """Give a folder to write a set into; it goes away when the block fails."""
-    where = folder() / f".{name}{_ASIDE}"
-    with _usable():
-        where.mkdir(parents=True, mode=0o750)
-        try:
-            yield where
-        except BaseException:
-            shutil.rmtree(where, ignore_errors=True)
-            raise
+def aside(name: str) -> Iterator[Aside]:
+    """Give a place to write a set into; it goes away when the block fails."""
+    with _usable(), _shelf().aside(name) as where:
+        yield where
 
 
-@contextmanager
-def synced(where: Path) -> Iterator[BinaryIO]:
-    """Write a file that survives a loss of power."""
-    with where.open("xb") as file:
-        where.chmod(0o640)
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def publish(aside_: Path, manifest: Manifest, pinned: bool = False) -> None:
+def publish(where: Aside, manifest: Manifest, pinned: bool = False) -> None:
     """Write the manifest and give the set its name: from here on it is there, and whole."""
-    if pinned:
-        (aside_ / _PINNED).touch(0o640)
-    with synced(aside_ / MANIFEST) as file:
-        file.write(manifest.to_bytes())
-    _sync_folder(aside_)
-    aside_.rename(path(manifest.set))
-    try:
-        _sync_folder(folder())
-    except OSError:
-        path(manifest.set).rename(aside_)
-        raise
+    where.publish(manifest.to_bytes(), pinned)
 
 
 def pin(name: str, pinned: bool) -> None:
     """Mark a set as one that stays, or no longer."""
+    path(name)
     with _usable():
-        if pinned:
-            path(name, _PINNED).touch(0o640)
-        else:
-            path(name, _PINNED).unlink(missing_ok=True)
+        _shelf().pin(name, pinned)
 
 
 def is_pinned(name: str) -> bool:
     """Tell whether a set is marked as one that stays."""
-    return path(name, _PINNED).exists()
+    with _usable():
+        return _shelf().is_pinned(name)
 
 
 def remove(name: str) -> None:
-    """Take a set off the shelf: its name first, so that no reader finds half of it."""
+    """Take a set off the shelf, at once for those who read."""
+    path(name)
     with _usable():
-        gone = folder() / f".{name}{_GONE}"
-        path(name).rename(gone)
-        shutil.rmtree(gone)
+        _shelf().remove(name)
 
 
 def clean() -> list[str]:
     """Remove what killed processes left behind; the caller is the only writer of the shelf."""
     with _usable():
-        found = [*folder().iterdir()] if folder().is_dir() else []
-        ours = [each for each in found if each.is_dir() and not each.is_symlink()]
-        left = [
-            each for each in ours if each.name.startswith(".") and each.suffix in (_ASIDE, _GONE)
-        ]
-        for each in left:
-            shutil.rmtree(each)
-    return sorted(each.name for each in left)
+        return _shelf().clean()
 
 
 def schema_of(copy: Copy) -> Schema:
@@ -281,21 +250,13 @@ def _is_name(part: str) -> bool:
     return bool(part) and not part.startswith(".") and not {"/", "\0"} & set(part)
 
 
-def _is_set(where: Path) -> bool:
-    if where.name.startswith(".") or where.is_symlink():
-        return False
-    try:
-        return (where / MANIFEST).is_file()
-    except PermissionError:
-        return True  # reading it tells why
+def _taken(name: str) -> bool:
+    with _usable():
+        return _shelf().taken(name)
 
 
-def _sync_folder(where: Path) -> None:
-    descriptor = os.open(where, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _shelf() -> places.Shelf:
+    return storage.shelf(folder())
 
 
 @contextmanager
@@ -303,4 +264,7 @@ def _usable() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ShelfUnusable(f"{folder()} cannot be written: {error.strerror or error}") from error
+        raise ShelfUnusable(
+            f"{folder()} cannot be written: {error.strerror or error}",
+            remedy(error, ShelfUnusable.hint),
+        ) from error

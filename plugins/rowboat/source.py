@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from rowboat import shelf, wire
+from rowboat import shelf, storage, wire
+from rowboat.address import Address
 from rowboat.avro import Schema
 from rowboat.catalog import Table
 from rowboat.container import Reader
@@ -19,7 +19,7 @@ class Source:
     """One table of a backup, proven whole: `set` is its name, or the path of a file."""
 
     set: str
-    path: Path
+    path: Address
     schema: Schema
     rows: int
     digest: str
@@ -58,12 +58,11 @@ def of_set(name: str, table: str, progress: Progress = lambda *_: None) -> Sourc
     return Source(name, path, shelf.schema_of(copy), copy.rows, copy.digest)
 
 
-def of_file(path: Path, table: str) -> Source:
+def of_file(path: Address, table: str) -> Source:
     """Open an AVRO file of any origin; raises BackupRefused for what Rowboat would not write."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            reader = Reader(file, size)
+        with storage.opened(path) as file:
+            reader = Reader(file, file.size)
             schema, digest = reader.schema(table), Digest()
             for part in reader.rows(schema):
                 digest.add(part.buffer, part.at, part.size)
@@ -99,8 +98,8 @@ class _Stream:
         kinds = {name: source.schema.by_column[name].kind for name in columns}
         digest = Digest()
         try:
-            with source.path.open("rb") as file:
-                for part in Reader(file, source.path.stat().st_size).rows(source.schema):
+            with storage.opened(source.path) as file:
+                for part in Reader(file, file.size).rows(source.schema):
                     digest.add(part.buffer, part.at, part.size)
                     cells = {name: part.cells(name) for name in columns}
                     yield wire.rows([

@@ -4,14 +4,15 @@ Positions count these bytes. For a plain UTF-8 file they are the bytes of the fi
 """
 
 import codecs
+import errno
 import hashlib
-import os
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from contextlib import contextmanager
 
-from rowboat.errors import FileChanged, FileRefused
+from rowboat import storage
+from rowboat.address import Address
+from rowboat.errors import FileChanged, FileRefused, reason, remedy
 from rowboat.settings import settings
 
 BLOCK = 2**18
@@ -22,18 +23,10 @@ _FREE_GROWTH = 2**20  # below this much text no ratio is a bomb
 class Text:
     """A file opened for one pass, as it is at that moment."""
 
-    def __init__(self, path: Path) -> None:
-        try:
-            self._file: BinaryIO = path.open("rb")
-        except FileNotFoundError:
-            raise FileChanged("it vanished before it was read", "put it back") from None
-        except OSError as error:
-            raise FileRefused(
-                f"it cannot be read: {(error.strerror or str(error)).lower()}",
-                "give the loading user the right to read it",
-            ) from None
-        found = os.fstat(self._file.fileno())
-        self.size, self.time_ns = found.st_size, found.st_mtime_ns
+    def __init__(self, path: Address) -> None:
+        with _worded():
+            self._file = storage.opened(path)
+        self.size, self.version = self._file.size, self._file.version
         self._ahead = b""
         self.encoding = "utf-8"
         self._blocks = self._decoded()
@@ -71,9 +64,8 @@ class Text:
         return prefix
 
     def still(self) -> bool:
-        """Tell whether the file is as it was when it was opened."""
-        now = os.fstat(self._file.fileno())
-        return (now.st_size, now.st_mtime_ns) == (self.size, self.time_ns)
+        """Tell whether the file has not grown since it was opened."""
+        return self._file.still()
 
     def original(self, text: bytes) -> bytes:
         """Return the bytes that stood in the file for a piece of the text."""
@@ -85,7 +77,8 @@ class Text:
         """The file's bytes, as far as it reached when it was opened: what grows waits."""
         left = self.size
         while left:
-            block = self._file.read(min(BLOCK, left))
+            with _worded():
+                block = self._file.read(min(BLOCK, left))
             if not block:
                 raise FileChanged("it shrank while it was read")
             left -= len(block)
@@ -190,6 +183,21 @@ def gunzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
                 break
     if not unpack.eof:
         raise FileRefused("its gzip stream is cut off", "pack the file again, whole")
+
+
+@contextmanager
+def _worded() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileChanged("it vanished before it was read", "put it back") from None
+    except OSError as error:
+        if error.errno == errno.ESTALE:
+            raise FileChanged("it was replaced while it was read") from error
+        raise FileRefused(
+            f"it cannot be read: {reason(error)}",
+            remedy(error, "give the loading user the right to read it"),
+        ) from error
 
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

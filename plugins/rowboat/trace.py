@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from psycopg2 import sql
 from psycopg2.extras import Json
 
-from rowboat import position
+from rowboat import folder, position
 from rowboat.catalog import Catalog, Table
 from rowboat.database import Cursor, rows
 from rowboat.dialect import Dialect
@@ -285,8 +284,4 @@ def _key_of(table: Table, values: dict[str, str]) -> list[str] | None:
 
 def file_name(path: str) -> str:
     """Return a file's name as ingest_status has it, for a name or a path."""
-    absolute = Path(path).absolute()
-    folder = settings().raw_data.absolute()
-    if absolute.is_relative_to(folder):
-        return str(absolute.relative_to(folder))
-    return path if (folder / path).exists() or not absolute.exists() else str(absolute)
+    return folder.raw_data().name(path)

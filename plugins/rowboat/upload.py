@@ -1,26 +1,19 @@
-"""Takes files into raw_data: written aside, where ingest does not look, synced, then named."""
+"""Takes files into raw_data: nobody sees one before it is whole."""
 
 import hashlib
-import os
 import re
-import secrets
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from rowboat import folder
 from rowboat.catalog import Catalog, Table
-from rowboat.errors import FileExists, FileRefused, RowboatError, Unwritable
-from rowboat.settings import settings
+from rowboat.errors import FileExists, FileRefused, Unwritable, reason, remedy
 
 _ENDINGS = (".csv", ".csv.gz")
 _LONGEST = 150  # characters; what stands before and behind it must fit as well
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _GZIP = b"\x1f\x8b"
-_ASIDE = ".upload-"
-_STALE = 86_400  # seconds after which what a killed process left is taken away
 
 
 @dataclass(frozen=True)
@@ -71,15 +64,9 @@ class Arrival:
 
     def __init__(self, name: str, overwrite: bool) -> None:
         self.name, self.bytes = name, 0
-        self._overwrite, self._hash, self._head = overwrite, hashlib.sha256(), b""
-        self._folder = settings().raw_data
-        self._target = self._folder / name
-        self._aside = self._folder / f"{_ASIDE}{secrets.token_hex(8)}"
-        if not overwrite and self._target.exists():
-            raise self._exists()
+        self._hash, self._head = hashlib.sha256(), b""
         with _worded(name):
-            _tidy(self._folder)
-            self._file = self._aside.open("xb")
+            self._incoming = folder.raw_data().arriving(name, overwrite)
 
     def write(self, data: bytes) -> int:
         """Add bytes; raises Unwritable."""
@@ -88,29 +75,18 @@ class Arrival:
         if len(self._head) < len(_GZIP):
             self._head += data[: len(_GZIP)]
         with _worded(self.name):
-            return self._file.write(data)
+            return self._incoming.write(data)
 
     def keep(self) -> Received:
         """Give the file its name; raises FileRefused, FileExists or Unwritable."""
         self._check()
         with _worded(self.name):
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            if self._overwrite:
-                self._aside.replace(self._target)
-            else:
-                try:
-                    self._target.hardlink_to(self._aside)  # which fails where a name is taken
-                except FileExistsError:
-                    raise self._exists() from None
-            _sync(self._folder)
+            self._incoming.keep()
         return Received(self.name, self.bytes, self._hash.hexdigest())
 
     def leave(self) -> None:
         """Take away what has no name yet."""
-        with suppress(OSError):
-            self._file.close()
-        self._aside.unlink(missing_ok=True)
+        self._incoming.leave()
 
     def _check(self) -> None:
         if not self.bytes:
@@ -121,11 +97,6 @@ class Arrival:
                 f"{self.name} is {'' if packed else 'not '}packed by gzip",
                 "let its name end in .csv.gz where it is packed, else in .csv",
             )
-
-    def _exists(self) -> RowboatError:
-        return FileExists(
-            f"{self.name} is there already", "give it another name, or say ?overwrite=true"
-        )
 
 
 @contextmanager
@@ -150,25 +121,12 @@ def _last(given: str) -> str:
 def _worded(name: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise Unwritable(
-            f"{name} cannot be written into raw_data: {reason}",
-            "make room and give the API the right to write there",
+    except FileExistsError:
+        raise FileExists(
+            f"{name} is there already", "give it another name, or say ?overwrite=true"
         ) from None
-
-
-def _tidy(where: Path) -> None:
-    """Take away what processes that were killed have left."""
-    for path in where.glob(f"{_ASIDE}*"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < time.time() - _STALE:
-                path.unlink()
-
-
-def _sync(where: Path) -> None:
-    descriptor = os.open(where, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    except OSError as error:
+        raise Unwritable(
+            f"{name} cannot be written into raw_data: {reason(error)}",
+            remedy(error, "make room and give the API the right to write there"),
+        ) from error

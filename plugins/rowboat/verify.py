@@ -99,8 +99,8 @@ def check(name: str, copy: Copy, progress: Progress = lambda *_: None) -> Checke
     """Compare one file of a set with what the manifest says of it."""
     found = CheckedTable(copy.table)
     try:
-        found.bytes = shelf.size(name, copy.file)
-        with shelf.path(name, copy.file).open("rb") as file:
+        with shelf.opened(name, copy.file) as file:
+            found.bytes = file.size
             found.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
             digest = Digest()

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -128,6 +128,14 @@ class Airflow:
         found: list[dict[str, Any]] = self._document(answer)["dag_runs"]
         return found
 
+    def counts(self, dags: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Return DAG → state → number of its runs; a DAG that never ran is left out."""
+        answer = self._call("GET", "/api/v2/dagStats", params={"dag_ids": dags})
+        return {
+            dag["dag_id"]: {each["state"]: each["count"] for each in dag["stats"]}
+            for dag in self._document(answer)["dags"]
+        }
+
     def _call(
         self, method: str, path: str, allowed: tuple[int, ...] = (200, 201), **more: Any
     ) -> httpx.Response:
@@ -179,6 +187,11 @@ def connect(timeout: float = 30) -> Airflow:
 def airflow_address() -> str:
     """Return where the Airflow of the settings is."""
     return settings().airflow_url or f"http://{server.HOST}:{settings().airflow_port}"
+
+
+def airflow_pages() -> str:
+    """Return where browsers reach its pages."""
+    return (settings().airflow_pages or airflow_address()).rstrip("/")
 
 
 def _path(dag: str, run: str) -> str:

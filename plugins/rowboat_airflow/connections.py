@@ -1,23 +1,39 @@
-"""From an Airflow connection to the library: Airflow gives the address, the library opens it."""
+"""From Airflow's connections to the library: Airflow gives addresses, the library opens them."""
 
+from contextlib import suppress
 from typing import Any
 
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from rowboat import database
+from rowboat.address import S3Url
+from rowboat.settings import settings
 
 CONNECTION = "rowboat"
+AWS = "aws_default"
 
 
 def use_connection() -> None:
-    """Let the library use the database of Airflow's connection `rowboat` in this process."""
+    """Let the library use Airflow's connections `rowboat` and `aws_default` in this process."""
     database.use(BaseHook.get_connection(CONNECTION).get_uri())
+    if _on_s3():
+        with suppress(AirflowNotFoundException):
+            _use_aws(BaseHook.get_connection(AWS))
 
 
 async def use_connection_async() -> None:
     """The same inside the triggerer's event loop."""
     connection = await BaseHook.aget_connection(CONNECTION)
     database.use(connection.get_uri())
+    await use_aws_async()
+
+
+async def use_aws_async() -> None:
+    """Only `aws_default`, which is asked for where something lies on S3."""
+    if _on_s3():
+        with suppress(AirflowNotFoundException):
+            _use_aws(await BaseHook.aget_connection(AWS))
 
 
 def actor(context: Any) -> str:
@@ -25,3 +41,23 @@ def actor(context: Any) -> str:
     dag_run = context["dag_run"]
     user = getattr(dag_run, "triggering_user_name", None) or dag_run.run_type.value
     return f"airflow:{user}"
+
+
+def _on_s3() -> bool:
+    return any(isinstance(at, S3Url) for at in (settings().raw_data, settings().backups))
+
+
+def _use_aws(connection: Connection) -> None:
+    """Use a connection of the type `aws`; what it leaves out comes by AWS's usual chain."""
+    from rowboat import bucket
+
+    extra = connection.extra_dejson
+    bucket.use(
+        bucket.Credentials(
+            key=connection.login or extra.get("aws_access_key_id"),
+            secret=connection.password or extra.get("aws_secret_access_key"),
+            token=extra.get("aws_session_token"),
+            region=extra.get("region_name"),
+            endpoint=extra.get("endpoint_url"),
+        )
+    )

@@ -194,6 +194,9 @@ def load_raw_data(airflow: Airflow, console: Console) -> None:
 def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
     """Print where everything is and how to get in."""
     home = settings().home
+    own = settings().database_url is not None
+    reader = f"{embedded.uri('rowboat_reader')}  (may read)"
+    postgres = "that of ROWBOAT_DATABASE_URL" if own else reader
     lines = [
         "",
         "Rowboat is up.",
@@ -202,7 +205,7 @@ def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
         f"             {ADMIN} / {credential(home, 'airflow_admin')}",
         f"  API        {check.api_address()}/docs",
         f"  API key    {first_key()}",
-        f"  Postgres   {embedded.uri('rowboat_reader')}  (may read)",
+        f"  Postgres   {postgres}",
         f"  raw_data   {settings().raw_data}: what you put there is loaded at once",
         f"  backups    {settings().backups}: every night, `rowboat backup` takes one now",
         f"  passwords  {home / 'secrets.json'}, logs {home / 'logs'}",

@@ -9,13 +9,12 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from rowboat import database, position
-from rowboat import folder as folders
 from rowboat.database import transaction
 from rowboat.errors import RowboatError
-from rowboat.settings import settings
-from rowboat_airflow.connections import use_connection_async
+from rowboat.folder import raw_data
+from rowboat_airflow.connections import use_aws_async, use_connection_async
 
-Listing = dict[str, tuple[int, int]]
+Listing = dict[str, tuple[int, str]]
 AGAIN, RARELY = 5.0, 60.0  # seconds after which an event that woke nobody is sent again
 
 
@@ -36,10 +35,11 @@ class RawDataChanged(BaseEventTrigger):
         due, pause = math.inf, AGAIN
         while True:
             try:
+                await use_aws_async()
                 now = await asyncio.to_thread(listing)
                 if now != seen:
-                    seen, due, pause = now, time.monotonic() + settings().settle, AGAIN
-                elif time.monotonic() >= due:
+                    seen, due, pause = now, time.monotonic() + raw_data().settle, AGAIN
+                if time.monotonic() >= due:
                     await use_connection_async()
                     changed = await asyncio.to_thread(news, seen)
                     due = time.monotonic() + pause if changed else math.inf
@@ -49,20 +49,12 @@ class RawDataChanged(BaseEventTrigger):
             except RowboatError as error:
                 self.log.warning("%s", error)
                 await asyncio.sleep(5)
-            await asyncio.sleep(settings().poll)
+            await asyncio.sleep(raw_data().poll)
 
 
 def listing() -> Listing:
-    """Return name → (size, time in ns) of what lies in raw_data; links are not followed."""
-    found: Listing = {}
-    for entry in folders.listing(settings().raw_data):
-        try:
-            state = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:
-            continue
-        name = str(folders.relative(entry.path))
-        found[name] = state.st_size, state.st_mtime_ns
-    return found
+    """Return name → (size, version) of what lies in raw_data."""
+    return {each.name: (each.size, each.version) for each in raw_data().entries()}
 
 
 def news(found: Listing) -> list[str]:
@@ -72,5 +64,5 @@ def news(found: Listing) -> list[str]:
     return [
         name
         for name, state in sorted(found.items())
-        if name not in known or (known[name].file_size, known[name].file_time_ns) != state
+        if name not in known or (known[name].file_size, known[name].file_version) != state
     ]

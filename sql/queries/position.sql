@@ -23,16 +23,16 @@ select * from ingest_status.ingest_status where file_name = %(file_name)s for up
 -- name: begin
 -- A pass begins: a new file at the first byte, a rewritten one there again, a grown one where it stood.
 insert into ingest_status.ingest_status as p
-    (file_name, table_name, state, file_size, file_time_ns, dialect, actor, run, started_at)
+    (file_name, table_name, state, file_size, file_version, dialect, actor, run, started_at)
 values (
-    %(file_name)s, %(table_name)s, 'loading', %(file_size)s, %(file_time_ns)s, %(dialect)s,
+    %(file_name)s, %(table_name)s, 'loading', %(file_size)s, %(file_version)s, %(dialect)s,
     %(actor)s, %(run)s, clock_timestamp()
 )
 on conflict (file_name) do update set
     table_name = excluded.table_name,
     state = 'loading',
     file_size = excluded.file_size,
-    file_time_ns = excluded.file_time_ns,
+    file_version = excluded.file_version,
     dialect = case when p.loaded_bytes = 0 then excluded.dialect else p.dialect end,
     error = null,
     actor = excluded.actor,
@@ -68,7 +68,7 @@ returning *;
 -- name: finish
 -- The pass is over.
 update ingest_status.ingest_status set
-    state = 'loaded', file_size = %(file_size)s, file_time_ns = %(file_time_ns)s,
+    state = 'loaded', file_size = %(file_size)s, file_version = %(file_version)s,
     vanished = vanished + %(vanished)s, error = null, finished_at = clock_timestamp()
 where file_name = %(file_name)s
 returning *;
@@ -76,14 +76,14 @@ returning *;
 -- name: fail
 -- The file could not be loaded, or belongs to no table; its rows stay where they are.
 insert into ingest_status.ingest_status
-    (file_name, table_name, state, file_size, file_time_ns, error, actor, run, finished_at)
+    (file_name, table_name, state, file_size, file_version, error, actor, run, finished_at)
 values (
-    %(file_name)s, %(table_name)s, %(state)s, %(file_size)s, %(file_time_ns)s, %(error)s,
+    %(file_name)s, %(table_name)s, %(state)s, %(file_size)s, %(file_version)s, %(error)s,
     %(actor)s, %(run)s, clock_timestamp()
 )
 on conflict (file_name) do update set
     table_name = excluded.table_name, state = excluded.state, file_size = excluded.file_size,
-    file_time_ns = excluded.file_time_ns, error = excluded.error, actor = excluded.actor,
+    file_version = excluded.file_version, error = excluded.error, actor = excluded.actor,
     run = excluded.run, finished_at = excluded.finished_at;
 
 -- name: transactions

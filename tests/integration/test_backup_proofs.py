@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from rowboat import backup, sets, shelf, verify
+from rowboat.disk_shelf import DiskAside
 from tests import backups
 from tests.backups import DEPARTMENTS, EMPLOYEES, JOBS, take
 from tests.conftest import Boat
@@ -331,8 +332,8 @@ def test_what_is_found_right_after_a_backup_is_told(
     backups.fill(boat)
     publish = shelf.publish
 
-    def flipping(aside: Path, *more: object) -> None:
-        path = aside / "jobs.avro"
+    def flipping(aside: DiskAside, *more: object) -> None:
+        path = aside.path / "jobs.avro"
         path.write_bytes(path.read_bytes()[:-1] + b"?")
         publish(aside, *more)  # type: ignore[arg-type]
 

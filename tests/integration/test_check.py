@@ -1,6 +1,7 @@
 """`rowboat check` names every part and the remedy."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def checked() -> dict[str, tuple[bool, str, str | None]]:
 def test_every_part_is_named(boat: Boat, tmp_path: Path) -> None:
     found = checked()
     assert list(found) == [
-        "postgres", "schema", "backups", "newest backup", "raw_data", "airflow", "api",
+        "postgres", "schema", "rights", "backups", "newest backup", "raw_data", "airflow", "api",
     ]  # fmt: skip
     assert {part for part, (ok, _, _) in found.items() if not ok} == {
         "newest backup", "airflow", "api",
@@ -71,5 +72,7 @@ def test_what_fails_names_its_remedy(boat: Boat, monkeypatch: pytest.MonkeyPatch
 def test_it_is_readable(boat: Boat) -> None:
     done = CliRunner().invoke(main, ["check"])
     assert done.exit_code == 1
-    assert "postgres       works  answers\n" in done.stdout
+    assert re.search(r"^postgres +works  Postgres 1\d\.\d+ answers the role rowboat_loader$",
+                     done.stdout, re.MULTILINE)  # fmt: skip
+    assert "rowboat_loader may load rows; foreign keys are checked set by set\n" in done.stdout
     assert "newest backup  FAILS  there is no verified backup\n    HINT: " in done.stdout

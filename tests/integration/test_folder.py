@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rowboat import database, folder
+from rowboat import database, disk, folder
 from rowboat.catalog import Catalog
 from rowboat.errors import FileChanged, FileRefused
 from tests.conftest import Boat
@@ -105,9 +105,9 @@ def touch(path: Path, at: float) -> None:
 
 
 def waited(path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> float:
-    monkeypatch.setattr(folder, "time", clock)
+    monkeypatch.setattr(disk, "time", clock)
     start = clock.now
-    folder.wait_until_still(path)
+    disk.wait_until_still(path)
     return round(clock.now - start, 3)
 
 
@@ -151,7 +151,7 @@ def test_file_that_vanishes_meanwhile(file: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_file_that_cannot_be_looked_at(file: Path) -> None:
     with pytest.raises(FileRefused) as raised:
-        folder.wait_until_still(file / "within.csv")
+        disk.wait_until_still(file / "within.csv")
     assert (raised.value.fact, raised.value.hint) == (
         "it cannot be read: not a directory",
         "check its rights",

@@ -194,6 +194,8 @@ def test_numbers_of_all_workers_add_up(serve: Launcher) -> None:
     assert number(text, 'rowboat_request_seconds_count{view="tables.tables"') == 100
     assert number(text, "rowboat_quarantine_rows") == 2
     assert number(text, "rowboat_database_up") == 1
+    assert number(text, "rowboat_request_threads") == 8
+    assert number(text, "rowboat_requests_in_progress") == 1
     assert 1 <= number(text, "rowboat_connections_idle") <= 8
     assert "rowboat_backup_age_seconds" not in text.replace("# ", "")
     killed = served.workers()[0]

@@ -208,7 +208,7 @@ def test_a_folder_is_not_replaced(client: FlaskClient, boat: Boat) -> None:
 def test_ingest_does_not_see_what_is_on_its_way(boat: Boat) -> None:
     with upload.arriving("jobs.csv") as arrival:
         arrival.write(ROW)
-        arrival._file.flush()
+        arrival._incoming._file.flush()
         assert lying(boat) != []
         assert boat.ingest() == {}
     assert lying(boat) == []
