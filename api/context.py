@@ -29,11 +29,11 @@ class Connections:
 
     def __init__(
         self,
-        options: str = "",
+        options: dict[str, str] | None = None,
         autocommit: bool = False,
         lost: Callable[[], None] | None = None,
     ) -> None:
-        self._options, self._autocommit, self._lost = options, autocommit, lost or self.close
+        self._options, self._autocommit, self._lost = options or {}, autocommit, lost or self.close
         self._idle: list[Connection] = []
         self._lock = Lock()
 
@@ -48,7 +48,7 @@ class Connections:
         with self._lock:
             lent = self._idle.pop() if self._idle else None
         if lent is None:
-            lent = database.connect(database.uri("api"), _limits() + self._options)
+            lent = database.connect(database.uri("api"), _limits() | self._options)
             if self._autocommit:  # statements that wait for each other, and none that fails for it
                 lent.set_session(ISOLATION_LEVEL_READ_COMMITTED, autocommit=True)
         try:
@@ -75,7 +75,7 @@ class Context(Connections):
 
     def __init__(self) -> None:
         super().__init__()
-        self.single = Connections(" -c synchronous_commit=off", True, lost=self.close)
+        self.single = Connections({"synchronous_commit": "off"}, True, lost=self.close)
         self._catalog: tuple[float, Catalog] | None = None
 
     def close(self) -> None:
@@ -129,12 +129,12 @@ def the_table(cursor: Cursor, name: str) -> Table:
     return found
 
 
-def _limits() -> str:
+def _limits() -> dict[str, str]:
     now = settings()
-    return (
-        f" -c statement_timeout={int(now.api_statement_seconds * 1000)}"
-        f" -c lock_timeout={int(now.api_lock_seconds * 1000)}"
-    )
+    return {
+        "statement_timeout": str(int(now.api_statement_seconds * 1000)),
+        "lock_timeout": str(int(now.api_lock_seconds * 1000)),
+    }
 
 
 __all__ = ["Context", "UnknownTable", "context", "reading", "the_table", "writing"]

@@ -18,6 +18,7 @@ from rowboat import catalog as catalogs
 from rowboat import database, ingest, load, migrations, server
 from rowboat.database import Connection, Role
 from rowboat.settings import settings
+from tests.postgres import of_tests as postgres_of_tests
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "rowboat_template"
@@ -57,7 +58,7 @@ def counts(report: load.FileReport) -> tuple[int, int, int, int, int]:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.EmbeddedServer]:
     """An embedded server with a migrated template database."""
-    embedded = server.EmbeddedServer(tmp_path_factory.mktemp("home"))
+    embedded = postgres_of_tests(tmp_path_factory.mktemp("home"))
     embedded.acquire()
     with _Admin(embedded) as run:
         run("create database {} owner rowboat_owner", TEMPLATE)

@@ -3,12 +3,12 @@
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import psycopg2
-from psycopg2 import errorcodes, sql
+from psycopg2 import errorcodes, extras, sql
 from psycopg2.extensions import (
     ISOLATION_LEVEL_REPEATABLE_READ,
     connection,
@@ -35,12 +35,23 @@ RACES = {  # another writer came between the judge and the merge: judge again
 ROW_FAULTS = ("22", "23", "P0", "44", "54")  # classes of errors that one row can cause
 _ATTEMPTS = 12
 _LONGEST_PAUSE = 1.0  # seconds
-_SESSION = (
-    "-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601 -c bytea_output=hex"
-    " -c search_path=pg_catalog,pg_temp -c temp_buffers=64MB -c work_mem=64MB"
-    " -c client_connection_check_interval=2s"  # a killed loader must not go on holding its file
-)
-
+_SESSION = {
+    "timezone": "UTC",
+    "datestyle": "ISO,YMD",
+    "intervalstyle": "iso_8601",
+    "bytea_output": "hex",
+    "search_path": "pg_catalog,pg_temp",
+    "temp_buffers": "64MB",
+    "work_mem": "64MB",
+    "client_connection_check_interval": "2s",  # a killed loader must not go on holding its file
+}
+_OLDEST = 16  # the first Postgres that has pg_input_is_valid
+_HINTS = {
+    errorcodes.INSUFFICIENT_PRIVILEGE: "use the login of the role whose work this is; "
+    "`rowboat migrate` by the owner gives each role its rights",
+    errorcodes.READ_ONLY_SQL_TRANSACTION: "it may be a standby: set ROWBOAT_DATABASE_URL to the "
+    "primary, or add target_session_attrs=read-write to it",
+}
 
 _used: list[str] = []
 
@@ -85,24 +96,23 @@ def uri(role: Role) -> str:
     return server.embedded(settings().home).uri(f"rowboat_{role}")
 
 
-def connect(address: str, options: str = "") -> Connection:
+def connect(address: str, options: Mapping[str, str] | None = None) -> Connection:
     """Open a session whose literals are UTC, ISO 8601 and free of any search path.
 
-    `options` are more of the server's own (` -c name=value`). Raises ConnectionLost with the host,
-    or SettingError; neither repeats the password.
+    `options` are more of the server's own, by name. They are set when the session is there: a
+    pooler refuses those of its start, or drops them. Raises ConnectionLost or DatabaseRefused with
+    the host, or SettingError; none repeats the password.
     """
     _check_address(address)
+    parts: dict[str, Any] = {"application_name": "rowboat", "connect_timeout": 10}
+    parts |= parse_dsn(address) | {"client_encoding": "UTF8"}
     with worded(address):
-        opened: Connection = psycopg2.connect(
-            make_dsn(
-                address,
-                options=_SESSION + options,
-                application_name="rowboat",
-                connect_timeout=10,
-                client_encoding="UTF8",
-            )
-        )
-    opened.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ)
+        opened: Connection = psycopg2.connect(make_dsn(**parts))
+        try:
+            _prepare(opened, address, _SESSION | dict(options or {}))
+        except BaseException:
+            opened.close()
+            raise
     return opened
 
 
@@ -196,8 +206,12 @@ def worded(address: str | None = None) -> Iterator[None]:
             raise RowRefused(fact) from error
         if _is_loss(error):
             place = f" at {_place(address)}" if address else ""
-            raise ConnectionLost(f"the database{place} cannot be reached: {fact}") from error
-        raise DatabaseRefused(f"the database refused: {fact}") from error
+            raise ConnectionLost(
+                f"the database{place} cannot be reached: {fact}", _loss_hint(fact)
+            ) from error
+        raise DatabaseRefused(
+            f"the database refused: {fact}", _HINTS.get(error.pgcode or "")
+        ) from error
 
 
 def rows(cursor_: Cursor) -> list[dict[str, Any]]:
@@ -217,6 +231,38 @@ def said(error: psycopg2.Error) -> str:
     """Return the database's own words, in one line."""
     words = error.diag.message_primary or (str(error).strip().splitlines() or ["no answer"])[0]
     return str(words).strip()
+
+
+def _prepare(opened: Connection, address: str, options: Mapping[str, str]) -> None:
+    """Set the session's options; raises DatabaseRefused for a server of no use."""
+    version, encoding = (
+        opened.server_version // 10_000,
+        opened.get_parameter_status("server_encoding"),
+    )
+    if version < _OLDEST:
+        raise DatabaseRefused(
+            f"the database at {_place(address)} is Postgres {version}; "
+            f"Rowboat needs {_OLDEST} or newer",
+            "upgrade it, or set ROWBOAT_DATABASE_URL to another",
+        )
+    if encoding != "UTF8":
+        raise DatabaseRefused(
+            f"the database at {_place(address)} is in {encoding}; Rowboat needs UTF8",
+            "make another with `create database NAME encoding 'UTF8' template template0`",
+        )
+    opened.autocommit = True
+    with opened.cursor(cursor_factory=Cursor) as cursor:
+        cursor.execute(query("database.set_options"), {"options": extras.Json(options)})
+    opened.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, autocommit=False)
+
+
+def _loss_hint(fact: str) -> str | None:
+    if re.search("SSL|certificate|encryption", fact):
+        return (
+            "check sslmode, sslrootcert, sslcert and sslkey in ROWBOAT_DATABASE_URL, and that the "
+            "server's certificate names its host"
+        )
+    return None
 
 
 def _rendered(statement: sql.Composable, context: Cursor) -> str:
@@ -251,7 +297,7 @@ def _check_address(address: str) -> None:
         raise SettingError(
             "the address of the database cannot be read",
             "write ROWBOAT_DATABASE_URL as postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
-            "in the password %40 for @, %2F for /, %25 for %",
+            "in the password %40 for @, %2F for /, %25 for %; behind a ? what libpq knows",
         )
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.errors import InsufficientPrivilege
 
 from rowboat import catalog, dictionary
 from rowboat.database import Connection, Cursor, one, rows, said, transaction
 from rowboat.errors import MigrationFailed
-from rowboat.queries import query
+from rowboat.queries import query, quoted
 from rowboat.settings import settings
 
 _FORM = re.compile(
@@ -103,13 +104,32 @@ def _alone(connection: Connection) -> Iterator[None]:
     """Keep other migrating processes waiting; the end of the session lets them go on too."""
     with transaction(connection) as cursor:
         cursor.execute(query("migrations.lock"))
-        cursor.execute(query("migrations.prepare"))
+        _prepare(cursor)
     try:
         yield
     finally:
         if not connection.closed:
             with transaction(connection) as cursor:
                 cursor.execute(query("migrations.unlock"))
+
+
+def _prepare(cursor: Cursor) -> None:
+    """Make the table of records; raises MigrationFailed for a role that may not migrate."""
+    cursor.execute(query("migrations.place"))
+    role, database, may_create, owner, is_owner = one(cursor)
+    if owner is None and not may_create:
+        raise MigrationFailed(
+            f"the role {role} may make no schema in the database {database}",
+            "let an administrator grant it: "
+            f"grant create on database {quoted((database,))} to {quoted((role,))}",
+        )
+    if owner is None:
+        cursor.execute(query("migrations.prepare"))
+    elif not is_owner:
+        raise MigrationFailed(
+            f"the role {role} may not migrate the database {database}: its schema is {owner}'s",
+            f"set ROWBOAT_DATABASE_URL to the login of {owner} for `rowboat migrate`",
+        )
 
 
 def _next(connection: Connection, known: dict[int, Migration], target: int) -> str | None:
@@ -134,7 +154,10 @@ def _run(cursor: Cursor, step: Migration, statements: str, record: str) -> None:
     except psycopg2.Error as error:
         if cursor.connection.closed:
             raise
-        raise MigrationFailed(f"{step.name}: {said(error)}") from error
+        hint = None
+        if isinstance(error, InsufficientPrivilege):
+            hint = "let an administrator give the role that right, then run `rowboat migrate` again"
+        raise MigrationFailed(f"{step.name}: {said(error)}", hint) from error
     cursor.execute(query(record), {"number": step.number, "name": step.name, "digest": step.digest})
 
 

