@@ -8,7 +8,8 @@ checksums, for changes that size and time do not show; and by hand, with the for
 #### What
 `detect` compares every file with its position in `ingest_status.ingest_status`. Each
 table has its tasks, ordered by its foreign keys: parents load before children, unrelated tables
-side by side, one mapped task for each file. A new table appears here by itself.
+side by side, one mapped task for each file. A large file is `cut` into parts, which all workers
+`stage` at once; its `load` merges them in one transaction. A new table appears here by itself.
 
 #### Rows
 Good rows go in. Bad rows are kept in `ingest_status.rejected_rows` with their original
@@ -24,8 +25,19 @@ everything exactly once, so clearing a task is always safe.
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGroup
 
 from rowboat import dictionary
+from rowboat_airflow.alerts import failed
 from rowboat_airflow.console import documented
-from rowboat_airflow.ingest import PARAMS, RAW_DATA, detect, files, load, report, task_name
+from rowboat_airflow.ingest import (
+    PARAMS,
+    RAW_DATA,
+    cut,
+    detect,
+    files,
+    load,
+    report,
+    stage,
+    task_name,
+)
 
 with DAG(
     "ingest",
@@ -38,7 +50,7 @@ with DAG(
     max_active_runs=1,
     params=PARAMS,
     tags=["rowboat"],
-    default_args={"owner": "rowboat"},
+    default_args={"owner": "rowboat", "on_failure_callback": failed},
 ):
     outline = dictionary.read()
     names = {each.table: task_name(each.table, outline) for each in outline}
@@ -46,8 +58,9 @@ with DAG(
     loads = {}
     for each in outline:
         with TaskGroup(names[each.table], tooltip=each.table):
-            changed = files(each.table)
+            changed, parts = files(each.table), cut(each.table)
             loads[each.table] = load.expand(file=changed)
-        found >> changed
+            stage.expand(part=parts) >> loads[each.table]
+        found >> [changed, parts]
         [loads[parent] for parent in each.parents] >> loads[each.table] >> end
     found >> end

@@ -26,9 +26,10 @@ class Bench:
     whose key the table has; `rejected_ids` are the quarantined rows that are judged again;
     `typed` columns are on the stage as values; `gone` are rows of the table that will not stay,
     `parents` stand in for parent tables that will change; with `replaces` rows may exchange their
-    unique values, `leaving` deletes rows in the statement of the merge. The judge fills in: `dirty`
-    columns, which hold a cell of a wrong type; how many rows are `refused`; of an integer key the
-    `key_range`, and whether it `repeats`.
+    unique values, `leaving` deletes rows in the statement of the merge; with `told` what each row
+    shows by itself has been judged before. The judge fills in: `dirty` columns, which hold a cell
+    of a wrong type; how many rows are `refused`; of an integer key the `key_range`, and whether it
+    `repeats`.
     """
 
     table: Table
@@ -43,6 +44,7 @@ class Bench:
     parents: Mapping[str, Sql] = field(default_factory=dict)
     replaces: bool = False
     leaving: Sql | None = None
+    told: bool = False
     dirty: set[str] = field(default_factory=set)
     refused: int = 0
     repeats: bool = True

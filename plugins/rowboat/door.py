@@ -107,6 +107,7 @@ def bench_for(table: Table, cargo: Cargo, passage: Passage) -> Bench:
         passage.on_known,
         cargo.rejected_ids,
         cargo.typed,
+        told=isinstance(cargo.content, stage.Staged),
     )
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from pathlib import Path
 
 from rowboat import catalog as catalogs
 from rowboat import database, folder, position
+from rowboat.address import Address
 from rowboat.catalog import Catalog
 from rowboat.database import Connection, Cursor, one, transaction
 from rowboat.door import Report
@@ -16,7 +16,7 @@ from rowboat.load import FileReport, Run, load, refuse
 from rowboat.queries import query
 
 
-def ingest(paths: Sequence[Path], run: Run) -> list[FileReport]:
+def ingest(paths: Sequence[Address], run: Run) -> list[FileReport]:
     """Load what changed in raw_data, or in the given files, parents before children.
 
     Tables of the same depth load side by side, the files of one table in order of their names.
@@ -48,7 +48,7 @@ def triage(
         before = known.get(each.name)
         if each.table is None:
             reports.append(refuse(connection, each, Unmatched(each.problem), run, "unmatched"))
-        elif before and before.covers(each.size, each.time_ns) and not run.checksum:
+        elif before and before.covers(each.size, each.version) and not run.checksum:
             reports.append(FileReport(each.name, each.table.full_name, "unchanged"))
         else:
             todo.append(each)

@@ -26,8 +26,10 @@ def judge(cursor: Cursor, bench: Bench) -> None:
     Also into `match` the rows whose key the table has.
     """
     _allow_nested_loops(cursor, bench.staged <= _FEW)
-    _judge_cells(cursor, bench)
-    _judge_checks(cursor, bench)
+    if bench.told:
+        _find_dirty(cursor, bench)
+    else:
+        judge_rows(cursor, bench)
     for key in bench.table.foreign_keys:
         if bench.has(key.columns):
             _judge_reference(cursor, bench, key)
@@ -42,6 +44,12 @@ def judge(cursor: Cursor, bench: Bench) -> None:
     bench.refused = _refused(cursor)
     _judge_again(cursor, bench)
     _allow_nested_loops(cursor, True)
+
+
+def judge_rows(cursor: Cursor, bench: Bench) -> None:
+    """Write into `verdict` what each row of the stage shows by itself: cells and CHECKs."""
+    _judge_cells(cursor, bench)
+    _judge_checks(cursor, bench)
 
 
 def _refused(cursor: Cursor) -> int:
@@ -92,8 +100,12 @@ def _judge_cells(cursor: Cursor, bench: Bench) -> None:
         return
     cursor.execute(query("judge.cells", reasons=_COMMA.join(reasons), broken=_OR.join(broken)))
     if cursor.rowcount:
-        cursor.execute(query("judge.dirty_columns"))
-        bench.dirty = {name for (name,) in cursor.fetchall()}
+        _find_dirty(cursor, bench)
+
+
+def _find_dirty(cursor: Cursor, bench: Bench) -> None:
+    cursor.execute(query("judge.dirty_columns"))
+    bench.dirty = {name for (name,) in cursor.fetchall()}
 
 
 def _whole(column: Column, cell: Sql) -> Sql:

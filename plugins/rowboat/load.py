@@ -1,18 +1,16 @@
 """Loads one file: from its position to its end, in bounded chunks through the door."""
 
-import io
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event
 from typing import Any
 
 from psycopg2 import sql
 
-from rowboat import dialect, folder, position, retry
+from rowboat import parts, position, reading, retry, storage
 from rowboat.catalog import Catalog, Table
 from rowboat.database import (
     Connection,
@@ -23,13 +21,14 @@ from rowboat.database import (
     savepoint,
     transaction,
 )
-from rowboat.dialect import Dialect
 from rowboat.door import Passage, Report, open_door, pass_through
 from rowboat.errors import (
     Contended,
     DatabaseRefused,
+    FileChanged,
     FileRefused,
     LimitExceeded,
+    PartLost,
     RowboatError,
     RowRefused,
     Stopped,
@@ -40,8 +39,8 @@ from rowboat.position import Position
 from rowboat.queries import query
 from rowboat.records import Records, cut
 from rowboat.settings import settings
-from rowboat.stage import Cargo, Refused, same_key
-from rowboat.text import Prefix, Text
+from rowboat.stage import Cargo, same_key
+from rowboat.text import Prefix
 
 Progress = Callable[[str, int, int], None]
 MOST_VANISHED = 100  # keys that a report names
@@ -110,7 +109,7 @@ def load(
     """
     start = time.monotonic()
     try:
-        folder.wait_until_still(found.path)
+        storage.wait_until_still(found.path)
         with savepoint(trial) if trial else nullcontext():
             report = _load(connection, catalog, found, run, Steps(connection, trial))
     except (FileRefused, Contended, DatabaseRefused) as error:
@@ -129,7 +128,7 @@ def refuse(
         "table_name": table,
         "state": state,
         "file_size": found.size,
-        "file_time_ns": found.time_ns,
+        "file_version": found.version,
         "error": error.fact,
     }
     if not run.dry_run:
@@ -148,7 +147,7 @@ def _load(
             skips = not steps.on_trial and may_skip_triggers(cursor, catalog, found.table)
         managed = {key.parent for key in found.table.foreign_keys} <= set(catalog.by_name)
         holds = managed and not steps.on_trial
-        if before and before.covers(found.size, found.time_ns) and not run.checksum:
+        if before and before.covers(found.size, found.version) and not run.checksum:
             return FileReport(found.name, found.table.full_name, "unchanged")
         if settings().reject_limit is not None and not steps.on_trial:
             with transaction(connection, keep=False) as cursor:
@@ -176,6 +175,15 @@ def _locked(connection: Connection, steps: Steps, file_name: str) -> Iterator[No
                 cursor.execute(query("position.unlock_file"), facts)
 
 
+@dataclass(frozen=True)
+class _Ahead:
+    """Where the position of a file will stand; `lines` are complete before what passes now."""
+
+    prefix: Prefix
+    lines: int
+    loaded_lines: int
+
+
 class _Pass:
     """One pass over one file, from its position to its end."""
 
@@ -191,12 +199,13 @@ class _Pass:
 
     def go(self, before: Position | None) -> FileReport:
         """Load what follows the position and return the report of this pass."""
-        self.text, self.prefix, rewritten = _open_at(self.found.path, before)
+        self.text, self.prefix, rewritten = reading.open_at(self.found.path, before)
         with self.text:
             if before and not rewritten and before.state == "loaded" and not self.text.peek(1):
                 return FileReport(self.found.name, self.table.full_name, "unchanged")
             self._begin(before, rewritten)
-            self._pass_chunks()
+            if not self._pass_parts():
+                self._pass_chunks()
             if self.steps.on_trial:
                 self._check_limit()
             report = FileReport(self.found.name, self.table.full_name, "loaded", self.total)
@@ -212,9 +221,7 @@ class _Pass:
 
     def _begin(self, before: Position | None, rewritten: bool) -> None:
         """Recognise the dialect, record that the pass begins, prepare the session."""
-        kept = before.dialect if before and before.loaded_bytes and not rewritten else None
-        sample = self.text.peek(dialect.SAMPLE_BYTES)
-        self.dialect = Dialect.from_json(kept) if kept else dialect.recognise(sample, self.table)
+        self.dialect = reading.recognised(self.text, before, rewritten, self.table)
         if rewritten:
             self._check_rewritable()
         with self.steps() as cursor:
@@ -225,6 +232,8 @@ class _Pass:
                 self.position = position.restart(cursor, self.found.name, self.dialect)
             own = position.transactions(cursor, self.position, earlier=False)
             open_door(cursor, self.table, self.dialect.columns)
+        if not self.prefix.size:
+            self.prefix.extend(self.text.read(self.dialect.start))
         self.passage = Passage(
             "file",
             self.found.name,
@@ -244,12 +253,32 @@ class _Pass:
                 "append new rows to the old file, or give the table and the file a key",
             )
 
+    def _pass_parts(self) -> bool:
+        """Merge what was staged before, all in one transaction; False where that cannot be."""
+        if self.text.size - self.prefix.size < 2 * settings().part_bytes:
+            return False
+        before = self.prefix, self.position, self.total
+        try:
+            with (
+                parts.same(self.found, self.text.size, self.text.version) as file,
+                self.steps() as cursor,
+            ):
+                self._hold(cursor)
+                staged = parts.ready(cursor, self.found, file, self.dialect, self.prefix.size)
+                for chunk in parts.chunks(file, staged):
+                    self._check_stop()
+                    ahead = self._ahead(chunk.text, chunk.chunk.newlines)
+                    self._take(ahead, self._transact(cursor, chunk.cargo(ahead.lines), ahead))
+                parts.drop(cursor, staged)
+        except (PartLost, FileChanged, RowRefused, Contended):
+            self.prefix, self.position, self.total = before
+            return False
+        return True
+
     def _pass_chunks(self) -> None:
         """Read, cut and pass the door, one bounded chunk after the other."""
         size = settings().chunk_bytes
         has_header = self.dialect.header and self.prefix.size <= self.dialect.first
-        if not self.prefix.size:
-            self.prefix.extend(self.text.read(self.dialect.start))
         pending, more, consumed = b"", True, 0
         while more or pending:
             if more and (not consumed or len(pending) < size):
@@ -264,9 +293,6 @@ class _Pass:
                 return  # an unfinished line of a file that is growing: it waits
             pending = pending[consumed:]
             del records  # the next chunk needs their place
-            self.run.progress(
-                self.found.name, self.prefix.size, max(self.text.size, self.prefix.size)
-            )
 
     def _pass_records(self, records: Records) -> int:
         """Pass as many of the records as the database takes together; return bytes consumed.
@@ -276,8 +302,7 @@ class _Pass:
         the database's own words.
         """
         while True:
-            if self.run.stop.is_set():
-                raise Stopped
+            self._check_stop()
             part = records.head(self.most)
             try:
                 self._pass_part(part)
@@ -291,41 +316,58 @@ class _Pass:
             return part.consumed
 
     def _pass_part(self, records: Records) -> None:
-        after = self.prefix.copy()
-        after.extend(memoryview(records.text)[: records.consumed])
-        begun = self.prefix.size and self.prefix.last not in (b"\n", b"\r")
-        ends_open = after.size and after.last not in (b"\n", b"\r")
-        lines = self.position.loaded_lines - bool(begun and self.position.loaded_bytes)
-        cargo = _cargo(self.text, records, lines)
-        to: dict[str, Any] = {
-            "loaded_bytes": after.size,
-            "loaded_lines": lines + records.newlines + bool(ends_open),
-            "prefix_sha256": after.sha256,
-        }
-        self.passage.first_line, self.passage.last_line = lines + 1, to["loaded_lines"]
-        self.passage.first_byte, self.passage.last_byte = self.prefix.size, after.size
+        text = memoryview(records.text)[: records.consumed]
+        ahead = self._ahead(text, records.newlines)
+        cargo = reading.cargo(self.text, records, ahead.lines)
 
         def work() -> tuple[Report, Position]:
             with self.steps() as cursor:
-                return self._transact(cursor, cargo, to)
+                self._hold(cursor)
+                return self._transact(cursor, cargo, ahead)
 
-        report, self.position = persistently(work)
-        self.total += report
-        self.prefix = after
+        self._take(ahead, persistently(work))
 
-    def _transact(
-        self, cursor: Cursor, cargo: Cargo, to: dict[str, Any]
-    ) -> tuple[Report, Position]:
-        """Rows, quarantine, report and position, in one transaction."""
+    def _ahead(self, text: bytes | memoryview, newlines: int) -> "_Ahead":
+        """Tell where the position will stand after a text of so many newlines."""
+        prefix = self.prefix.copy()
+        prefix.extend(text)
+        begun = self.prefix.size and self.prefix.last not in (b"\n", b"\r")
+        ends_open = prefix.size and prefix.last not in (b"\n", b"\r")
+        lines = self.position.loaded_lines - bool(begun and self.position.loaded_bytes)
+        return _Ahead(prefix, lines, lines + newlines + bool(ends_open))
+
+    def _hold(self, cursor: Cursor) -> None:
+        """Keep the parents where they are; the snapshot of what follows is taken after that."""
         if self.skips_triggers:
             skip_triggers(cursor, self.table)
         elif self.holds_parents:
             hold_parents(cursor, self.table)
+
+    def _transact(self, cursor: Cursor, cargo: Cargo, ahead: "_Ahead") -> tuple[Report, Position]:
+        """Rows, quarantine, report and position, in one transaction."""
         position.hold(cursor, self.position)
+        self.passage.first_line, self.passage.last_line = ahead.lines + 1, ahead.loaded_lines
+        self.passage.first_byte, self.passage.last_byte = self.prefix.size, ahead.prefix.size
         report, last_id = Report(), None
         if cargo.read:
             report, last_id = pass_through(cursor, self.table, cargo, self.passage)
-        return report, position.move(cursor, self.position, to | {"last_id": last_id}, vars(report))
+        to = {
+            "loaded_bytes": ahead.prefix.size,
+            "loaded_lines": ahead.loaded_lines,
+            "prefix_sha256": ahead.prefix.sha256,
+            "last_id": last_id,
+        }
+        return report, position.move(cursor, self.position, to, vars(report))
+
+    def _take(self, ahead: "_Ahead", done: tuple[Report, Position]) -> None:
+        report, self.position = done
+        self.total += report
+        self.prefix = ahead.prefix
+        self.run.progress(self.found.name, self.prefix.size, max(self.text.size, self.prefix.size))
+
+    def _check_stop(self) -> None:
+        if self.run.stop.is_set():
+            raise Stopped
 
     def _check_limit(self) -> None:
         rejected, read = self.total.rejected, self.total.read
@@ -356,40 +398,3 @@ class _Pass:
             )
             found = cursor.fetchall()
         return (found[0][1] if found else 0), [key for key, _ in found]
-
-
-def _open_at(path: Path, before: Position | None) -> tuple[Text, Prefix, bool]:
-    """Open a file where its position stands; tell whether it was rewritten and starts anew.
-
-    An interrupted pass that had found equal rows starts anew too: which ones, only that session
-    knew, and without them a key that stands twice could not be told from an update.
-    """
-    text = Text(path)
-    if before is None or before.loaded_bytes == 0:
-        return text, Prefix(), False
-    prefix = text.prefix(before.loaded_bytes)
-    interrupted = before.state != "loaded" and before.unchanged > 0
-    goes_on = prefix.last in (b"\n", b"\r") or text.peek(1) in (b"", b"\n", b"\r")
-    same = (prefix.size, prefix.sha256) == (before.loaded_bytes, before.prefix_sha256)
-    if same and goes_on and not interrupted:
-        return text, prefix, False
-    text.close()
-    return Text(path), Prefix(), True
-
-
-def _cargo(text: Text, records: Records, lines: int) -> Cargo:
-    """Make the records of a chunk a cargo whose rows know their lines and original bytes."""
-    staged = records.staged()
-
-    def origin(index: int) -> tuple[int, bytes]:
-        return lines + int(records.lines[index]) + 1, text.original(records.raw(index))
-
-    csv = records.copy_text()
-    return Cargo(
-        columns=records.dialect.columns,
-        content=lambda: io.BytesIO(csv),
-        staged=len(staged),
-        delimiter=records.dialect.delimiter,
-        origin=lambda n: origin(int(staged[n])),
-        refused=[Refused(*origin(index), why) for index, why in sorted(records.refused.items())],
-    )

@@ -10,7 +10,7 @@ from psycopg2 import sql
 
 from rowboat.catalog import Table
 from rowboat.database import Cursor, one
-from rowboat.errors import BrokenPromise
+from rowboat.errors import BrokenPromise, PartLost
 from rowboat.queries import printed, query
 from rowboat.records import Reason
 
@@ -50,20 +50,32 @@ class _Heard:
             raise
 
 
+@dataclass(frozen=True)
+class Staged:
+    """Rows that lie in a table of their own, judged as far as each shows it by itself.
+
+    `before` is the number before the first of them.
+    """
+
+    table: sql.Identifier
+    before: int
+
+
 @dataclass
 class Cargo:
     """The rows of one passage through the door, whatever their source.
 
     `content` opens what COPY takes: CSV with a `delimiter`, or without one COPY's binary format, in
-    which the `typed` columns are values of their types and the others text. It has `staged` rows
-    of `columns`; `origin` gives the line and the original bytes of the nth one (from 0), where it
-    has any but those on the stage; `refused` are rows that could not be staged; `reasons` are what
-    was found wrong with staged ones when they were read, by the same number. `rejected_ids` names
-    the quarantined row behind each staged one, where it is judged again.
+    which the `typed` columns are values of their types and the others text; or it names
+    where they lie already. It has `staged` rows of `columns`; `origin` gives the line and the
+    original bytes of the nth one (from 0), where it has any but those on the stage; `refused` are
+    rows that could not be staged; `reasons` are what was found wrong with staged ones when they
+    were read, by the same number. `rejected_ids` names the quarantined row behind each staged one,
+    where it is judged again.
     """
 
     columns: tuple[str, ...]
-    content: Callable[[], Readable]
+    content: Callable[[], Readable] | Staged
     staged: int
     delimiter: str | None = None
     origin: Callable[[int], tuple[int, bytes]] | None = None
@@ -108,6 +120,9 @@ def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
         return
     cells = [cell_name(index) for index in range(len(cargo.columns))]
     names = sql.SQL(", ").join(cells)
+    if isinstance(cargo.content, Staged):
+        _fill_from(cursor, cargo.content, cargo.staged, names)
+        return
     if cargo.delimiter is None:
         statement = query("stage.fill_binary", cells=names)
     else:
@@ -123,6 +138,14 @@ def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
         raise BrokenPromise(f"{cargo.staged} rows were sent to the stage, {cursor.rowcount} came")
     if cargo.reasons:
         _keep_reasons(cursor, cargo)
+
+
+def _fill_from(cursor: Cursor, part: Staged, count: int, cells: sql.Composed) -> None:
+    rows = {"before": part.before, "last": part.before + count}
+    cursor.execute(query("stage.fill_from", cells=cells, part=part.table), rows)
+    if cursor.rowcount != count:
+        raise PartLost
+    cursor.execute(query("stage.tell", part=part.table), rows)
 
 
 def _keep_reasons(cursor: Cursor, cargo: Cargo) -> None:

@@ -1,21 +1,26 @@
-"""The tasks of the DAG `ingest`: detect, one load per file, report."""
+"""The tasks of the DAG `ingest`: detect, parts of large files, one load per file, report."""
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from airflow.sdk import Asset, AssetWatcher, Param, TriggerRule, get_current_context, task
 
 from rowboat import catalog as catalogs
-from rowboat import database, dictionary, folder, show
+from rowboat import database, dictionary, folder, parts, ranges, show
 from rowboat import ingest as library
-from rowboat.database import transaction
+from rowboat.database import Connection, transaction
 from rowboat.dictionary import Outline
 from rowboat.errors import FileRefused
+from rowboat.folder import FoundFile
 from rowboat.ingest import triage
 from rowboat.load import FileReport, Run
 from rowboat.load import load as load_file
+from rowboat.parts import Part
 from rowboat.settings import settings
+from rowboat_airflow import lineage
 from rowboat_airflow.client import DRY_RUN
 from rowboat_airflow.connections import actor, use_connection
 from rowboat_airflow.logs import percent, tell
@@ -25,6 +30,7 @@ from rowboat_airflow.watcher import RawDataChanged
 log = logging.getLogger(__name__)
 
 REPORT = "report"
+FIRST = 100  # priority of what waits for no parent, while small files could be loaded
 
 RAW_DATA = Asset("raw_data", watchers=[AssetWatcher(name="raw_data", trigger=RawDataChanged())])  # type: ignore[no-untyped-call]
 PARAMS = {
@@ -77,6 +83,9 @@ def detect(names: dict[str, str]) -> list[str]:
             dictionary.write(catalog)
         found = [folder.locate(path, catalog) for path in _paths(context)] or folder.scan(catalog)
         todo, reports = triage(connection, found, run)
+        with transaction(connection) as cursor:
+            parts.sweep(cursor)  # what a run that died has left
+            large = {file.name for file in todo if ranges.is_large(cursor, file)}
     _tell([report for report in reports if report.state == "unmatched"])
     changed: dict[str, list[str]] = {}
     for file in library.in_order(todo, catalog):
@@ -86,14 +95,53 @@ def detect(names: dict[str, str]) -> list[str]:
         del changed[table]
     log.info("%d files changed", sum(map(len, changed.values())))
     context["ti"].xcom_push(key="changed", value=changed)
-    return [REPORT, *(f"{names[table]}.files" for table in changed)]
+    context["ti"].xcom_push(key="large", value=sorted(large))
+    return [
+        REPORT,
+        *(f"{names[table]}.files" for table in changed),
+        *(f"{names[table]}.cut" for table in changed if large & set(changed[table])),
+    ]
 
 
-@task
+@task(retries=RETRIES, retry_policy=POLICY)
 def files(table: str) -> list[str]:
     """Hand the changed files of one table to its load."""
     changed: dict[str, list[str]] = get_current_context()["ti"].xcom_pull("detect", key="changed")
     return changed[table]
+
+
+@task(priority_weight=FIRST, retries=RETRIES, retry_policy=POLICY)
+def cut(table: str) -> list[dict[str, Any]]:
+    """Cut the large files of one table into parts that end at record borders."""
+    use_connection()
+    ti = get_current_context()["ti"]
+    large = set(ti.xcom_pull("detect", key="large"))
+    found = []
+    with database.session("loader") as connection:
+        for file in ti.xcom_pull("detect", key="changed")[table]:
+            if file in large:
+                with _left_to_the_load(file):
+                    found += ranges.divide(connection, _locate(connection, file))
+    log.info("%d parts", len(found))
+    return [part.to_json() for part in found]
+
+
+@task(
+    map_index_template="{{ part_name }}",
+    priority_weight=FIRST,
+    retries=RETRIES,
+    retry_policy=POLICY,
+    show_return_value_in_logs=False,
+)
+def stage(part: dict[str, Any]) -> None:
+    """Stage one part of a large file for its load; nothing enters the table."""
+    use_connection()
+    wanted = Part.from_json(part)
+    name = f"{wanted.file} from byte {wanted.first:,}"
+    get_current_context()["part_name"] = name  # type: ignore[typeddict-unknown-key]  # for the map index
+    with database.session("loader") as connection, _left_to_the_load(wanted.file):
+        made = ranges.stage_part(connection, _locate(connection, wanted.file), wanted)
+        log.info("%s: %d rows lie ready", name, made.staged)
 
 
 @task(
@@ -114,14 +162,17 @@ def load(file: str) -> dict[str, Any]:
         with transaction(connection) as cursor:
             catalog = catalogs.read(cursor)
         found = folder.locate(settings().raw_data / file, catalog)
-        report = load_file(connection, catalog, found, run)
+        into = {found.path: found.table.full_name} if found.table else {}
+        with lineage.told(connection, into) as reports:
+            report = load_file(connection, catalog, found, run)
+            reports[found.path] = report.report
     if report.state == "failed":
         raise FileRefused(f"{file} {report.error}", report.hint)
     log.info("%s", report)
     return show.file_document(report)
 
 
-@task(task_id=REPORT, trigger_rule=TriggerRule.ALL_DONE)
+@task(task_id=REPORT, trigger_rule=TriggerRule.ALL_DONE, retries=RETRIES, retry_policy=POLICY)
 def report() -> dict[str, int]:
     """Add up what the run did, and fail it where a file or a task failed."""
     context = get_current_context()
@@ -129,6 +180,7 @@ def report() -> dict[str, int]:
     use_connection()
     with database.session("loader") as connection, transaction(connection) as cursor:
         totals = library.totals(cursor, run_id)
+        parts.sweep(cursor)
     log.info("%s", totals)
     states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[run_id]).get(run_id, {})
     failed = sorted(
@@ -151,6 +203,21 @@ def _run(context: Any) -> Run:
         dry_run=params["dry_run"],
         checksum=params["checksum"] or dag_run.run_type == "scheduled",
     )
+
+
+def _locate(connection: Connection, file: str) -> FoundFile:
+    with transaction(connection) as cursor:
+        catalog = catalogs.read(cursor)
+    return folder.locate(settings().raw_data / file, catalog)
+
+
+@contextmanager
+def _left_to_the_load(file: str) -> Iterator[None]:
+    """Go on where a file cannot be read in parts: its load will, or tells what is wrong with it."""
+    try:
+        yield
+    except FileRefused as error:
+        log.warning("%s is left to its load: %s", file, error.fact)
 
 
 def _paths(context: Any) -> list[Any]:

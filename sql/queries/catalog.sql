@@ -85,7 +85,7 @@ where
     c.relkind in ('r', 'p')
     and not c.relispartition
     and c.relpersistence = 'p'
-    and n.nspname not in ('ingest_status', 'backup_status', 'rowboat', 'information_schema')
+    and n.nspname not in ('ingest_status', 'backup_status', 'rowboat', 'rowboat_parts', 'information_schema')
     and n.nspname not like 'pg\_%%'
     and case
         when cardinality(%(schemas)s::text[]) > 0 then n.nspname = any(%(schemas)s::text[])

@@ -23,6 +23,9 @@ do $$ begin
     if to_regclass('rowboat.writes') is not null then  -- a later migration makes it
         grant select on rowboat.writes to {role};
     end if;
+    if to_regnamespace('rowboat_parts') is not null then
+        grant usage, create on schema rowboat_parts to {role};
+    end if;
 end $$;
 
 -- name: api_service

@@ -76,6 +76,23 @@ copy pg_temp.stage ({cells}) from stdin (
     format csv, delimiter {delimiter}, encoding 'UTF8'{force_null}
 );
 
+-- name: fill_from
+-- Take in rows of a part, under numbers of this cargo.
+insert into pg_temp.stage (n, {cells}) overriding system value
+select n - %(before)s, {cells} from {part}
+where n > %(before)s and n <= %(last)s
+order by n;
+
+-- name: tell
+-- What each of these rows showed by itself.
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select p.n - %(before)s, v.place, v.rule, v.column_name, v.message
+from {part} as p
+cross join lateral jsonb_to_recordset(p.verdicts) as v (
+    place integer, rule text, column_name text, message text
+)
+where p.n > %(before)s and p.n <= %(last)s and p.verdicts is not null;
+
 -- name: force_null
 -- In columns that hold no text a quoted empty field is NULL too.
 , force_null ({cells})

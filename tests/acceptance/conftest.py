@@ -22,6 +22,7 @@ from rowboat.credentials import credential
 from rowboat_airflow.client import Airflow
 from tests.acceptance.browser import NoBrowser, Watch, launch
 from tests.conftest import ROOT
+from tests.posts import Posts, posts
 
 CHALLENGE = Path(os.environ.get("ROWBOAT_CHALLENGE", ROOT.parent / "shared/data/challenge"))
 ROWBOAT = str(Path(sys.executable).with_name("rowboat"))
@@ -127,7 +128,14 @@ def stop(process: "subprocess.Popen[str]") -> float:
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def hook() -> Iterator[Posts]:
+    """The webhook that the system tells of what fails."""
+    with posts() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory, hook: Posts) -> Iterator[System]:
     """The system with the real files in raw_data, else the sample, loaded by its first start."""
     folder = tmp_path_factory.mktemp("system")
     home, raw, moved = folder / "home", folder / "raw_data", folder / "migrations"
@@ -147,6 +155,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         "ROWBOAT_API_PORT": str(server.free_port()),
         "ROWBOAT_SETTLE": "0.2",
         "ROWBOAT_POLL": "0.2",
+        "ROWBOAT_ALERT_URL": f"{hook.address}/hook",
         "PYTHONWARNINGS": "default",
     }
     output = folder / "up.log"

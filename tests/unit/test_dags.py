@@ -43,9 +43,13 @@ def test_ingest_follows_the_foreign_keys(dags: Any) -> None:
     tasks = dags["ingest"].task_dict
     assert tasks["deliveries.load"].upstream_task_ids == {
         "deliveries.files",
+        "deliveries.stage",
         "trade_suppliers.load",
     }
-    assert tasks["trade_suppliers.load"].upstream_task_ids == {"trade_suppliers.files"}
+    assert tasks["trade_suppliers.load"].upstream_task_ids == {
+        "trade_suppliers.files",
+        "trade_suppliers.stage",
+    }
     assert tasks["report"].upstream_task_ids == {
         "detect", "deliveries.load", "trade_suppliers.load", "other_suppliers.load",
     }  # fmt: skip

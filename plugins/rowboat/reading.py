@@ -1,0 +1,56 @@
+"""Opens a file where its position stands, and makes its records a cargo."""
+
+import io
+
+from rowboat import dialect
+from rowboat.address import Address
+from rowboat.catalog import Table
+from rowboat.dialect import Dialect
+from rowboat.position import Position
+from rowboat.records import Records
+from rowboat.stage import Cargo, Refused
+from rowboat.text import Prefix, Text
+
+
+def open_at(path: Address, before: Position | None) -> tuple[Text, Prefix, bool]:
+    """Open a file where its position stands; tell whether it was rewritten and starts anew.
+
+    An interrupted pass that had found equal rows starts anew too: which ones, only that session
+    knew, and without them a key that stands twice could not be told from an update.
+    """
+    text = Text(path)
+    if before is None or before.loaded_bytes == 0:
+        return text, Prefix(), False
+    prefix = text.prefix(before.loaded_bytes)
+    interrupted = before.state != "loaded" and before.unchanged > 0
+    goes_on = prefix.last in (b"\n", b"\r") or text.peek(1) in (b"", b"\n", b"\r")
+    same = (prefix.size, prefix.sha256) == (before.loaded_bytes, before.prefix_sha256)
+    if same and goes_on and not interrupted:
+        return text, prefix, False
+    text.close()
+    return Text(path), Prefix(), True
+
+
+def recognised(text: Text, before: Position | None, rewritten: bool, table: Table) -> Dialect:
+    """Return how a file is written: as before, where a part of it is loaded."""
+    if before and before.dialect and before.loaded_bytes and not rewritten:
+        return Dialect.from_json(before.dialect)
+    return dialect.recognise(text.peek(dialect.SAMPLE_BYTES), table)
+
+
+def cargo(text: Text, records: Records, lines: int) -> Cargo:
+    """Make the records of a chunk a cargo whose rows know their lines and original bytes."""
+    staged = records.staged()
+
+    def origin(index: int) -> tuple[int, bytes]:
+        return lines + int(records.lines[index]) + 1, text.original(records.raw(index))
+
+    csv = records.copy_text()
+    return Cargo(
+        columns=records.dialect.columns,
+        content=lambda: io.BytesIO(csv),
+        staged=len(staged),
+        delimiter=records.dialect.delimiter,
+        origin=lambda n: origin(int(staged[n])),
+        refused=[Refused(*origin(index), why) for index, why in sorted(records.refused.items())],
+    )
