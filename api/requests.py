@@ -23,6 +23,7 @@ def _begin() -> None:
     g.request, g.begun = secrets.token_hex(8), time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request=g.request)
+    numbers.begun()
 
 
 def _end(answer: Response) -> Response:

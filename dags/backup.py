@@ -16,11 +16,13 @@ backup, is marked suspicious: nothing expires because of it. Look at `rowboat ba
 
 #### When it fails
 The log ends with what is wrong and what to do. A failed backup leaves nothing on
-the shelf and makes no older one expire; clearing the task is always safe.
+the shelf and makes no older one expire; clearing the task is always safe. A run that has not
+succeeded two hours after it was queued is told as late (`ROWBOAT_ALERT_URL`).
 """
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
+from rowboat_airflow.alerts import deadline, failed
 from rowboat_airflow.backup import backup_params, prune, take
 from rowboat_airflow.console import documented
 
@@ -29,10 +31,11 @@ with DAG(
     doc_md=documented(__doc__, "/backups", "The sets on the shelf; take, verify, pin"),
     description="Backs up all tables as AVRO and makes room on the shelf",
     schedule=CronTriggerTimetable("0 2 * * *", timezone="UTC"),
+    deadline=deadline(hours=2),
     catchup=False,
     max_active_runs=1,
     params=backup_params(),
     tags=["rowboat"],
-    default_args={"owner": "rowboat"},
+    default_args={"owner": "rowboat", "on_failure_callback": failed},
 ):
     take() >> prune()

@@ -16,6 +16,7 @@ database is as it was; take another backup and look at the disk.
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
+from rowboat_airflow.alerts import failed
 from rowboat_airflow.backup import drill_params, restore_on_trial
 from rowboat_airflow.console import documented
 
@@ -28,6 +29,6 @@ with DAG(
     max_active_runs=1,
     params=drill_params(),
     tags=["rowboat"],
-    default_args={"owner": "rowboat"},
+    default_args={"owner": "rowboat", "on_failure_callback": failed},
 ):
     restore_on_trial()

@@ -21,6 +21,7 @@ The log ends with what is wrong and what to do; the table is as it was.
 
 from airflow.sdk import DAG
 
+from rowboat_airflow.alerts import failed
 from rowboat_airflow.console import documented
 from rowboat_airflow.restore import apply, approve, plan, report, restore_params, safety_copy
 
@@ -33,7 +34,7 @@ with DAG(
     max_active_runs=1,
     params=restore_params(),
     tags=["rowboat"],
-    default_args={"owner": "rowboat"},
+    default_args={"owner": "rowboat", "on_failure_callback": failed},
 ):
     planned, approved = plan(), approve()
     safety = safety_copy(planned)

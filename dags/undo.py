@@ -16,6 +16,7 @@ The log ends with what is wrong and what to do; the tables are as they were.
 
 from airflow.sdk import DAG
 
+from rowboat_airflow.alerts import failed
 from rowboat_airflow.console import documented
 from rowboat_airflow.restore import apply, approve, plan, report, safety_copy, undo_params
 
@@ -28,7 +29,7 @@ with DAG(
     max_active_runs=1,
     params=undo_params(),
     tags=["rowboat"],
-    default_args={"owner": "rowboat"},
+    default_args={"owner": "rowboat", "on_failure_callback": failed},
 ):
     planned, approved = plan(), approve("Undo restore {{ params.restore }}?")
     safety = safety_copy(planned)

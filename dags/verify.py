@@ -16,6 +16,7 @@ by itself, and no other set goes because of it. Take another backup, and look at
 
 from airflow.sdk import DAG
 
+from rowboat_airflow.alerts import failed
 from rowboat_airflow.backup import read_back, verify_params
 from rowboat_airflow.console import documented
 
@@ -28,6 +29,6 @@ with DAG(
     max_active_runs=1,
     params=verify_params(),
     tags=["rowboat"],
-    default_args={"owner": "rowboat"},
+    default_args={"owner": "rowboat", "on_failure_callback": failed},
 ):
     read_back()

@@ -11,8 +11,10 @@ from rowboat import catalog as catalogs
 from rowboat import database, sets, show_backups, source
 from rowboat import restore as library
 from rowboat.database import Connection, transaction
-from rowboat.plan import MODES, Plan
+from rowboat.door import Report
+from rowboat.plan import MODES, Plan, TablePlan
 from rowboat.restore import Order
+from rowboat_airflow import lineage
 from rowboat_airflow.backup import set_param, tables
 from rowboat_airflow.connections import actor, use_connection
 from rowboat_airflow.logs import percent, tell, text
@@ -104,7 +106,10 @@ def apply(planned: dict[str, Any], safety: str) -> dict[str, Any]:
     with database.session("loader") as connection:
         order = _order(connection, context, planned)
         order.safety = safety
-        done = library.restore(connection, order)
+        into = {each.path: table for table, each in order.sources.items()}
+        with lineage.told(connection, into) as reports:
+            done = library.restore(connection, order)
+            reports |= {order.sources[each.table].path: _report(each) for each in done.plan.tables}
     tell(show_backups.restored(done))
     return show_backups.restored_document(done)
 
@@ -121,6 +126,12 @@ def report(done: dict[str, Any]) -> dict[str, Any]:
         )  # fmt: skip
     log.info("`rowboat undo %s` brings back what was there before", done["id"])
     return done
+
+
+def _report(did: TablePlan) -> Report:
+    """Return what became of the rows of a backup."""
+    counts = did.insert, did.update, did.unchanged, did.rejected
+    return Report(sum(counts), *counts)
 
 
 def _order(connection: Connection, context: Any, planned: dict[str, Any] | None = None) -> Order:

@@ -1,8 +1,14 @@
 -- What Prometheus is told of the database.
 
 -- name: read
--- Seconds since the newest backup that is verified as a whole, and open refused rows.
+-- How long files wait and how many are in which state, open refused rows, seconds since the newest
+-- backup that is verified as a whole and since a restore on trial (where there was none, since the
+-- database was made), connections of the server.
 select
+    f.*,
+    (
+        select count(*) from ingest_status.rejected_rows where settled_at is null
+    ) as quarantine_rows,
     (
         select extract(epoch from now() - max(s.taken_at))::float
         from (
@@ -11,6 +17,20 @@ select
             group by set_name, taken_at having bool_and(verified_at is not null)
         ) as s
     ) as backup_age_seconds,
-    (
-        select count(*) from ingest_status.rejected_rows where settled_at is null
-    ) as quarantine_rows;
+    extract(epoch from now() - coalesce(
+        (select max(drilled_at) from backup_status.backup_status),
+        (select min(applied_at) from rowboat.migrations)
+    ))::float as drill_age_seconds,
+    (select sum(numbackends) from pg_stat_database)::int as database_connections,
+    current_setting('max_connections')::int as database_connections_limit
+from (
+    select
+        count(*) filter (where state = 'loading') as loading,
+        count(*) filter (where state = 'loaded') as loaded,
+        count(*) filter (where state = 'failed') as failed,
+        count(*) filter (where state = 'unmatched') as unmatched,
+        coalesce(extract(epoch from now() - min(coalesce(started_at, finished_at)) filter (
+            where state in ('loading', 'failed')
+        )), 0)::float as ingest_lag_seconds
+    from ingest_status.ingest_status
+) as f;
