@@ -114,8 +114,12 @@ def start(environment: dict[str, str], output: Path) -> "subprocess.Popen[str]":
             env=environment, stdout=log, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
         )  # fmt: skip
-    until(lambda: "Rowboat is up." in output.read_text() or process.poll() is not None, 180)
-    assert process.poll() is None, output.read_text()
+    try:
+        until(lambda: "Rowboat is up." in output.read_text() or process.poll() is not None, 180)
+        assert process.poll() is None, output.read_text()
+    except BaseException:
+        stop(process)
+        raise
     return process
 
 

@@ -228,6 +228,15 @@ def test_parts_that_no_longer_fit_are_not_used(
     assert stager.lying() == 0
 
 
+def test_a_rule_that_was_lifted_since_refuses_nothing(stager: Stager) -> None:
+    alter = "alter table hired_employees.departments"
+    stager.boat.query(f"{alter} add constraint odd check (id <> 40)")
+    stager.boat.write(FILE, lines(1, 60))
+    Stager(stager.boat).stage(stager.divide(FILE))
+    stager.boat.query(f"{alter} drop constraint odd")
+    assert stager.boat.ingest()[FILE].report.inserted == 60
+
+
 def test_other_bytes_of_the_same_size_and_time_are_seen(stager: Stager) -> None:
     path = stager.boat.write(FILE, lines(1, 60))
     stager.stage(stager.divide(FILE))

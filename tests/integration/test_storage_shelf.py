@@ -80,7 +80,7 @@ def test_a_set_from_its_writing_to_its_end(boat: Boat, s3: Bucket) -> None:
     shelf.remove(name)
     assert s3.keys(f"shelf/{name}") == []
     deleted = [path for method, path, _ in s3.requests.asked if method == "DELETE" and name in path]
-    assert deleted[-6].endswith("manifest.json")
+    assert deleted[-5].endswith(f"{name}/manifest.json")
     with pytest.raises(UnknownSet):
         shelf.read(name)
 
