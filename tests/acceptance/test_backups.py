@@ -181,7 +181,7 @@ for name in ("backup", "drill", "restore"):
     done = subprocess.run(
         [sys.executable, "-c", script],
         env=environment | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])},
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     said = [line for line in done.stdout.splitlines() if line.startswith("ENDED")]
     assert said == [
