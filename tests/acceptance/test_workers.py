@@ -1,4 +1,8 @@
-"""Many workers: Airflow with Celery, redis and two workers, of which one is killed twice."""
+"""Many workers: Airflow with Celery, redis and two workers, of which one is killed twice.
+
+ROWBOAT_WORKERS_FILES is the number of files of each table: 20 make it two hundred, each a task that
+takes some seconds of a core.
+"""
 
 import os
 import shutil
@@ -25,8 +29,8 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
-FILES, ROWS = 20, 25  # files of each table, rows of each file
-LARGE = 400_000  # rows of the large file
+FILES = int(os.environ.get("ROWBOAT_WORKERS_FILES", "4"))  # of each of the ten tables
+ROWS, LARGE = 25, 400_000  # rows of each file, of a large one
 MERGES = """
     select from pg_locks as l join pg_class as c on c.oid = l.relation
     where c.relnamespace = 'rowboat_parts'::regnamespace and l.mode = 'AccessShareLock'
@@ -220,7 +224,7 @@ def fleet(redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flee
 
 @pytest.fixture(scope="module")
 def run(fleet: Fleet) -> str:
-    """A run over two hundred files and a large one, in which a worker is killed while it stages a
+    """A run over the files and a large one, in which a worker is killed while it stages a
     part and one while it merges all of them; each is started again. Returns the run's last state.
     """
     for table in PARENTS:
