@@ -316,8 +316,7 @@ class _Pass:
             return part.consumed
 
     def _pass_part(self, records: Records) -> None:
-        text = memoryview(records.text)[: records.consumed]
-        ahead = self._ahead(text, records.newlines)
+        ahead = self._ahead(memoryview(records.text)[: records.consumed], records.newlines)
         cargo = reading.cargo(self.text, records, ahead.lines)
 
         def work() -> tuple[Report, Position]:
