@@ -24,7 +24,6 @@ everything exactly once, so clearing a task is always safe.
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGroup
 
-from rowboat import dictionary
 from rowboat_airflow.alerts import failed
 from rowboat_airflow.console import documented
 from rowboat_airflow.ingest import (
@@ -38,6 +37,7 @@ from rowboat_airflow.ingest import (
     stage,
     task_name,
 )
+from rowboat_airflow.outline import outline
 
 with DAG(
     "ingest",
@@ -52,11 +52,11 @@ with DAG(
     tags=["rowboat"],
     default_args={"owner": "rowboat", "on_failure_callback": failed},
 ):
-    outline = dictionary.read()
-    names = {each.table: task_name(each.table, outline) for each in outline}
+    tables = outline()
+    names = {each.table: task_name(each.table, tables) for each in tables}
     found, end = detect(names), report()
     loads = {}
-    for each in outline:
+    for each in tables:
         with TaskGroup(names[each.table], tooltip=each.table):
             changed, parts = files(each.table), cut(each.table)
             loads[each.table] = load.expand(file=changed)

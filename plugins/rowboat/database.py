@@ -44,6 +44,9 @@ _SESSION = {
     "temp_buffers": "64MB",
     "work_mem": "64MB",
     "client_connection_check_interval": "2s",  # a killed loader must not go on holding its file
+    "tcp_keepalives_idle": "30s",  # nor one whose machine vanished: that shows after a minute
+    "tcp_keepalives_interval": "10s",
+    "tcp_keepalives_count": "3",
 }
 _OLDEST = 16  # the first Postgres that has pg_input_is_valid
 _HINTS = {

@@ -1,15 +1,19 @@
-"""The outline of the catalog as a file, for readers that must not ask the database.
+"""The outline of the catalog as a file, for readers that must not ask the database each time.
 
-Airflow reads its DAG files every few seconds; their tasks and forms follow this outline.
+Airflow reads its DAG files every few seconds, and again for each task; their tasks and forms follow
+this outline.
 """
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rowboat.catalog import Catalog
 from rowboat.settings import settings
+
+_FRESH = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,16 @@ def path() -> Path:
     return settings().home / "catalog.json"
 
 
+def is_fresh() -> bool:
+    """Tell whether the file was written within the last minute."""
+    try:
+        return time.time() - path().stat().st_mtime < _FRESH
+    except FileNotFoundError:
+        return False
+
+
 def write(catalog: Catalog) -> None:
-    """Write the outline, parents first, if it has changed; a reader never sees half of it."""
+    """Write the outline, parents first; a reader never sees half of it."""
     depths = catalog.depths
     outline = [
         Outline(
@@ -41,8 +53,6 @@ def write(catalog: Catalog) -> None:
         )
         for table in catalog.in_order()
     ]
-    if outline == read():
-        return
     settings().home.mkdir(parents=True, exist_ok=True)
     aside = path().with_suffix(f".{os.getpid()}.new")
     aside.write_text(json.dumps([asdict(each) for each in outline], indent=2) + "\n")

@@ -7,12 +7,13 @@ from airflow.sdk import Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rowboat import backup as library
-from rowboat import database, dictionary, migrations, retention, show_backups, verify
+from rowboat import database, migrations, retention, show_backups, verify
 from rowboat import drill as drills
 from rowboat.database import Connection, transaction
 from rowboat.errors import BackupRefused
 from rowboat_airflow.connections import actor, use_connection
 from rowboat_airflow.logs import percent, tell
+from rowboat_airflow.outline import outline
 from rowboat_airflow.retries import POLICY, RETRIES
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def tables() -> list[str]:
     """The tables that forms offer, by full name."""
-    return [each.table for each in dictionary.read()]
+    return [each.table for each in outline()]
 
 
 def backup_params() -> dict[str, Param]:

@@ -84,6 +84,8 @@ def approve(
         body="```\n{{ ti.xcom_pull(task_ids='plan', key='text') }}\n```",
         defaults=ApprovalOperator.REJECT,
         response_timeout=PATIENCE,
+        retries=RETRIES,
+        retry_policy=POLICY,
     )
 
 
@@ -114,7 +116,7 @@ def apply(planned: dict[str, Any], safety: str) -> dict[str, Any]:
     return show_backups.restored_document(done)
 
 
-@task(show_return_value_in_logs=False)
+@task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
 def report(done: dict[str, Any]) -> dict[str, Any]:
     """Tell what was done and how to take it back."""
     for each in done.get("tables", [done]):

@@ -126,7 +126,6 @@ def airflow_environment(embedded: server.EmbeddedServer) -> dict[str, str]:
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     return (
         dict(os.environ)

@@ -81,9 +81,7 @@ def told(boat: Boat, tmp_path: Path, setting: Callable[[str, str], None]) -> Ite
             "ROWBOAT_ALERT_URL": f"{server.address}/hook/{SECRET}",
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
         }  # fmt: skip
-        (tmp_path / "home").mkdir()
-        outline = [{"table": "hired_employees.jobs", "parents": []}]
-        (tmp_path / "home" / "catalog.json").write_text(json.dumps(outline))
+        (tmp_path / "home").mkdir()  # as that of a machine that has run no task yet
         airflow = str(Path(sys.executable).with_name("airflow"))
         subprocess.run([airflow, "db", "migrate"], env=environment, capture_output=True, check=True)
         done = subprocess.run(

@@ -39,6 +39,11 @@ def test_every_dag_has_docs_tags_and_no_catchup(dags: Any) -> None:
         assert dag.owner == "rowboat"
 
 
+def test_a_task_whose_worker_dies_is_tried_again(dags: Any) -> None:
+    once = [task.task_id for dag in dags.values() for task in dag.tasks if not task.retries]
+    assert once == []
+
+
 def test_ingest_follows_the_foreign_keys(dags: Any) -> None:
     tasks = dags["ingest"].task_dict
     assert tasks["deliveries.load"].upstream_task_ids == {

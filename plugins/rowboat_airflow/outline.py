@@ -1,0 +1,24 @@
+"""The outline of the catalog that DAGs follow, on whatever machine they are read."""
+
+from contextlib import suppress
+
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from rowboat import catalog, database, dictionary
+from rowboat.database import transaction
+from rowboat.dictionary import Outline
+from rowboat.errors import RowboatError
+from rowboat_airflow.connections import use_connection
+
+
+def outline() -> list[Outline]:
+    """Read the outline; first anew from the database where this machine's file is old or missing.
+
+    Where the database cannot be asked, the old file serves; empty before the first migration.
+    """
+    if not dictionary.is_fresh():
+        with suppress(AirflowNotFoundException, RowboatError):
+            use_connection()
+            with database.session("loader") as connection, transaction(connection) as cursor:
+                dictionary.write(catalog.read(cursor))
+    return dictionary.read()
