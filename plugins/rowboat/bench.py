@@ -9,11 +9,12 @@ from psycopg2 import sql
 from rowboat import literals
 from rowboat.catalog import ForeignKey, Table, Unique
 from rowboat.queries import query
-from rowboat.stage import cell_name
+from rowboat.stage import cell_name, value_name
 
 Sql: TypeAlias = sql.Composable
 OnKnown: TypeAlias = Literal["update", "refuse", "leave"]
 SHOWN = 80  # characters of a cell that a sentence shows
+_FEW = 10_000  # rows of a stage
 _AND = sql.SQL(" and ")
 
 
@@ -24,12 +25,15 @@ class Bench:
     `source` words the source in a sentence ("file", "request", "backup"); `own` are the
     transactions in which this source has already written; `on_known` tells what becomes of a row
     whose key the table has; `rejected_ids` are the quarantined rows that are judged again;
-    `typed` columns are on the stage as values; `gone` are rows of the table that will not stay,
+    `typed` columns are on the stage as values, `plain` ones too but for the odd cells of the
+    columns `odd`, which are text; `gone` are rows of the table that will not stay,
     `parents` stand in for parent tables that will change; with `replaces` rows may exchange their
     unique values, `leaving` deletes rows in the statement of the merge; with `told` what each row
     shows by itself has been judged before. The judge fills in: `dirty` columns, which hold a cell
-    of a wrong type; how many rows are `refused`; of an integer key the `key_range`, and whether it
-    `repeats`.
+    of a wrong type; how many rows are `refused`; of an integer key the `key_range`, the
+    `greatest_known` that the table may have, and those that are `repeated`. `seen_until` is the
+    greatest key of equal rows that came in earlier cargoes of the source, infinite where keys have
+    no order.
     """
 
     table: Table
@@ -40,6 +44,8 @@ class Bench:
     on_known: OnKnown = "update"
     rejected_ids: list[int] | None = None
     typed: frozenset[str] = frozenset()
+    plain: frozenset[str] = frozenset()
+    odd: frozenset[str] = frozenset()
     gone: Sql | None = None
     parents: Mapping[str, Sql] = field(default_factory=dict)
     replaces: bool = False
@@ -47,18 +53,36 @@ class Bench:
     told: bool = False
     dirty: set[str] = field(default_factory=set)
     refused: int = 0
-    repeats: bool = True
+    repeated: list[int] | None = None
     key_range: tuple[int | None, int | None] = (None, None)
+    greatest_known: int | None = None
+    seen_until: float | None = None
 
     def cell(self, name: str, alias: str = "s") -> Sql:
         """The stage's cell for a column, under an alias of the stage; else its default as text."""
         if name not in self.columns or name in self.typed:
             return query("literals.as_text", value=self.value(name, alias))
+        if name in self.plain:
+            value = query("literals.as_text", value=self._plain(name, alias))
+            return _either(self.raw(name, alias), value) if name in self.odd else value
         return self.raw(name, alias)
 
     def raw(self, name: str, alias: str = "s") -> Sql:
         """The stage's own column for a column of the table."""
         return sql.SQL("{}.{}").format(sql.Identifier(alias), cell_name(self.columns.index(name)))
+
+    def _plain(self, name: str, alias: str) -> Sql:
+        """The stage's own column for the values of a column that may have them."""
+        return sql.SQL("{}.{}").format(sql.Identifier(alias), value_name(self.columns.index(name)))
+
+    def brought(self, name: str) -> Sql:
+        """SQL that is null where the row brings nothing for a column."""
+        if name not in self.plain:
+            return self.raw(name)
+        value = self._plain(name, "s")
+        if name not in self.odd:
+            return value
+        return sql.SQL("row({}, {})").format(self.raw(name), value)
 
     def named(self, name: str) -> Sql:
         """SQL: the column's cell as text, under its name."""
@@ -71,13 +95,27 @@ class Bench:
             return literals.default(column)
         if name in self.typed:
             return self.raw(name, alias)
+        if name in self.plain and name not in self.odd:
+            return self._plain(name, alias)
         trusted = name not in self.dirty and not column.is_domain  # a domain may refuse NULL
-        return literals.typed(column, self.cell(name, alias), trusted, self.as_written)
+        value = literals.typed(column, self.raw(name, alias), trusted, self.as_written)
+        return _either(self._plain(name, alias), value) if name in self.plain else value
 
     @property
     def as_written(self) -> bool:
         """Tell whether text on the stage is what Postgres itself wrote, whatever its form."""
         return self.source == "backup"
+
+    @property
+    def is_large(self) -> bool:
+        """Tell whether looking keys up one by one would cost more than all at once."""
+        return self.staged > _FEW
+
+    @property
+    def may_be_seen(self) -> bool:
+        """Tell whether a key of the stage may be one of an equal row that came before."""
+        least = self.key_range[0]
+        return self.seen_until is not None and (least is None or least <= self.seen_until)
 
     @property
     def exchanges(self) -> bool:
@@ -120,3 +158,7 @@ class Bench:
             )
             for name in names
         )
+
+
+def _either(first: Sql, second: Sql) -> Sql:
+    return sql.SQL("coalesce({}, {})").format(first, second)

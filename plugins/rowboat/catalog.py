@@ -187,6 +187,15 @@ class Catalog:
         """The tables by full name."""
         return {table.full_name: table for table in self.tables}
 
+    @cached_property
+    def names(self) -> list[tuple[str, str, Table]]:
+        """The names by which tables are known, with and without schema: as it is, and folded."""
+        return [
+            (name, name.casefold(), table)
+            for table in self.tables
+            for name in (table.name, table.full_name)
+        ]
+
     def table(self, name: str) -> Table:
         """Find a table by its name, with or without schema; raises UnknownTable."""
         found = [table for table in self.tables if name in (table.name, table.full_name)]

@@ -75,7 +75,7 @@ class DiskFolder:
             raise FileRefused(
                 f"there is no folder {self._path}", "make it, or set ROWBOAT_RAW_DATA"
             )
-        return map(self._lying, _walk(self._path))
+        return map(self._lying, _walk(str(self._path)))
 
     def entry(self, path: Address) -> Lying:
         """Look at one file, here or elsewhere; raises FileRefused where it is not there."""
@@ -122,14 +122,14 @@ class DiskFolder:
 
     def _lying(self, entry: "os.DirEntry[str]") -> Lying:
         path = Path(entry.path)
-        name = _printed(path.relative_to(self._path))
+        name = _printed(entry.path.removeprefix(f"{self._path}{os.sep}"))
         try:
             found = entry.stat()
             size, time_ns = found.st_size, found.st_mtime_ns
         except OSError:
             size = time_ns = 0
         plain = entry.is_file(follow_symlinks=False)  # then only its name can be wrong
-        problem = unprintable(path.name) if plain else _problem(path, self._path)
+        problem = unprintable(entry.name) if plain else _problem(path, self._path)
         return Lying(name, path, size, str(time_ns), problem)
 
     def _tidy(self) -> None:
@@ -178,7 +178,7 @@ def sync_folder(where: Path) -> None:
         os.close(descriptor)
 
 
-def _walk(folder: Path) -> Iterator["os.DirEntry[str]"]:
+def _walk(folder: str) -> Iterator["os.DirEntry[str]"]:
     """Walk a folder; folders named like CSV files are given as they are, not walked."""
     try:
         entries = list(os.scandir(folder))
@@ -191,12 +191,12 @@ def _walk(folder: Path) -> Iterator["os.DirEntry[str]"]:
         if is_left_out(entry.name):
             continue
         if entry.is_dir(follow_symlinks=False) and stem(entry.name) is None:
-            yield from _walk(Path(entry.path))
+            yield from _walk(entry.path)
         else:
             yield entry
 
 
-def _printed(path: Path) -> str:
+def _printed(path: Path | str) -> str:
     """Write a path as text; bytes of it that are no UTF-8 as \\xNN."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 

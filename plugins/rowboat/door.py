@@ -4,6 +4,7 @@ CSV files, HTTP batches, AVRO backups and the quarantine itself all enter here.
 """
 
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Any, Literal
 
 from rowboat import judge, merge, quarantine, stage
@@ -48,9 +49,9 @@ class Passage:
     """Where a cargo comes from and who brings it; kept with the report.
 
     `first_line` to `last_line` (from 1) and `first_byte` to `last_byte` are the part of a file;
-    `own` collects the transactions in which this source has written so far; `on_known` tells what
-    becomes of rows whose key the table has; `on_trial` leaves the sequences alone, which no
-    rollback takes back.
+    `own` collects the transactions in which this source has written so far, `seen_until` is the
+    greatest key of rows that it found equal; `on_known` tells what becomes of rows whose key the
+    table has; `on_trial` leaves the sequences alone, which no rollback takes back.
     """
 
     source: Source
@@ -63,6 +64,7 @@ class Passage:
     first_byte: int | None = None
     last_byte: int | None = None
     own: list[str] = field(default_factory=list)
+    seen_until: float | None = None
     on_known: OnKnown = "update"
     on_trial: bool = False
 
@@ -107,7 +109,10 @@ def bench_for(table: Table, cargo: Cargo, passage: Passage) -> Bench:
         passage.on_known,
         cargo.rejected_ids,
         cargo.typed,
+        cargo.plain,
+        frozenset(cargo.odd),
         told=isinstance(cargo.content, stage.Staged),
+        seen_until=passage.seen_until,
     )
 
 
@@ -138,6 +143,9 @@ def let_in(
     if rejected or cargo.rejected_ids is not None:
         quarantine.keep(cursor, cargo, bench, _facts(load_id, table, passage))
     passage.own = sorted({*passage.own, xid})
+    if merged.unchanged:
+        greatest = inf if bench.key_range[1] is None else bench.key_range[1]
+        passage.seen_until = max(greatest, passage.seen_until or greatest)
     return report, merged.last_id
 
 

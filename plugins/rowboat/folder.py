@@ -1,8 +1,6 @@
 """The folder of CSV files: what lies there, and to which table each file belongs."""
 
-import os
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from rowboat import storage
 from rowboat.address import Address
@@ -52,11 +50,11 @@ def match(name: str, catalog: Catalog) -> tuple[Table | None, str | None]:
 
     The longest name wins; case counts only where two tables differ by nothing else.
     """
-    path = PurePosixPath(name)
-    own = stem(path.name)
+    *folders, last = name.split("/")
+    own = stem(last)
     if own is None:
         return None, f"is not one of {', '.join(SUFFIXES)}, packed (.gz) or not"
-    folders = [part for part in reversed(path.parent.parts) if part not in (os.sep, ".")]
+    folders = [part for part in reversed(folders) if part not in ("", ".")]
     for part, whole in [(own, False), *((folder, True) for folder in folders)]:
         candidates = _candidates(part, whole, catalog)
         if len(candidates) == 1:
@@ -76,9 +74,8 @@ def _found(lying: Lying, catalog: Catalog) -> FoundFile:
 def _candidates(part: str, whole: bool, catalog: Catalog) -> list[Table]:
     names = [
         (name, table)
-        for table in catalog
-        for name in (table.name, table.full_name)
-        if _begins(part, name, whole)
+        for name, folded, table in catalog.names
+        if part[: len(name)].casefold() == folded and _ends(part[len(name) :], whole)
     ]
     longest = max((len(name) for name, _ in names), default=0)
     found = [(name, table) for name, table in names if len(name) == longest]
@@ -86,7 +83,5 @@ def _candidates(part: str, whole: bool, catalog: Catalog) -> list[Table]:
     return exact or [table for _, table in found]
 
 
-def _begins(part: str, name: str, whole: bool) -> bool:
-    rest = part[len(name) :]
-    alike = part[: len(name)].casefold() == name.casefold()
-    return alike and (not rest or (not whole and not rest[0].isalnum()))
+def _ends(rest: str, whole: bool) -> bool:
+    return not rest or (not whole and not rest[0].isalnum())

@@ -42,13 +42,12 @@ def triage(
 ) -> tuple[list[FoundFile], list[FileReport]]:
     """Separate files to look into from those that are unchanged or belong to no table."""
     with transaction(connection) as cursor:
-        known = position.all_positions(cursor)
+        loaded = position.seen(cursor, loaded=True)
     todo, reports = [], []
     for each in found:
-        before = known.get(each.name)
         if each.table is None:
             reports.append(refuse(connection, each, Unmatched(each.problem), run, "unmatched"))
-        elif before and before.covers(each.size, each.version) and not run.checksum:
+        elif loaded.get(each.name) == (each.size, each.version) and not run.checksum:
             reports.append(FileReport(each.name, each.table.full_name, "unchanged"))
         else:
             todo.append(each)

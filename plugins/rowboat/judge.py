@@ -16,7 +16,6 @@ from rowboat.queries import printed, query
 from rowboat.stage import same_key
 
 _COMMA, _AND, _OR, _CONCAT = sql.SQL(", "), sql.SQL(" and "), sql.SQL(" or "), sql.SQL(" || ")
-_FEW = 10_000  # rows of a stage up to which looking keys up one by one is cheaper
 _OTHER_ROW = "belongs to another row"
 
 
@@ -25,7 +24,7 @@ def judge(cursor: Cursor, bench: Bench) -> None:
 
     Also into `match` the rows whose key the table has.
     """
-    _allow_nested_loops(cursor, bench.staged <= _FEW)
+    think_in_sets(cursor, bench.is_large)
     if bench.told:
         _find_dirty(cursor, bench)
     else:
@@ -43,7 +42,7 @@ def judge(cursor: Cursor, bench: Bench) -> None:
             _judge_taken(cursor, bench, unique)
     bench.refused = _refused(cursor)
     _judge_again(cursor, bench)
-    _allow_nested_loops(cursor, True)
+    think_in_sets(cursor, False)
 
 
 def judge_rows(cursor: Cursor, bench: Bench) -> None:
@@ -75,20 +74,22 @@ def _judge_again(cursor: Cursor, bench: Bench) -> None:
             bench.refused = _refused(cursor)
 
 
-def _allow_nested_loops(cursor: Cursor, allowed: bool) -> None:
-    cursor.execute(query("judge.think_in_sets", allowed=sql.SQL("on" if allowed else "off")))
+def think_in_sets(cursor: Cursor, large: bool) -> None:
+    """Let rows of a large stage be looked up all at once, those of a small one each by its own."""
+    cursor.execute(query("judge.think_in_sets", allowed=sql.SQL("off" if large else "on")))
 
 
 def _judge_cells(cursor: Cursor, bench: Bench) -> None:
     reasons, broken = [], []
     for name in bench.columns:
-        column, cell = bench.table.by_name[name], bench.cell(name)
+        column, cell = bench.table.by_name[name], bench.raw(name)
+        judged = name not in bench.typed and (name not in bench.plain or name in bench.odd)
         if column.not_null:
-            is_missing = query("judge.is_missing", cell=bench.raw(name))
+            is_missing = query("judge.is_missing", cell=bench.brought(name))
             message = sql.Literal(f"{name} is empty")
             reasons.append(_reason(bench, "required", name, message, is_missing))
             broken.append(is_missing)
-        if not literals.always_valid(column) and name not in bench.typed:
+        if not literals.always_valid(column) and judged:
             valid = literals.valid(column, cell, bench.as_written)
             if bench.as_written:
                 valid = query("judge.valid_whole", valid=valid, whole=_whole(column, cell))
@@ -212,22 +213,22 @@ def _judge_key(cursor: Cursor, bench: Bench, key: Unique) -> None:
         if bench.table.serial_key:
             within = query("judge.within", column=sql.Identifier(bench.table.serial_key))
         columns = [_plain(bench, name, sql.Identifier("t", name)) for name in bench.columns]
-        least, greatest = bench.key_range
         cursor.execute(
             query(
                 "judge.match",
                 columns=_COMMA.join(columns),
                 values=_COMMA.join(_plain(bench, n, bench.value(n)) for n in bench.columns),
-                seen=same_key([bench.value(name) for name in key.columns]),
+                seen=_seen(bench, key) if bench.may_be_seen else sql.SQL(""),
+                is_seen=sql.SQL("e is not null" if bench.may_be_seen else "false"),
                 table=bench.table.identifier,
                 joined=bench.joined(key.columns, [sql.Identifier("t", n) for n in key.columns]),
                 within=within,
             ),
-            {"own": bench.own, "least": least, "greatest": greatest},
+            {"own": bench.own, "least": bench.key_range[0], "greatest": bench.greatest_known},
         )
         if cursor.rowcount:
             _judge_known(cursor, bench, key)
-    if bench.repeats:
+    if bench.repeated != []:
         _judge_repeated(cursor, bench, key)
 
 
@@ -260,9 +261,14 @@ def _may_match(cursor: Cursor, bench: Bench) -> bool:
             table=bench.table.identifier,
         )
     )
-    least, greatest, bench.repeats, known = one(cursor)
+    least, greatest, bench.greatest_known, repeated = one(cursor)
+    bench.repeated = repeated or []
     bench.key_range = least, greatest
-    return least is not None and known is not None and least <= known
+    return bench.greatest_known is not None
+
+
+def _seen(bench: Bench, key: Unique) -> Sql:
+    return query("judge.seen", joined=same_key([bench.value(name) for name in key.columns]))
 
 
 def _judge_repeated(cursor: Cursor, bench: Bench, unique: Unique) -> None:
@@ -270,19 +276,25 @@ def _judge_repeated(cursor: Cursor, bench: Bench, unique: Unique) -> None:
     values = _COMMA.join(map(bench.value, unique.columns))
     duplicate = _duplicate(bench, unique, _earlier(bench))
     duplicate["message"] = _CONCAT.join([duplicate["message"], _compared(bench)])
+    given = sql.SQL("true") if unique.nulls_equal else bench.given(unique.columns)
+    parts: dict[str, Sql] = {"values": values, "given": given}
+    repeated = bench.repeated
     other_row: Sql = sql.SQL("true")
     if unique != bench.table.key:
+        repeated = None
         duplicate = _duplicate(bench, unique, _OTHER_ROW)
         other_row = _other_row(bench, lambda name: bench.value(name, "f"))
     cursor.execute(
         query(
             "judge.repeated",
             values=values,
-            given=sql.SQL("true") if unique.nulls_equal else bench.given(unique.columns),
+            keys=query("judge.keys" if repeated is None else "judge.known_keys", **parts),
+            given=parts["given"],
             among=sql.SQL("true") if unique.nulls_equal else query("judge.among", values=values),
             other_row=other_row,
             **duplicate,
-        )
+        ),
+        {"repeated": repeated},
     )
 
 

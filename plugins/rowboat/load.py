@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
@@ -276,7 +276,14 @@ class _Pass:
         return True
 
     def _pass_chunks(self) -> None:
-        """Read, cut and pass the door, one bounded chunk after the other."""
+        """Pass the door, one bounded chunk after the other; each is cut while the last passes."""
+        with closing(reading.ahead(self._chunks())) as chunks:
+            for records, made in chunks:
+                self._pass_records(records, made)
+                del records, made  # the next chunk needs their place
+
+    def _chunks(self) -> Iterator[tuple[Records, Cargo]]:
+        """Read and cut, until nothing is left but an unfinished line of a file that is growing."""
         size = settings().chunk_bytes
         has_header = self.dialect.header and self.prefix.size <= self.dialect.first
         pending, more, consumed = b"", True, 0
@@ -288,36 +295,44 @@ class _Pass:
             records = cut(pending, self.dialect, at_end=not more and self.text.still())
             if has_header and len(records):
                 records, has_header = records.without_first(), False
-            consumed = self._pass_records(records)
-            if not consumed and not more:
-                return  # an unfinished line of a file that is growing: it waits
+            consumed = records.consumed
+            if consumed:
+                yield records, self._staged(records)
+            elif not more:
+                return
             pending = pending[consumed:]
-            del records  # the next chunk needs their place
+            del records
 
-    def _pass_records(self, records: Records) -> int:
-        """Pass as many of the records as the database takes together; return bytes consumed.
+    def _staged(self, records: Records) -> Cargo:
+        return reading.staged_of(records, self.table)
+
+    def _pass_records(self, records: Records, made: Cargo) -> None:
+        """Pass records, as many together as the database takes.
 
         Where a row breaks a rule that cannot be judged in sets (an exclusion constraint, a trigger
         of the table's own) the number is halved until the row is alone; it is then rejected with
         the database's own words.
         """
+        whole = records
         while True:
             self._check_stop()
             part = records.head(self.most)
             try:
-                self._pass_part(part)
+                self._pass_part(part, made if part is whole else self._staged(part))
             except RowRefused as error:
                 if len(part) > 1:
                     self.most = len(part) // 2
                     continue
                 part.refuse(0, "check", error.fact)
-                self._pass_part(part)
+                self._pass_part(part, self._staged(part))
             self.most = min(2 * self.most, sys.maxsize)
-            return part.consumed
+            if len(part) == len(records):
+                return
+            records = records.tail(len(part))
 
-    def _pass_part(self, records: Records) -> None:
+    def _pass_part(self, records: Records, made: Cargo) -> None:
         ahead = self._ahead(memoryview(records.text)[: records.consumed], records.newlines)
-        cargo = reading.cargo(self.text, records, ahead.lines)
+        cargo = reading.cargo(self.text, records, made, ahead.lines)
 
         def work() -> tuple[Report, Position]:
             with self.steps() as cursor:

@@ -12,6 +12,7 @@ from rowboat.bench import Bench
 from rowboat.catalog import Catalog, Table
 from rowboat.database import RACES, ROW_FAULTS, Cursor, one, said
 from rowboat.errors import RowRefused
+from rowboat.judge import think_in_sets
 from rowboat.queries import identifiers, query
 
 _COMMA = sql.SQL(", ")
@@ -98,10 +99,14 @@ def merge(cursor: Cursor, bench: Bench) -> Merged:
     else:
         updated = 0
         if updates:
+            think_in_sets(cursor, bench.is_large)
             cursor.execute(_update(bench))
             updated = cursor.rowcount
-        cursor.execute(_insert(bench, query("merge.new") if known else sql.SQL("true")))
-        inserted = cursor.rowcount
+            think_in_sets(cursor, False)
+        inserted = 0
+        if bench.staged - bench.refused + displaced > different + unchanged:
+            cursor.execute(_insert(bench, query("merge.new") if known else sql.SQL("true")))
+            inserted = cursor.rowcount
     inserted, updated = inserted - displaced, updated + displaced
     name = bench.table.serial_key
     last_id = _greatest(cursor, bench, name) if name and bench.has((name,)) else None

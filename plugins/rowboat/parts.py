@@ -67,7 +67,8 @@ class Part:
 @dataclass(frozen=True)
 class Chunk:
     """What of a part passes the door at once: `size` bytes with `newlines`, of which `staged` rows
-    lie there and `refused` could not. To cut them one has to see `reach` bytes.
+    lie there and `refused` could not. To cut them one has to see `reach` bytes. `plain` columns lie
+    there as values, but for cells of `odd` ones.
     """
 
     size: int
@@ -76,6 +77,8 @@ class Chunk:
     staged: int
     refused: int
     sha256: str
+    plain: list[str]
+    odd: list[str]
 
 
 @dataclass
@@ -134,6 +137,8 @@ class Waiting:
             content=Staged(self.part.table, self.before),
             staged=self.chunk.staged,
             origin=lambda n: origin(int(records().staged()[n])),
+            plain=frozenset(self.chunk.plain),
+            odd={name: {} for name in self.chunk.odd},
             refused=[Refused(*origin(index), why) for index, why in sorted(refused.items())],
         )
 

@@ -62,6 +62,16 @@ def all_positions(cursor: Cursor) -> dict[str, Position]:
     return {row["file_name"]: Position(**row) for row in rows(cursor)}
 
 
+def seen(cursor: Cursor, loaded: bool = False) -> dict[str, tuple[int, str]]:
+    """Return name → (size, version) of every known file, or only of those that are loaded."""
+    cursor.execute(query("position.seen"))
+    return {
+        name: (size, version)
+        for name, size, version, is_loaded in cursor.fetchall()
+        if is_loaded or not loaded
+    }
+
+
 def read(cursor: Cursor, file_name: str) -> Position | None:
     """Return where a file stands, or None for a new one."""
     cursor.execute(query("position.read"), {"file_name": file_name})

@@ -1,7 +1,6 @@
 """Cuts a large file into parts at record borders, and stages one of them."""
 
 import hashlib
-import io
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -17,10 +16,9 @@ from rowboat.folder import FoundFile
 from rowboat.parts import Chunk, Part, StagedPart, form, read, same
 from rowboat.places import Opened
 from rowboat.queries import query
-from rowboat.reading import open_at, recognised
+from rowboat.reading import open_at, recognised, staged_of
 from rowboat.records import Records, border
 from rowboat.settings import settings
-from rowboat.stage import Cargo
 from rowboat.text import GZIP_MAGIC, Text
 
 _MOST = 500  # parts of a file: Airflow maps a task a thousand times
@@ -92,8 +90,8 @@ def stage_part(connection: Connection, found: FoundFile, part: Part) -> StagedPa
     made = StagedPart(part, form(found.table))
     with transaction(connection) as cursor, same(found, part.size, part.version) as file:
         cursor.execute(query("parts.alone"), {"name": part.table.strings[-1]})
-        columns = [sql.SQL("{} text").format(cell) for cell in _cells(part.dialect)]
-        cursor.execute(query("parts.make", part=part.table, columns=sql.SQL(", ").join(columns)))
+        columns = stage.declared(stage.shape(found.table, part.dialect.columns))
+        cursor.execute(query("parts.make", part=part.table, columns=columns))
         open_door(cursor, found.table, part.dialect.columns)
         for records in _records(file, part):
             made.chunks.append(_stage(cursor, found.table, made, records))
@@ -115,18 +113,12 @@ def _records(file: Opened, part: Part) -> Iterator[Records]:
 
 def _stage(cursor: Cursor, table: Table, made: StagedPart, records: Records) -> Chunk:
     """Add a chunk to a part's table, each row with what it shows by itself."""
-    csv, dialect = records.copy_text(), records.dialect
-    cargo = Cargo(
-        columns=dialect.columns,
-        content=lambda: io.BytesIO(csv),
-        staged=len(records) - len(records.refused),
-        delimiter=dialect.delimiter,
-    )
+    cargo = staged_of(records, table)
     stage.fill(cursor, table, cargo)
     judge.judge_rows(
         cursor, bench_for(table, cargo, Passage("file", made.part.file, "", version=1))
     )
-    cells = sql.SQL(", ").join(_cells(dialect))
+    cells = sql.SQL(", ").join(name for name, _ in stage.shape(table, cargo.columns))
     cursor.execute(query("parts.add", part=made.part.table, cells=cells), {"before": made.staged})
     text = memoryview(records.text)[: records.consumed]
     return Chunk(
@@ -136,8 +128,6 @@ def _stage(cursor: Cursor, table: Table, made: StagedPart, records: Records) -> 
         staged=cargo.staged,
         refused=len(records.refused),
         sha256=hashlib.sha256(text).hexdigest(),
+        plain=sorted(cargo.plain),
+        odd=sorted(cargo.odd),
     )
-
-
-def _cells(dialect: Dialect) -> list[sql.Identifier]:
-    return [stage.cell_name(index) for index in range(len(dialect.columns))]

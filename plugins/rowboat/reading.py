@@ -1,15 +1,22 @@
 """Opens a file where its position stands, and makes its records a cargo."""
 
 import io
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
 
 from rowboat import dialect
 from rowboat.address import Address
 from rowboat.catalog import Table
 from rowboat.dialect import Dialect
+from rowboat.plain import plain
 from rowboat.position import Position
 from rowboat.records import Records
 from rowboat.stage import Cargo, Refused
 from rowboat.text import Prefix, Text
+
+Item = TypeVar("Item")
 
 
 def open_at(path: Address, before: Position | None) -> tuple[Text, Prefix, bool]:
@@ -38,19 +45,36 @@ def recognised(text: Text, before: Position | None, rewritten: bool, table: Tabl
     return dialect.recognise(text.peek(dialect.SAMPLE_BYTES), table)
 
 
-def cargo(text: Text, records: Records, lines: int) -> Cargo:
-    """Make the records of a chunk a cargo whose rows know their lines and original bytes."""
+def cargo(text: Text, records: Records, made: Cargo, lines: int) -> Cargo:
+    """Let the rows of a cargo that was made of a chunk know their lines and original bytes."""
     staged = records.staged()
 
     def origin(index: int) -> tuple[int, bytes]:
         return lines + int(records.lines[index]) + 1, text.original(records.raw(index))
 
-    csv = records.copy_text()
+    refused = [Refused(*origin(index), why) for index, why in sorted(records.refused.items())]
+    return replace(made, origin=lambda n: origin(int(staged[n])), refused=refused)
+
+
+def staged_of(records: Records, table: Table) -> Cargo:
+    """Make those records of a chunk that can be staged a cargo."""
+    found = plain(records, table.by_name)
+    csv = records.copy_text(found.spans)
     return Cargo(
         columns=records.dialect.columns,
         content=lambda: io.BytesIO(csv),
-        staged=len(staged),
+        staged=len(records) - len(records.refused),
         delimiter=records.dialect.delimiter,
-        origin=lambda n: origin(int(staged[n])),
-        refused=[Refused(*origin(index), why) for index, why in sorted(records.refused.items())],
+        plain=found.columns,
+        odd=found.odd,
     )
+
+
+def ahead(items: Iterator[Item]) -> Generator[Item]:
+    """Give what an iterator gives; a thread makes the next while the last one is worked with."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+            del item

@@ -9,7 +9,7 @@ record by record instead, and a record that makes no sense ends with its line.
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -24,7 +24,7 @@ csv.field_size_limit(LONGEST)
 
 Positions = npt.NDArray[np.int64]
 _OPEN = "the quote that opens a field is never closed"
-_QUOTE, _LF, _CR, _NUL = 0x22, 0x0A, 0x0D, 0x00
+QUOTE, _LF, _CR, _NUL = 0x22, 0x0A, 0x0D, 0x00
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Records:
 
     `starts`, `ends`: byte positions in `text`, newline left out; `lines`: line of each, from 0;
     `refused`: index of a record that cannot be staged → why. `consumed` bytes and `newlines` lines
-    of the chunk are used up.
+    of the chunk are used up. `delimiters` are the positions of those that stand outside quotes,
+    where all can be told.
     """
 
     text: bytes
@@ -57,6 +58,7 @@ class Records:
     consumed: int
     newlines: int
     refused: dict[int, list[Reason]] = field(default_factory=dict)
+    delimiters: Positions | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -83,6 +85,21 @@ class Records:
             consumed=int(self.starts[count]),
             newlines=int(self.lines[count]),
             refused={index: why for index, why in self.refused.items() if index < count},
+        )
+
+    def tail(self, count: int) -> "Records":
+        """Return the records after the first `count`, and all that is used up after them."""
+        first = self.head(count)
+        return replace(
+            self,
+            text=self.text[first.consumed :],
+            starts=self.starts[count:] - first.consumed,
+            ends=self.ends[count:] - first.consumed,
+            lines=self.lines[count:] - first.newlines,
+            consumed=self.consumed - first.consumed,
+            newlines=self.newlines - first.newlines,
+            refused={index - count: why for index, why in self.refused.items() if index >= count},
+            delimiters=None if self.delimiters is None else self.delimiters - first.consumed,
         )
 
     def until(self, end: int) -> "Records":
@@ -112,10 +129,26 @@ class Records:
         kept[list(self.refused)] = False
         return np.flatnonzero(kept)
 
-    def copy_text(self) -> bytes:
-        """Return the records that can be staged as CSV with LF, for COPY."""
+    def bounds(self) -> list[tuple[Positions, Positions]] | None:
+        """Return for each column where the cells of the records that can be staged begin and end,
+        quotes included; None where that cannot be told.
+        """
+        if self.delimiters is None:
+            return None
+        staged, wanted = self.staged(), len(self.dialect.columns) - 1
+        starts, ends, inside = self.starts[staged], self.ends[staged], self.delimiters
+        if len(inside) != wanted * len(staged) or self.refused:
+            owners = np.searchsorted(starts, inside, side="right") - 1
+            inside = inside[(owners >= 0) & (inside < ends[owners])] if len(staged) else inside[:0]
+        between = inside.reshape(len(staged), wanted).T
+        return list(zip([starts, *(between + 1)], [*between, ends], strict=True))
+
+    def copy_text(self, without: Sequence[tuple[int, int]] = ()) -> bytes:
+        """Return the records that can be staged as CSV with LF, for COPY; some bytes left out."""
         after = self._after()
         sent = self._sent(after)
+        for begin, end in without:
+            sent[begin:end] = False
         if self.dialect.newline == "\n" and sent.all():
             return self.text[: self.consumed]
         taken = np.frombuffer(self.text, np.uint8, self.consumed).copy()
@@ -177,7 +210,7 @@ def _cut_regular(text: bytes, dialect: Dialect, at_end: bool) -> Records | None:
     newlines = np.flatnonzero(data == ord(dialect.newline))
     borders = newlines
     if b'"' in text:
-        quotes = np.flatnonzero(data == _QUOTE)
+        quotes = np.flatnonzero(data == QUOTE)
         borders = newlines[_outside(newlines, quotes)]
         if at_end and len(quotes) % 2:
             return None
@@ -219,7 +252,7 @@ def _outside(positions: Positions, quotes: Positions) -> npt.NDArray[np.bool_]:
 def _quotes_are_regular(data: npt.NDArray[np.uint8], quotes: Positions, dialect: Dialect) -> bool:
     """Tell whether each field's quotes enclose all of it; `""` within is close and open."""
     opening, closing = quotes[::2], quotes[1::2]
-    borders = (ord(dialect.delimiter), ord(dialect.newline), _QUOTE)
+    borders = (ord(dialect.delimiter), ord(dialect.newline), QUOTE)
     before = data[opening[opening > 0] - 1]
     following = closing[closing < len(data) - 1] + 1
     regular = np.isin(data[following], borders)
@@ -235,12 +268,13 @@ def _find_wrong_shapes(records: Records) -> None:
     if not len(records):
         return
     data = np.frombuffer(records.text, np.uint8)
-    quotes = np.flatnonzero(data == _QUOTE) if b'"' in records.text else None
+    quotes = np.flatnonzero(data == QUOTE) if b'"' in records.text else None
     if quotes is not None and not _every_record_is_balanced(records, quotes):
         counts = np.array([_count_fields(records, index) for index in range(len(records))])
     else:
         delimiters = np.flatnonzero(data == ord(records.dialect.delimiter))
-        counts = _counts(records, _unquoted(delimiters, quotes))
+        records.delimiters = _unquoted(delimiters, quotes)
+        counts = _counts(records, records.delimiters)
     expected = len(records.dialect.columns)
     for index in map(int, np.flatnonzero(counts != expected)):
         if index not in records.refused:

@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         1.0, ge=0, description="Seconds for which a file's size must be still before it is taken."
     )
     chunk_bytes: int = Field(
-        8 * 2**20,
+        4 * 2**20,
         ge=64,
         le=256 * 2**20,
         description="Bytes of a file that pass the door in one transaction.",

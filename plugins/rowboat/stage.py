@@ -1,7 +1,8 @@
 """Stages rows as text next to their table, where SQL can judge them set by set."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from psycopg2 import sql
 from rowboat.catalog import Table
 from rowboat.database import Cursor, one
 from rowboat.errors import BrokenPromise, PartLost
+from rowboat.plain import may_be_plain
 from rowboat.queries import printed, query
 from rowboat.records import Reason
 
@@ -67,11 +69,12 @@ class Cargo:
 
     `content` opens what COPY takes: CSV with a `delimiter`, or without one COPY's binary format, in
     which the `typed` columns are values of their types and the others text; or it names
-    where they lie already. It has `staged` rows of `columns`; `origin` gives the line and the
-    original bytes of the nth one (from 0), where it has any but those on the stage; `refused` are
-    rows that could not be staged; `reasons` are what was found wrong with staged ones when they
-    were read, by the same number. `rejected_ids` names the quarantined row behind each staged one,
-    where it is judged again.
+    where they lie already. It has `staged` rows of `columns`, numbered from 0. In CSV the `plain`
+    columns are values too, but for their `odd` cells, which the content leaves empty: column →
+    number of the row → text. `origin` gives the line and the original bytes of a row, where it has
+    any but those on the stage; `refused` are rows that could not be staged; `reasons` are what was
+    found wrong with staged ones when they were read. `rejected_ids` names the quarantined row
+    behind each staged one, where it is judged again.
     """
 
     columns: tuple[str, ...]
@@ -80,6 +83,8 @@ class Cargo:
     delimiter: str | None = None
     origin: Callable[[int], tuple[int, bytes]] | None = None
     typed: frozenset[str] = frozenset()
+    plain: frozenset[str] = frozenset()
+    odd: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     reasons: dict[int, list[Reason]] = field(default_factory=dict)
     rejected_ids: list[int] | None = None
@@ -93,24 +98,48 @@ class Cargo:
 def build(
     cursor: Cursor, table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
 ) -> None:
-    """Make the session's temporary tables for rows of these columns, or take those of last time."""
-    types = [table.by_name[name].type if name in typed else "text" for name in columns]
-    cells = [
-        sql.SQL("{} {}").format(cell_name(index), printed(type_))
-        for index, type_ in enumerate(types)
-    ]
+    """Make the session's temporary tables for rows of these columns, or take those of last time.
+
+    Beside the text of a cell there is room for its value, where `plain` may find that it is one.
+    """
+    cells = declared(shape(table, columns, typed))
     key = [
         sql.SQL("{} {}").format(key_name(index), printed(table.by_name[name].type))
         for index, name in enumerate(table.key.columns if table.key else ())
     ]
-    form = sql.SQL(", ").join([*cells, *key])
+    key_ = sql.SQL(", ").join(key)
+    form = sql.SQL(", ").join([cells, key_])
     said = sql.Literal(form.as_string(cursor))
     cursor.execute(query("stage.is_built", form=said))
     if one(cursor)[0]:
         cursor.execute(query("stage.renew"))
         return
-    cells_, key_ = sql.SQL(", ").join(cells), sql.SQL(", ").join(key)
-    cursor.execute(query("stage.build", cells=cells_, key=key_, form=said))
+    cursor.execute(query("stage.build", cells=cells, key=key_, form=said))
+
+
+def shape(
+    table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
+) -> list[tuple[sql.Identifier, str]]:
+    """Return the stage's columns and their types: cells, then room for the values of those that
+    are text.
+    """
+    by_name = table.by_name
+    cells = [
+        (cell_name(index), by_name[name].type if name in typed else "text")
+        for index, name in enumerate(columns)
+    ]
+    return cells + [
+        (value_name(index), by_name[name].type)
+        for index, name in enumerate(columns)
+        if name not in typed and may_be_plain(by_name[name])
+    ]
+
+
+def declared(columns: Sequence[tuple[sql.Identifier, str]]) -> sql.Composed:
+    """SQL: columns and their types, as a table is declared."""
+    return sql.SQL(", ").join(
+        sql.SQL("{} {}").format(name, printed(type_)) for name, type_ in columns
+    )
 
 
 def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
@@ -118,11 +147,14 @@ def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
     cursor.execute(query("stage.clear"))
     if not cargo.staged:
         return
-    cells = [cell_name(index) for index in range(len(cargo.columns))]
-    names = sql.SQL(", ").join(cells)
     if isinstance(cargo.content, Staged):
-        _fill_from(cursor, cargo.content, cargo.staged, names)
+        _fill_from(cursor, table, cargo, cargo.content)
         return
+    cells = [
+        value_name(index) if name in cargo.plain else cell_name(index)
+        for index, name in enumerate(cargo.columns)
+    ]
+    names = sql.SQL(", ").join(cells)
     if cargo.delimiter is None:
         statement = query("stage.fill_binary", cells=names)
     else:
@@ -136,16 +168,37 @@ def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
         raise
     if cursor.rowcount != cargo.staged:
         raise BrokenPromise(f"{cargo.staged} rows were sent to the stage, {cursor.rowcount} came")
+    if cargo.odd:
+        _put_odd(cursor, cargo)
     if cargo.reasons:
         _keep_reasons(cursor, cargo)
 
 
-def _fill_from(cursor: Cursor, part: Staged, count: int, cells: sql.Composed) -> None:
-    rows = {"before": part.before, "last": part.before + count}
+def _fill_from(cursor: Cursor, table: Table, cargo: Cargo, part: Staged) -> None:
+    rows = {"before": part.before, "last": part.before + cargo.staged}
+    cells = sql.SQL(", ").join(name for name, _ in shape(table, cargo.columns))
     cursor.execute(query("stage.fill_from", cells=cells, part=part.table), rows)
-    if cursor.rowcount != count:
+    if cursor.rowcount != cargo.staged:
         raise PartLost
     cursor.execute(query("stage.tell", part=part.table), rows)
+
+
+def _put_odd(cursor: Cursor, cargo: Cargo) -> None:
+    """Put the text of odd cells beside the values, of which they have none."""
+    cells = {column: cell_name(cargo.columns.index(column)) for column in cargo.odd}
+    found: dict[int, dict[str, str | int]] = defaultdict(dict)
+    for column, cell in cells.items():
+        for n, text in cargo.odd[column].items():
+            found[n] |= {"n": n + 1, cell.strings[0]: text}
+    changes = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(cell, sql.Identifier("o", *cell.strings))
+        for cell in cells.values()
+    )
+    form = declared([(cell, "text") for cell in cells.values()])
+    cursor.execute(
+        query("stage.put_odd", changes=changes, form=form),
+        {"found": json.dumps([*found.values()])},
+    )
 
 
 def _keep_reasons(cursor: Cursor, cargo: Cargo) -> None:
@@ -202,6 +255,11 @@ def _fill_csv(table: Table, cargo: Cargo, cells: list[sql.Identifier]) -> sql.Co
 def cell_name(index: int) -> sql.Identifier:
     """Name the stage's column for the nth column of a cargo."""
     return sql.Identifier(f"c{index}")
+
+
+def value_name(index: int) -> sql.Identifier:
+    """Name the stage's column for the values of the nth column of a cargo."""
+    return sql.Identifier(f"v{index}")
 
 
 def key_name(index: int) -> sql.Identifier:

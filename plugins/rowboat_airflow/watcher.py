@@ -60,9 +60,5 @@ def listing() -> Listing:
 def news(found: Listing) -> list[str]:
     """Return the names that are not known to the database as they are now."""
     with database.session("loader") as connection, transaction(connection) as cursor:
-        known = position.all_positions(cursor)
-    return [
-        name
-        for name, state in sorted(found.items())
-        if name not in known or (known[name].file_size, known[name].file_version) != state
-    ]
+        known = position.seen(cursor)
+    return [name for name, state in sorted(found.items()) if known.get(name) != state]

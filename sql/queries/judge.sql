@@ -111,26 +111,32 @@ insert into pg_temp.match (n, same, own, previous, home, place)
 select
     s.n,
     not row({columns})::record *<> row({values})::record,
-    t.xmin = any(%(own)s::text[]::xid[]) or e is not null,
+    t.xmin = any(%(own)s::text[]::xid[]) or {is_seen},
     t.xmin::text::bigint,
     t.tableoid,
     t.ctid
 from pg_temp.stage as s
 join {table} as t on {joined}
-left join pg_temp.seen as e on {seen}
+{seen}
 where {within};
+
+-- name: seen
+-- Equal rows that stood earlier in the same source.
+left join pg_temp.seen as e on {joined}
 
 -- name: within
 -- Look only where the stage's integer keys lie.
 t.{column} between %(least)s and %(greatest)s
 
 -- name: range
--- The least and greatest integer key of the stage, whether one stands there more than once, and the
--- greatest of the table.
+-- The least and greatest integer key of the stage, the greatest that the table may have, and those
+-- that stand on the stage more than once.
 select
-    min({value}), max({value}), count({value}) > count(distinct {value}),
-    (select max({column}) from {table})
-from pg_temp.stage as s;
+    min({value}), max({value}), max({value}) filter (where {value} <= t.greatest),
+    case when count({value}) > count(distinct {value}) then array(
+        select {value} from pg_temp.stage as s group by 1 having count({value}) > 1
+    ) end
+from pg_temp.stage as s, (select max({column}) as greatest from {table}) as t;
 
 -- name: count_refused
 -- How many rows have a verdict against them.
@@ -164,12 +170,10 @@ not exists (
 
 -- name: repeated
 -- A key that stands more than once in the stage: the first row that is good keeps it.
-with keys as (
-    select {values} from pg_temp.stage as s where {given} group by {values} having count(*) > 1
-),
+with keys as ({keys}),
 rivals as (
     select
-        s.n,
+        s.*,
         min(s.n) filter (
             where not exists (select from pg_temp.verdict as v where v.n = s.n)
         ) over (
@@ -180,10 +184,17 @@ rivals as (
 )
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select s.n, {place}, 'duplicate', {column}, {message}
-from rivals as r
-join pg_temp.stage as s on s.n = r.n
-join pg_temp.stage as f on f.n = r.first
+from rivals as s
+join rivals as f on f.n = s.first
 where {other_row};
+
+-- name: keys
+-- The keys that stand more than once.
+select {values} from pg_temp.stage as s where {given} group by {values} having count(*) > 1
+
+-- name: known_keys
+-- The same, where they are known.
+select unnest(%(repeated)s::bigint[])
 
 -- name: among
 -- Only keys that stand more than once need to be put in order.

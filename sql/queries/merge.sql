@@ -106,7 +106,8 @@ from pg_temp.match as s where {good};
 update {table} as t set ({columns}) = row({values})
 from pg_temp.stage as s
 join pg_temp.match as m on m.n = s.n
-where {good} and not m.same and t.tableoid = m.home and t.ctid = m.place;
+where {good} and not m.same and t.tableoid = m.home and t.ctid = m.place
+    and t.ctid = any (array(select place from pg_temp.match where not same));
 
 -- name: displace
 -- Take rows that good ones will replace out of the table, where an update is in its own way.

@@ -4,6 +4,10 @@
 -- Every known file.
 select * from ingest_status.ingest_status order by file_name;
 
+-- name: seen
+-- As what every known file was last seen, and whether it is loaded.
+select file_name, file_size, file_version, state = 'loaded' from ingest_status.ingest_status;
+
 -- name: lock_file
 -- One loader works on a file at a time; the session holds it for the whole pass.
 select pg_advisory_lock(hashtextextended('rowboat.file.' || %(file_name)s, 0));

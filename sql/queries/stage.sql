@@ -76,6 +76,13 @@ copy pg_temp.stage ({cells}) from stdin (
     format csv, delimiter {delimiter}, encoding 'UTF8'{force_null}
 );
 
+-- name: put_odd
+-- Cells that may be no values, or values in an uncommon form, as text beside the values.
+set local enable_nestloop = off;  -- the stage has no statistics
+update pg_temp.stage as s set {changes}
+from jsonb_to_recordset(%(found)s::jsonb) as o (n integer, {form})
+where o.n = s.n;
+
 -- name: fill_from
 -- Take in rows of a part, under numbers of this cargo.
 insert into pg_temp.stage (n, {cells}) overriding system value

@@ -213,7 +213,7 @@ DIRT = [
     Dirt("a key twice, the second refused too", b"1,a\n1,\n01,a\n", ABC[:1], [
         (2, b"1,", ["duplicate: id 1 stands earlier in this file with other values",
                     "required: department is empty"]),
-        (3, b"01,a", ["duplicate: id 01 stands earlier in this file with other values"]),
+        (3, b"01,a", ["duplicate: id 1 stands earlier in this file with the same values"]),
     ]),
     Dirt("every reason", b'1,a\n1," ",\n99999999999999999999, \n,\n', ABC[:1], [
         (2, b'1," ",', ["shape: has 3 fields instead of 2"]),
@@ -916,7 +916,7 @@ except FileRefused as error:
 
 def test_gzip_bomb(boat: Boat, tmp_path: Path) -> None:
     """Half a gigabyte in half a megabyte: refused before it has grown in memory."""
-    boat.write("departments.csv.gz", gzip.compress(b"1,a\n" * 2**23))
+    boat.write("departments.csv.gz", gzip.compress(b"1,a\n" * 2**22))
     assert failure(boat, "departments.csv.gz") == (
         "failed",
         "it unpacks to more than 200 times its size",
@@ -1046,7 +1046,7 @@ def test_key_twice_across_chunks(boat: Boat, setting: Setting, chunk_bytes: int)
     ]
     assert boat.rejects() == [
         (10, b"000003,department 000003",
-         ["duplicate: id 000003 stands earlier in this file with the same values"]),
+         ["duplicate: id 3 stands earlier in this file with the same values"]),
         (11, b"4,other", ["duplicate: id 4 stands earlier in this file with other values"]),
         (12, b"000010,", ["required: department is empty"]),
         (14, b"10,more", ["duplicate: id 10 stands earlier in this file with other values"]),
@@ -1062,7 +1062,7 @@ def test_equal_row_twice_across_chunks(boat: Boat, setting: Setting) -> None:
     assert counts(boat.ingest()["departments-2.csv"]) == (10, 0, 0, 9, 1)
     assert boat.rejects() == [
         (10, b"000001,other",
-         ["duplicate: id 000001 stands earlier in this file with other values"]),
+         ["duplicate: id 1 stands earlier in this file with other values"]),
     ]  # fmt: skip
 
 

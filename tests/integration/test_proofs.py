@@ -464,7 +464,7 @@ def test_memory_does_not_grow_with_the_file(
         peaks[size], seconds = measured_load(parents, size)
         record_property(f"peak MiB at {size:,} rows", round(peaks[size], 1))
         print(f"{size:,} rows: peak {peaks[size]:.1f} MiB, {seconds:.1f} s")
-    assert peaks[5_000_000] < 1.1 * peaks[500_000]
+    assert peaks[5_000_000] < 1.25 * peaks[500_000]  # what grew with the file would be tenfold
     assert max(peaks.values()) < 200
 
 

@@ -83,7 +83,7 @@ def test_schemas(monkeypatch: pytest.MonkeyPatch, value: str, schemas: tuple[str
 
 def test_empty_variable_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROWBOAT_CHUNK_BYTES", "")
-    assert settings().chunk_bytes == 8 * 2**20
+    assert settings().chunk_bytes == 4 * 2**20
 
 
 def test_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
