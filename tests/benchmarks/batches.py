@@ -1,14 +1,9 @@
-"""Batches over HTTP against the bare INSERT of the same rows, and eight clients against one.
+"""Batches over HTTP against the bare INSERT of the same rows, and against another service.
 
-    .venv/bin/python -m tests.benchmarks.batches [PAIRS]
-
-Starts its own embedded server and the API as `rowboat serve` does, sends batches of 1,000 valid
-hires (A B A B …), and prints medians of ratios with their least and greatest.
+Batches have 1,000 valid hires; the services and the insert share the server and take turns.
 """
 
 import json
-import statistics
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -19,17 +14,12 @@ import httpx
 import psycopg2
 
 from rowboat import server
-from tests.benchmarks.backups import run
-from tests.benchmarks.serving import migrated, serving
+from tests.benchmarks import rivals
+from tests.benchmarks.compare import OURS, Ratio, Target, Work, compare, timed
+from tests.benchmarks.places import DEPARTMENTS, JOBS, TABLE, Place
+from tests.benchmarks.serving import key, serving
 
 ROWS = 1000
-TABLE = "hired_employees.hired_employees"
-PARENTS = """
-insert into hired_employees.departments (id, department)
-select n, 'Department ' || n from generate_series(1, 12) as n;
-insert into hired_employees.jobs (id, job)
-select n, 'Job ' || n from generate_series(1, 180) as n;
-"""
 BARE = f"""
 insert into {TABLE} (id, employee_name, hired_date, department_id, job_id)
 select id, employee_name, hired_date, department_id, job_id
@@ -37,58 +27,76 @@ from jsonb_to_recordset(%s::jsonb) as r (
     id integer, employee_name text, hired_date timestamptz, department_id integer, job_id integer
 )
 """
-CLIENTS, EACH = 8, 12
+ALONE, CLIENTS, EACH = 25, 8, 12
 _first = count(1, ROWS)
 
 
-def main() -> None:
-    """Compare in turn."""
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    with migrated("write") as (embedded, token):
-        run(embedded, PARENTS)
-        with serving() as address:
-            compare(embedded, address, token, pairs)
-            crowd(address, token)
+def batches(at: Place, _: int) -> list[Ratio]:
+    """Compare one client with the insert, then eight clients with those of the other service."""
+    at.empty()
+    address, token = at.server.uri(server.SUPERUSER), key(at, "write")
+    with serving() as ours, rivals.serving_sqlmodel(address) as other:
+        return [*_alone(at, ours, token), *_crowd(ours, token, other)]
 
 
-def compare(embedded: server.EmbeddedServer, address: str, token: str, pairs: int) -> None:
-    """Print the ratio of a batch over HTTP to the bare INSERT of one over one connection."""
-    bare = psycopg2.connect(embedded.uri("rowboat_api"))
-    found = []
-    with closing(bare), caller(address, token) as http:
-        for _ in range(3):
-            post(http, batch())
-        for _ in range(pairs):
-            body = batch()
-            begun = time.perf_counter()
-            post(http, body)
-            ours = time.perf_counter() - begun
-            body = batch()
-            begun = time.perf_counter()
+def _alone(at: Place, address: str, token: str) -> list[Ratio]:
+    with (
+        closing(psycopg2.connect(at.server.uri("rowboat_api"))) as bare,
+        caller(address, token) as http,
+    ):
+
+        def insert() -> float:
+            body, begun = batch(), time.perf_counter()
             with bare, bare.cursor() as cursor:
                 cursor.execute(BARE, [body])
-            found.append((ours, time.perf_counter() - begun))
-    ratios = sorted(mine / other for mine, other in found)
-    ours, other = (statistics.median(each) * 1000 for each in zip(*found, strict=True))
-    print(f"a batch {ours:.1f} ms, the bare insert {other:.1f} ms")
-    print(
-        f"batch / insert from jsonb_to_recordset  {statistics.median(ratios):.2f}"
-        f" ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-    )
+            return time.perf_counter() - begun
+
+        def over_http() -> float:
+            body, begun = batch(), time.perf_counter()
+            post(http, body)
+            return time.perf_counter() - begun
+
+        for _ in range(3):
+            over_http()
+        against = "bare insert from jsonb"
+        return compare(
+            f"batch of {ROWS:,} over HTTP",
+            {OURS: over_http, against: insert},
+            {against: Target(2.5, 1.5)},
+            {against: "types, NULLs, key, parents: the first flaw ends it"},
+            rounds=ALONE,
+        )
 
 
-def crowd(address: str, token: str) -> None:
-    """Print the rows per second of eight clients over those of one."""
-    ratios = []
-    for _ in range(3):
-        one = rate(address, token, 1)
-        ratios.append(rate(address, token, CLIENTS) / one)
-    ratios.sort()
-    print(f"{CLIENTS} clients / 1 client  {ratios[1]:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+def _crowd(address: str, token: str, other: str) -> list[Ratio]:
+    """Compare the seconds for as many batches, and tell them as rows per second."""
+    works: dict[str, Work] = {
+        OURS: lambda: seconds(address, token, CLIENTS),
+        "FastAPI with SQLModel": lambda: seconds(other, rivals.KEY, CLIENTS),
+        "1 client": lambda: CLIENTS * seconds(address, token, 1),
+    }
+    for work in works.values():
+        work()
+    found = compare(f"{CLIENTS} clients, batches of {ROWS:,}", works, {})
+    return [
+        Ratio(
+            f"rows per second, {each.work}",
+            each.against,
+            tuple((_rate(ours), _rate(theirs)) for ours, theirs in each.pairs),
+            Target(4, 10, above=True) if each.against.startswith("FastAPI") else None,
+            "types, NULLs, parents: the first flaw ends it" if "Fast" in each.against else "",
+            unit="rows/s",
+        )
+        for each in found
+    ]
 
 
-def rate(address: str, token: str, clients: int) -> float:
-    """Return the rows per second of some clients that send batches side by side."""
+def _rate(taken: float) -> float:
+    return CLIENTS * EACH * ROWS / taken
+
+
+def seconds(address: str, token: str, clients: int) -> float:
+    """Return the seconds of some clients that send batches side by side."""
     bodies = [[batch() for _ in range(EACH)] for _ in range(clients)]
 
     def send(mine: list[str]) -> None:
@@ -96,10 +104,13 @@ def rate(address: str, token: str, clients: int) -> float:
             for body in mine:
                 post(http, body)
 
-    begun = time.perf_counter()
-    with ThreadPoolExecutor(clients) as pool:
-        list(pool.map(send, bodies))
-    return clients * EACH * ROWS / (time.perf_counter() - begun)
+    def all_of_them() -> None:
+        with ThreadPoolExecutor(clients) as pool:
+            list(pool.map(send, bodies))
+
+    taken = timed(all_of_them)()
+    assert taken
+    return taken
 
 
 def caller(address: str, token: str) -> httpx.Client:
@@ -126,10 +137,6 @@ def hire(n: int) -> dict[str, Any]:
         "id": n,
         "employee_name": f"Name{n % 5000} Sur{n % 7777}",
         "hired_date": f"2021-{n % 12 + 1:02}-{n % 28 + 1:02}T{n % 24:02}:{n % 60:02}:00Z",
-        "department_id": 1 + n * 31 % 12,
-        "job_id": 1 + n * 17 % 180,
+        "department_id": 1 + n * 31 % DEPARTMENTS,
+        "job_id": 1 + n * 17 % JOBS,
     }
-
-
-if __name__ == "__main__":
-    main()

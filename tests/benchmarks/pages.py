@@ -7,23 +7,18 @@ hires), serves it as `rowboat serve` does, signs in and asks for each page in tu
 median, the least and the greatest of its times. A page that does not say what it holds fails.
 """
 
-import os
 import re
 import statistics
-import tempfile
 import time
 from contextlib import closing
-from pathlib import Path
 
 import httpx
 
-from rowboat.settings import settings
-from tests.benchmarks.backups import fill, run
-from tests.benchmarks.serving import migrated, serving
+from tests.benchmarks.places import TABLE, place
+from tests.benchmarks.serving import key, serving
 
 TIMES = 20
 FILES, REFUSED, ENTRIES, HIRES = 1_000, 100_000, 100_000, 1_000_000
-TABLE = "hired_employees.hired_employees"
 ROWS = f"""
 insert into ingest_status.ingest_status (file_name, table_name, state, actor)
 select format('jobs-%%s.csv', to_char(n, 'FM0000')), 'hired_employees.jobs', 'failed', 'benchmark'
@@ -62,13 +57,12 @@ PAGES = {
 
 def main() -> None:
     """Measure every page."""
-    with tempfile.TemporaryDirectory() as raw, migrated("operate") as (embedded, token):
-        os.environ["ROWBOAT_RAW_DATA"] = raw
-        settings.cache_clear()
+    with place() as at:
         for number in range(FILES):
-            Path(raw, f"jobs-{number:04}.csv").write_text("1,x\n")
-        fill(embedded, HIRES)
-        run(embedded, ROWS)
+            (at.raw / f"jobs-{number:04}.csv").write_text("1,x\n")
+        at.fill(HIRES)
+        at.run(ROWS, {})
+        token = key(at, "operate")
         with serving() as address, closing(signed_in(address, token)) as console:
             for page, words in PAGES.items():
                 measure(console, page, words)

@@ -1,8 +1,6 @@
-"""A server and an API of a benchmark's own."""
+"""The API of a benchmark's own."""
 
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,35 +9,25 @@ from subprocess import Popen
 
 import httpx
 
-from rowboat import database, keys, migrations, server
+from rowboat import database, keys, server
 from rowboat.database import transaction
 from rowboat.settings import settings
+from tests.benchmarks.places import Place
 
 
-@contextmanager
-def migrated(scope: str) -> Iterator[tuple[server.EmbeddedServer, str]]:
-    """Run an embedded server with the schema; yields it and a key of the API."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {
-            "ROWBOAT_HOME": folder + "/home",
-            "ROWBOAT_API_PORT": str(server.free_port()),
-        }
-        settings.cache_clear()
-        embedded = server.EmbeddedServer(settings().home)
-        embedded.acquire()
-        try:
-            with closing(database.connect(embedded.uri("rowboat_owner"))) as owner:
-                migrations.migrate(owner)
-                with transaction(owner) as cursor:
-                    _, token = keys.create(cursor, "benchmark", scope, per_minute=1_000_000)
-            yield embedded, token
-        finally:
-            embedded.release()
+def key(at: Place, scope: str) -> str:
+    """Return a new key of the API."""
+    with (
+        closing(database.connect(at.server.uri("rowboat_owner"))) as owner,
+        transaction(owner) as cursor,
+    ):
+        _, token = keys.create(cursor, f"benchmark {scope}", scope, per_minute=1_000_000)
+    return token
 
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """Run the API until the end of the block."""
+    """Run the API until the end of the block; yields its address."""
     address = f"http://{server.HOST}:{settings().api_port}"
     said = settings().home / "serve.log"
     with said.open("wb") as log:
@@ -47,14 +35,18 @@ def serving() -> Iterator[str]:
             [Path(sys.executable).with_name("rowboat"), "serve"], stdout=log, stderr=log
         )
     try:
-        while True:
-            try:
-                if httpx.get(address + "/health", trust_env=False).status_code == 200:
-                    break
-            except httpx.HTTPError:
-                assert program.poll() is None, said.read_text()
-                time.sleep(0.1)
+        while not answers(address):
+            assert program.poll() is None, said.read_text()
+            time.sleep(0.1)
         yield address
     finally:
         program.terminate()
         program.wait()
+
+
+def answers(address: str) -> bool:
+    """Tell whether a service is there."""
+    try:
+        return httpx.get(address + "/health", trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
