@@ -18,7 +18,7 @@ from rowboat_airflow.client import AirflowRefused, AirflowUnreachable, UnknownRu
 
 log = structlog.get_logger()
 
-_STATUS: dict[type[RowboatError], int] = {
+STATUS: dict[type[RowboatError], int] = {
     facts.UnknownTable: 404,
     facts.UnknownRow: 404,
     facts.UnknownSet: 404,
@@ -115,12 +115,12 @@ def of(error: RowboatError) -> Problem:
     if code in _SQLSTATE:
         return Problem(*_SQLSTATE[code])
     for kind in type(error).__mro__:
-        if kind in _STATUS:
+        if kind in STATUS:
             if kind is facts.ConnectionLost:
                 return Problem(503, "the database cannot be reached", "try it again in a moment")
             if kind is facts.Contended:
                 return Problem(409, "other writers keep changing the same rows", "try it again")
-            return Problem(_STATUS[kind], error.fact, error.hint, **_more(error))
+            return Problem(STATUS[kind], error.fact, error.hint, **_more(error))
     log.error("defect", fact=error.fact, sqlstate=code, exc_info=error)
     return _defect()
 
