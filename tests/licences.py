@@ -4,7 +4,7 @@
 """
 
 import re
-from importlib.metadata import PackageNotFoundError, PackageMetadata, metadata
+from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 
 from tests.conftest import ROOT
 
