@@ -23,6 +23,8 @@ FEW = 1_000
 SHARE = 20  # pandas loads only so manieth of the rows: the whole would take minutes
 FILES = 5
 PEAKS = 2  # of each size: they hardly differ
+# A small process in between: what is started by a large one begins with the peak of that.
+SMALL = "import subprocess, sys; subprocess.run(sys.argv[1:], check=True)"
 UNCHANGED = 1_000
 SHAPES = (  # of flawed rows: what to make of a good one
     lambda row: row.replace("T", "X", 1),
@@ -243,9 +245,8 @@ def memory(at: Place, rows: int) -> list[Ratio]:
 
 def _peak(name: str, rows: int) -> float:
     call = f"from tests.benchmarks.loads import peak; peak({name!r}, {rows})"
-    done = subprocess.run(
-        [sys.executable, "-c", call], capture_output=True, text=True, check=True, env=os.environ
-    )
+    command = [sys.executable, "-IS", "-c", SMALL, sys.executable, "-c", call]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
     return float(done.stdout.splitlines()[-1])
 
 
