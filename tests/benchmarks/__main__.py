@@ -38,8 +38,7 @@ WORKS: dict[str, Callable[[Place, int], list[Ratio]]] = {
 HOW = """\
 Each ratio is this project's figure over the other's within one turn: below 1 this project needs
 less. The median of the turns counts, then the least and the greatest; *must* and *aim* are what we
-want it to stay below (rows per second: above). Seconds are medians of this run alone; others
-have others.
+want it to stay below (rows per second: above). Seconds are medians of this run alone.
 """
 
 
