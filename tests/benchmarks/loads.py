@@ -61,37 +61,26 @@ def first(at: Place, rows: int) -> list[Ratio]:
         seconds = rivals.load("pandas_to_sql", address, some)
         return seconds and seconds * SHARE
 
-    works = {
-        OURS: timed(lambda: at.load(file, inserted=rows), at.empty),
-        r"`\copy`": rival(lambda: rivals.copy_client(address, file)),
-        r"`\copy`, triggers not firing": rival(lambda: rivals.copy_silent(address, file)),
-        "dlt, CSV": peer("dlt_merge"),
-        "dlt, Parquet": peer("dlt_parquet"),
-        "ADBC": peer("adbc"),
-        "pgloader": peer("pgloader"),
-        f"pandas `to_sql`, a {SHARE}th of the rows times {SHARE}": rival(pandas, rows // SHARE),
-    }
-    targets = dict(
-        zip(
-            works,
-            (
-                Target(0, 0), Target(0.45, 0.25), Target(2.6, 1.3), Target(0.5, 0.3),
-                Target(0.5, 0.3), Target(0, 0), Target(0.5, 0.25), Target(0.05, 0.02),
-            ),
-            strict=True,
-        )
-    )  # fmt: skip
-    del targets["ADBC"]
-    checks = dict(zip(works, ("", *CHECKS), strict=True))
-    return compare(f"load {rows:,} clean rows", works, targets, checks)
-
-
-CHECKS = (
-    "types, NULLs, key, parents: the first flaw ends it",
-    "types, NULLs, key: the first flaw ends it",
-    *(rivals.LOADS[name] for name in ("dlt_merge", "dlt_parquet", "adbc", "pgloader")),
-    rivals.LOADS["pandas_to_sql"],
-)
+    key = "types, NULLs, key: the first flaw ends it"
+    others = [
+        (r"`\copy`", rival(lambda: rivals.copy_client(address, file)), Target(0.45, 0.25),
+         "types, NULLs, key, parents: the first flaw ends it"),
+        (r"`\copy`, triggers not firing", rival(lambda: rivals.copy_silent(address, file)),
+         Target(2.6, 1.3), key),
+        ("dlt, CSV", peer("dlt_merge"), Target(0.5, 0.3), rivals.LOADS["dlt_merge"]),
+        ("dlt, Parquet", peer("dlt_parquet"), Target(0.5, 0.3), rivals.LOADS["dlt_parquet"]),
+        ("ADBC", peer("adbc"), None, rivals.LOADS["adbc"]),
+        ("pgloader", peer("pgloader"), Target(0.5, 0.25), rivals.LOADS["pgloader"]),
+        (f"pandas `to_sql`, a {SHARE}th of the rows times {SHARE}", rival(pandas, rows // SHARE),
+         Target(0.05, 0.02), rivals.LOADS["pandas_to_sql"]),
+    ]  # fmt: skip
+    return compare(
+        f"load {rows:,} clean rows",
+        {OURS: timed(lambda: at.load(file, inserted=rows), at.empty)}
+        | {name: work for name, work, _, _ in others},
+        {name: target for name, _, target, _ in others if target},
+        {name: checks for name, _, _, checks in others},
+    )
 
 
 def flawed(at: Place, rows: int) -> list[Ratio]:
