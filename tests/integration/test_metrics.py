@@ -191,6 +191,22 @@ def test_left_out(boat: Boat) -> None:
     assert set(compute(boat.connect("api"), QUARTERS).left_out.values()) == {0}
 
 
+@pytest.mark.parametrize("wanted", BOTH, ids=lambda each: each.name)
+def test_other_years_are_not_read(boat: Boat, wanted: Metric) -> None:
+    """Where hires came in the order of their time, a metric reads those around its year."""
+    name(boat, ["D"], ["J"])
+    boat.query(
+        f"insert into {HIRES} (employee_name, hired_date, department_id, job_id)"
+        " select 'A', timestamptz '2012-01-01Z' + n * interval '1 hour', 1, 1"
+        " from generate_series(1, 87600) as n"
+    )
+    with closing(boat.connect("owner")) as owner:
+        owner.autocommit = True
+        owner.cursor().execute(f"vacuum analyze {HIRES}")
+    indexes = {node.get("Index Name") for node in plan(boat, wanted)}
+    assert "hired_employees_hired_date" in indexes
+
+
 # The files
 
 
