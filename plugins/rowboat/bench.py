@@ -8,6 +8,7 @@ from psycopg2 import sql
 
 from rowboat import literals
 from rowboat.catalog import ForeignKey, Table, Unique
+from rowboat.plain import Keys
 from rowboat.queries import query
 from rowboat.stage import cell_name, value_name
 
@@ -29,11 +30,12 @@ class Bench:
     columns `odd`, which are text; `gone` are rows of the table that will not stay,
     `parents` stand in for parent tables that will change; with `replaces` rows may exchange their
     unique values, `leaving` deletes rows in the statement of the merge; with `told` what each row
-    shows by itself has been judged before. The judge fills in: `dirty` columns, which hold a cell
-    of a wrong type; how many rows are `refused`; of an integer key the `key_range`, the
-    `greatest_known` that the table may have, and those that are `repeated`. `seen_until` is the
-    greatest key of equal rows that came in earlier cargoes of the source, infinite where keys have
-    no order.
+    shows by itself has been judged before; a `rewritten` file most likely brings what the table
+    has. `seen_until` is the greatest key of equal rows that came in earlier cargoes of the source,
+    infinite where keys have no order. The judge fills in: `dirty` columns, which hold a cell of a
+    wrong type; how many rows are `refused`; the `keys`, where they are integers, and the
+    `greatest_known` that the table may have; how many rows were `equal` to the table's and are no
+    longer on the stage.
     """
 
     table: Table
@@ -52,11 +54,12 @@ class Bench:
     leaving: Sql | None = None
     told: bool = False
     dirty: set[str] = field(default_factory=set)
-    refused: int = 0
-    repeated: list[int] | None = None
-    key_range: tuple[int | None, int | None] = (None, None)
-    greatest_known: int | None = None
+    rewritten: bool = False
     seen_until: float | None = None
+    keys: Keys | None = None
+    refused: int = 0
+    greatest_known: int | None = None
+    equal: int = 0
 
     def cell(self, name: str, alias: str = "s") -> Sql:
         """The stage's cell for a column, under an alias of the stage; else its default as text."""
@@ -114,7 +117,7 @@ class Bench:
     @property
     def may_be_seen(self) -> bool:
         """Tell whether a key of the stage may be one of an equal row that came before."""
-        least = self.key_range[0]
+        least = self.keys.least if self.keys else None
         return self.seen_until is not None and (least is None or least <= self.seen_until)
 
     @property

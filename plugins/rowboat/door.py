@@ -112,6 +112,8 @@ def bench_for(table: Table, cargo: Cargo, passage: Passage) -> Bench:
         cargo.plain,
         frozenset(cargo.odd),
         told=isinstance(cargo.content, stage.Staged),
+        keys=cargo.keys,
+        rewritten=(passage.version or 1) > 1,
         seen_until=passage.seen_until,
     )
 
@@ -135,7 +137,8 @@ def let_in(
     if merged.inserted and not passage.on_trial:
         merge.advance_sequences(cursor, bench)
     rejected = bench.refused + len(cargo.refused)
-    report = Report(cargo.read, merged.inserted, merged.updated, merged.unchanged, rejected)
+    unchanged = merged.unchanged + bench.equal
+    report = Report(cargo.read, merged.inserted, merged.updated, unchanged, rejected)
     report.check()
     load_id, xid = _record(cursor, table, passage, report)
     if merged.updated:
@@ -143,8 +146,8 @@ def let_in(
     if rejected or cargo.rejected_ids is not None:
         quarantine.keep(cursor, cargo, bench, _facts(load_id, table, passage))
     passage.own = sorted({*passage.own, xid})
-    if merged.unchanged:
-        greatest = inf if bench.key_range[1] is None else bench.key_range[1]
+    if unchanged:
+        greatest = inf if bench.keys is None or bench.keys.greatest is None else bench.keys.greatest
         passage.seen_until = max(greatest, passage.seen_until or greatest)
     return report, merged.last_id
 

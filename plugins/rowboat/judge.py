@@ -5,13 +5,15 @@ read from the catalog, so a new table brings its own rules.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from psycopg2 import sql
 
-from rowboat import literals
+from rowboat import literals, stage
 from rowboat.bench import SHOWN, Bench, Sql
 from rowboat.catalog import Column, ForeignKey, Unique
 from rowboat.database import Cursor, one
+from rowboat.plain import Keys
 from rowboat.queries import printed, query
 from rowboat.stage import same_key
 
@@ -28,14 +30,20 @@ def judge(cursor: Cursor, bench: Bench) -> None:
     if bench.told:
         _find_dirty(cursor, bench)
     else:
-        judge_rows(cursor, bench)
-    for key in bench.table.foreign_keys:
-        if bench.has(key.columns):
-            _judge_reference(cursor, bench, key)
-        if key.all_or_none and set(key.columns) & set(bench.columns):
-            _judge_halves(cursor, bench, key)
-    if bench.table.key and bench.has(bench.table.key.columns):
-        _judge_key(cursor, bench, bench.table.key)
+        _judge_cells(cursor, bench)
+    key = bench.table.key if bench.table.key and bench.has(bench.table.key.columns) else None
+    met = _meet(cursor, bench, key) if key else 0
+    if not bench.told:
+        _judge_checks(cursor, bench)
+    for reference in bench.table.foreign_keys:
+        if bench.has(reference.columns):
+            _judge_reference(cursor, bench, reference)
+        if reference.all_or_none and set(reference.columns) & set(bench.columns):
+            _judge_halves(cursor, bench, reference)
+    if key and met:
+        _judge_known(cursor, bench, key)
+    if key and (not bench.keys or bench.keys.repeated):
+        _judge_repeated(cursor, bench, key)
     for unique in bench.table.uniques:
         if bench.has(unique.columns):
             _judge_repeated(cursor, bench, unique)
@@ -207,29 +215,43 @@ def _key_value(bench: Bench, names: tuple[str, ...]) -> Sql:
     return sql.SQL("jsonb_build_array({})").format(_COMMA.join(map(bench.value, names)))
 
 
-def _judge_key(cursor: Cursor, bench: Bench, key: Unique) -> None:
-    if _may_match(cursor, bench):
-        within: Sql = sql.SQL("true")
-        if bench.table.serial_key:
-            within = query("judge.within", column=sql.Identifier(bench.table.serial_key))
-        columns = [_plain(bench, name, sql.Identifier("t", name)) for name in bench.columns]
-        cursor.execute(
-            query(
-                "judge.match",
-                columns=_COMMA.join(columns),
-                values=_COMMA.join(_plain(bench, n, bench.value(n)) for n in bench.columns),
-                seen=_seen(bench, key) if bench.may_be_seen else sql.SQL(""),
-                is_seen=sql.SQL("e is not null" if bench.may_be_seen else "false"),
-                table=bench.table.identifier,
-                joined=bench.joined(key.columns, [sql.Identifier("t", n) for n in key.columns]),
-                within=within,
-            ),
-            {"own": bench.own, "least": bench.key_range[0], "greatest": bench.greatest_known},
-        )
-        if cursor.rowcount:
-            _judge_known(cursor, bench, key)
-    if bench.repeated != []:
-        _judge_repeated(cursor, bench, key)
+def _meet(cursor: Cursor, bench: Bench, key: Unique) -> int:
+    """Find the rows whose key the table has, and return how many of those are on the stage."""
+    if not _may_match(cursor, bench):
+        return 0
+    within: Sql = sql.SQL("true")
+    if bench.table.serial_key:
+        within = query("judge.within", column=sql.Identifier(bench.table.serial_key))
+    is_seen = sql.SQL("e is not null" if bench.may_be_seen else "false")
+    columns = [_plain(bench, name, sql.Identifier("t", name)) for name in bench.columns]
+    values = [_plain(bench, name, bench.value(name)) for name in bench.columns]
+    parts = {
+        "differs": query("judge.differs", columns=_COMMA.join(columns), values=_COMMA.join(values)),
+        "own": query("judge.own", is_seen=is_seen),
+        "key": _COMMA.join(map(bench.value, key.columns)),
+        "table": bench.table.identifier,
+        "joined": bench.joined(key.columns, [sql.Identifier("t", name) for name in key.columns]),
+        "seen": _seen(bench, key) if bench.may_be_seen else sql.SQL(""),
+        "within": within,
+    }
+    least = bench.keys.least if bench.keys else None
+    facts = {"own": bench.own, "least": least, "greatest": bench.greatest_known}
+    if bench.rewritten and bench.keys and not bench.keys.repeated:
+        _take_equal(cursor, bench, parts, facts)
+    cursor.execute(query("judge.match", **parts), facts)
+    return cursor.rowcount
+
+
+def _take_equal(cursor: Cursor, bench: Bench, parts: dict[str, Sql], facts: dict[str, Any]) -> None:
+    """Take rows that equal the table's off the stage: nothing more is to be found about them, as
+    the table keeps its rules.
+    """
+    bench.refused = _refused(cursor)
+    cursor.execute(query("judge.take_equal", good=bench.good, **parts), facts)
+    bench.equal = bench.staged - cursor.rowcount
+    bench.staged = cursor.rowcount
+    stage.change_over(cursor)
+    think_in_sets(cursor, bench.is_large)
 
 
 def _plain(bench: Bench, name: str, value: Sql) -> Sql:
@@ -253,17 +275,16 @@ def _may_match(cursor: Cursor, bench: Bench) -> bool:
     name = bench.table.serial_key
     if name is None:
         return True
-    cursor.execute(
-        query(
-            "judge.range",
-            value=bench.value(name),
-            column=sql.Identifier(name),
-            table=bench.table.identifier,
-        )
-    )
-    least, greatest, bench.greatest_known, repeated = one(cursor)
-    bench.repeated = repeated or []
-    bench.key_range = least, greatest
+    place = {"column": sql.Identifier(name), "table": bench.table.identifier}
+    cursor.execute(query("judge.greatest", **place))
+    greatest = one(cursor)[0]
+    if bench.keys is None:
+        facts = {"greatest": greatest}
+        cursor.execute(query("judge.keys_range", value=bench.value(name)), facts)
+        least, last, bench.greatest_known, repeated = one(cursor)
+        bench.keys = Keys(least, last, repeated=repeated or [])
+    elif greatest is not None:
+        bench.greatest_known = bench.keys.until(greatest)
     return bench.greatest_known is not None
 
 
@@ -276,21 +297,25 @@ def _judge_repeated(cursor: Cursor, bench: Bench, unique: Unique) -> None:
     values = _COMMA.join(map(bench.value, unique.columns))
     duplicate = _duplicate(bench, unique, _earlier(bench))
     duplicate["message"] = _CONCAT.join([duplicate["message"], _compared(bench)])
-    given = sql.SQL("true") if unique.nulls_equal else bench.given(unique.columns)
-    parts: dict[str, Sql] = {"values": values, "given": given}
-    repeated = bench.repeated
+    given = bench.given(unique.columns)
+    repeated = None
     other_row: Sql = sql.SQL("true")
-    if unique != bench.table.key:
-        repeated = None
+    if unique == bench.table.key:
+        repeated = bench.keys and bench.keys.repeated
+    else:
         duplicate = _duplicate(bench, unique, _OTHER_ROW)
         other_row = _other_row(bench, lambda name: bench.value(name, "f"))
+    among: Sql = sql.SQL("true")
+    if repeated is not None:
+        among = query("judge.among_rows")
+    elif not unique.nulls_equal:
+        among = query("judge.among_keys", values=values, given=given)
     cursor.execute(
         query(
             "judge.repeated",
             values=values,
-            keys=query("judge.keys" if repeated is None else "judge.known_keys", **parts),
-            given=parts["given"],
-            among=sql.SQL("true") if unique.nulls_equal else query("judge.among", values=values),
+            given=sql.SQL("true") if unique.nulls_equal else given,
+            among=among,
             other_row=other_row,
             **duplicate,
         ),

@@ -14,6 +14,7 @@ from rowboat.database import RACES, ROW_FAULTS, Cursor, one, said
 from rowboat.errors import RowRefused
 from rowboat.judge import think_in_sets
 from rowboat.queries import identifiers, query
+from rowboat.stage import key_name
 
 _COMMA = sql.SQL(", ")
 
@@ -178,7 +179,7 @@ def record_overwritten(cursor: Cursor, bench: Bench, load_id: int) -> None:
 
 def _key(bench: Bench) -> sql.Composable:
     assert bench.table.key is not None
-    return _COMMA.join(map(bench.value, bench.table.key.columns))
+    return _COMMA.join(key_name(index) for index, _ in enumerate(bench.table.key.columns))
 
 
 def wanted(bench: Bench, stage_row: sql.Composable) -> sql.Composable:
@@ -244,9 +245,15 @@ def _insert(bench: Bench, new: sql.Composable, good: sql.Composable | None = Non
 
 
 def _greatest(cursor: Cursor, bench: Bench, name: str) -> int | None:
-    if name == bench.table.serial_key and not bench.refused:
-        return bench.key_range[1]
-    cursor.execute(query("merge.greatest", value=bench.value(name), good=bench.good))
+    keys = bench.keys if name == bench.table.serial_key else None
+    if keys and not bench.refused:
+        return keys.greatest
+    if keys and keys.last is not None:
+        cursor.execute(query("merge.is_refused"), {"n": keys.last})
+        if not one(cursor)[0]:
+            return keys.greatest
+    equal = query("merge.greatest_equal") if keys and bench.equal else sql.SQL("null")
+    cursor.execute(query("merge.greatest", value=bench.value(name), good=bench.good, equal=equal))
     found: int | None = one(cursor)[0]
     return found
 

@@ -5,8 +5,9 @@ database's own input function cannot refuse it. The others are odd; nothing is w
 they are judged one by one. Where many cells of a column are odd, none of it is taken as plain.
 """
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,11 @@ from rowboat.records import QUOTE, Positions, Records
 
 Marks = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.int64]
 
 _DIGITS = {"int2": 4, "int4": 9, "int8": 18}  # that any such integer may have
+_BITS = {"int2": 16, "int4": 32, "int8": 64}
+_INTEGER = re.compile(r"(-?)0*([0-9]{1,19})")  # as literals.sql has it; more never fit
 _MOST_ODD = 0.05
 _ZERO, _MINUS = ord("0"), ord("-")
 _DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
@@ -44,6 +48,17 @@ class _Cells:
         found: Bytes = self.data[self.begins[rows, None] + np.arange(width)]
         return found
 
+    def numbers(self) -> tuple[Numbers, Positions]:
+        """Return the integers that the cells are, where all of them are plain, and their rows."""
+        rows = np.flatnonzero(self.begins < self.ends)
+        negative = self.data[self.begins[rows]] == _MINUS
+        at, ends = self.begins[rows] + negative, self.ends[rows]
+        found = np.zeros(len(rows), np.int64)
+        for place in range(int((ends - at).max(initial=0))):
+            more = np.flatnonzero(at + place < ends)
+            found[more] = found[more] * 10 + (self.data[at[more] + place] - _ZERO)
+        return np.where(negative, -found, found), rows
+
 
 def may_be_plain(column: Column) -> bool:
     """Tell whether values of the column's type can be recognised."""
@@ -51,18 +66,41 @@ def may_be_plain(column: Column) -> bool:
 
 
 @dataclass(frozen=True)
+class Keys:
+    """The integer keys of staged rows: the least, the greatest and its row (from 1) where that is
+    known, the rows of those that stand more than once, and where they were read all in order.
+    """
+
+    least: int | None = None
+    greatest: int | None = None
+    last: int | None = None
+    repeated: list[int] = field(default_factory=list)
+    ordered: Numbers | None = None
+
+    def until(self, bound: int) -> int | None:
+        """Return the greatest that is not beyond a bound."""
+        assert self.ordered is not None
+        at = np.searchsorted(self.ordered, bound, side="right")
+        return int(self.ordered[at - 1]) if at else None
+
+
+@dataclass(frozen=True)
 class Plain:
     """The plain `columns` of some records; `odd`: column → number of the staged row (from 0) → text
-    of a cell that is not, and the bytes of all these cells, quotes included.
+    of a cell that is not, and the bytes of all these cells, quotes included; the `keys`, where
+    their column is plain.
     """
 
     columns: frozenset[str] = frozenset()
     odd: dict[str, dict[int, str]] = field(default_factory=dict)
     spans: list[tuple[int, int]] = field(default_factory=list)
+    keys: Keys | None = None
 
 
-def plain(records: Records, columns: Mapping[str, Column]) -> Plain:
-    """Find the plain columns of the records that can be staged, and their odd cells."""
+def plain(records: Records, columns: Mapping[str, Column], key: str | None = None) -> Plain:
+    """Find the plain columns of the records that can be staged, their odd cells, and what there is
+    of an integer key.
+    """
     found = {name: columns[name] for name in records.dialect.columns if may_be_plain(columns[name])}
     bounds = records.bounds() if found else None
     if not bounds or not len(bounds[0][0]):
@@ -71,6 +109,7 @@ def plain(records: Records, columns: Mapping[str, Column]) -> Plain:
     others = np.append(data - _ZERO > 9, True)
     staged, taken, odd = records.staged(), [], {}
     spans: list[tuple[int, int]] = []
+    keys = None
     for name, column in found.items():
         begins, ends = bounds[records.dialect.columns.index(name)]
         cells = _Cells(data, *_unquoted(data, begins, ends), others)
@@ -82,7 +121,27 @@ def plain(records: Records, columns: Mapping[str, Column]) -> Plain:
         if rows:
             odd[name] = {n: records.fields(int(staged[n]))[name] for n in rows}
             spans += zip(begins[rows].tolist(), ends[rows].tolist(), strict=True)
-    return Plain(frozenset(taken), odd, spans)
+        if name == key:
+            plain_ones = replace(cells, ends=np.where(is_plain, cells.ends, cells.begins))
+            keys = _keys(*plain_ones.numbers(), odd.get(name, {}), _BITS[column.base])
+    return Plain(frozenset(taken), odd, spans, keys)
+
+
+def _keys(values: Numbers, rows: Positions, odd: Mapping[int, str], bits: int) -> Keys:
+    """Sum up the keys of plain cells, and of those odd ones that are integers all the same."""
+    matches = {n: _INTEGER.fullmatch(cell) for n, cell in odd.items()}
+    integers = {n: int("".join(found.groups())) for n, found in matches.items() if found}
+    bound = 1 << bits - 1
+    others = {n: value for n, value in integers.items() if -bound <= value < bound}
+    values = np.append(values, np.array([*others.values()], np.int64))
+    if not len(values):
+        return Keys(ordered=values)
+    rows = np.append(rows, np.array([*others], np.int64))
+    ordered = np.sort(values)
+    repeated = rows[np.isin(values, ordered[1:][ordered[1:] == ordered[:-1]])] + 1
+    last = int(values.argmax())
+    greatest, row = int(values[last]), int(rows[last]) + 1
+    return Keys(int(ordered[0]), greatest, row, repeated.tolist(), ordered)
 
 
 def _unquoted(data: Bytes, begins: Positions, ends: Positions) -> tuple[Positions, Positions]:

@@ -58,7 +58,7 @@ def cargo(text: Text, records: Records, made: Cargo, lines: int) -> Cargo:
 
 def staged_of(records: Records, table: Table) -> Cargo:
     """Make those records of a chunk that can be staged a cargo."""
-    found = plain(records, table.by_name)
+    found = plain(records, table.by_name, table.serial_key)
     csv = records.copy_text(found.spans)
     return Cargo(
         columns=records.dialect.columns,
@@ -67,6 +67,7 @@ def staged_of(records: Records, table: Table) -> Cargo:
         delimiter=records.dialect.delimiter,
         plain=found.columns,
         odd=found.odd,
+        keys=found.keys,
     )
 
 

@@ -12,7 +12,7 @@ from psycopg2 import sql
 from rowboat.catalog import Table
 from rowboat.database import Cursor, one
 from rowboat.errors import BrokenPromise, PartLost
-from rowboat.plain import may_be_plain
+from rowboat.plain import Keys, may_be_plain
 from rowboat.queries import printed, query
 from rowboat.records import Reason
 
@@ -71,10 +71,11 @@ class Cargo:
     which the `typed` columns are values of their types and the others text; or it names
     where they lie already. It has `staged` rows of `columns`, numbered from 0. In CSV the `plain`
     columns are values too, but for their `odd` cells, which the content leaves empty: column →
-    number of the row → text. `origin` gives the line and the original bytes of a row, where it has
-    any but those on the stage; `refused` are rows that could not be staged; `reasons` are what was
-    found wrong with staged ones when they were read. `rejected_ids` names the quarantined row
-    behind each staged one, where it is judged again.
+    number of the row → text; `keys` sums up an integer key, where that was read. `origin` gives the
+    line and the original bytes of a row, where it has any but those on the stage; `refused` are
+    rows that could not be staged; `reasons` are what was found wrong with staged ones when they
+    were read. `rejected_ids` names the quarantined row behind each staged one, where it is judged
+    again.
     """
 
     columns: tuple[str, ...]
@@ -85,6 +86,7 @@ class Cargo:
     typed: frozenset[str] = frozenset()
     plain: frozenset[str] = frozenset()
     odd: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    keys: Keys | None = None
     refused: list[Refused] = field(default_factory=list)
     reasons: dict[int, list[Reason]] = field(default_factory=dict)
     rejected_ids: list[int] | None = None
@@ -108,13 +110,14 @@ def build(
         for index, name in enumerate(table.key.columns if table.key else ())
     ]
     key_ = sql.SQL(", ").join(key)
+    keys = sql.SQL("").join(sql.SQL(", ") + each for each in key)
     form = sql.SQL(", ").join([cells, key_])
     said = sql.Literal(form.as_string(cursor))
     cursor.execute(query("stage.is_built", form=said))
     if one(cursor)[0]:
         cursor.execute(query("stage.renew"))
         return
-    cursor.execute(query("stage.build", cells=cells, key=key_, form=said))
+    cursor.execute(query("stage.build", cells=cells, key=key_, keys=keys, form=said))
 
 
 def shape(
@@ -214,6 +217,11 @@ def _keep_reasons(cursor: Cursor, cargo: Cargo) -> None:
 def tell_once(cursor: Cursor) -> None:
     """Let the judge say nothing of a cell's type where that was found wrong before."""
     cursor.execute(query("stage.tell_once"))
+
+
+def change_over(cursor: Cursor) -> None:
+    """Go on with the rest of the rows alone."""
+    cursor.execute(query("stage.change_over"))
 
 
 def set_aside(cursor: Cursor, number: int) -> None:

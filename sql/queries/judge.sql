@@ -107,18 +107,40 @@ where not exists (
 
 -- name: match
 -- Rows whose key is in the table: equal to it or not, and whether this very source wrote it.
-insert into pg_temp.match (n, same, own, previous, home, place)
+insert into pg_temp.match
 select
     s.n,
-    not row({columns})::record *<> row({values})::record,
-    t.xmin = any(%(own)s::text[]::xid[]) or {is_seen},
+    not {differs},
+    {own},
     t.xmin::text::bigint,
     t.tableoid,
-    t.ctid
+    t.ctid,
+    {key}
 from pg_temp.stage as s
 join {table} as t on {joined}
 {seen}
 where {within};
+
+-- name: take_equal
+-- Good rows that equal the table's are remembered, the others make the rest.
+with equal as (
+    insert into pg_temp.seen
+    select {key} from pg_temp.stage as s
+    join {table} as t on {joined}
+    {seen}
+    where {within} and {good} and not {own} and not {differs}
+    returning k0
+)
+insert into pg_temp.rest overriding system value
+select s.* from pg_temp.stage as s where not exists (select from equal as e where e.k0 = {key});
+
+-- name: differs
+-- A row of the stage differs from that of the table, be it by a bit.
+row({columns})::record *<> row({values})::record
+
+-- name: own
+-- This very source wrote the row of the table, or found it equal.
+(t.xmin = any(%(own)s::text[]::xid[]) or {is_seen})
 
 -- name: seen
 -- Equal rows that stood earlier in the same source.
@@ -128,15 +150,20 @@ left join pg_temp.seen as e on {joined}
 -- Look only where the stage's integer keys lie.
 t.{column} between %(least)s and %(greatest)s
 
--- name: range
--- The least and greatest integer key of the stage, the greatest that the table may have, and those
--- that stand on the stage more than once.
+-- name: keys_range
+-- The least and greatest integer key of the stage, the greatest that the table may have, and the
+-- rows of those that stand on it more than once.
 select
-    min({value}), max({value}), max({value}) filter (where {value} <= t.greatest),
+    min({value}), max({value}), max({value}) filter (where {value} <= %(greatest)s),
     case when count({value}) > count(distinct {value}) then array(
-        select {value} from pg_temp.stage as s group by 1 having count({value}) > 1
+        select unnest(array_agg(s.n)) from pg_temp.stage as s
+        group by {value} having count({value}) > 1
     ) end
-from pg_temp.stage as s, (select max({column}) as greatest from {table}) as t;
+from pg_temp.stage as s;
+
+-- name: greatest
+-- The greatest key of the table.
+select max({column}) from {table};
 
 -- name: count_refused
 -- How many rows have a verdict against them.
@@ -170,8 +197,7 @@ not exists (
 
 -- name: repeated
 -- A key that stands more than once in the stage: the first row that is good keeps it.
-with keys as ({keys}),
-rivals as (
+with rivals as (
     select
         s.*,
         min(s.n) filter (
@@ -188,17 +214,15 @@ from rivals as s
 join rivals as f on f.n = s.first
 where {other_row};
 
--- name: keys
--- The keys that stand more than once.
-select {values} from pg_temp.stage as s where {given} group by {values} having count(*) > 1
-
--- name: known_keys
--- The same, where they are known.
-select unnest(%(repeated)s::bigint[])
-
--- name: among
+-- name: among_keys
 -- Only keys that stand more than once need to be put in order.
-({values}) in (select * from keys)
+({values}) in (
+    select {values} from pg_temp.stage as s where {given} group by {values} having count(*) > 1
+)
+
+-- name: among_rows
+-- The same, where their rows are known.
+s.n = any(%(repeated)s::integer[])
 
 -- name: compared
 -- How a row differs from the first one with its key.

@@ -126,22 +126,27 @@ exists (select from pg_temp.stage as s where s.n is distinct from {other} and {j
 -- name: overwritten
 -- Which transactions had written the rows that this load updates.
 insert into ingest_status.overwritten (load_id, previous, keys)
-select %(load_id)s, m.previous, array_agg(jsonb_build_array({key})::text)
-from pg_temp.stage as s
-join pg_temp.match as m on m.n = s.n
-where {good} and not m.same
-group by m.previous;
+select %(load_id)s, s.previous, array_agg(jsonb_build_array({key})::text)
+from pg_temp.match as s
+where {good} and not s.same
+group by s.previous;
 
 -- name: remember
 -- Keys of equal rows: a second one further down in the same source is a duplicate.
 insert into pg_temp.seen
-select {key} from pg_temp.stage as s
-join pg_temp.match as m on m.n = s.n
-where {good} and m.same;
+select {key} from pg_temp.match as s where {good} and s.same;
 
 -- name: greatest
--- The greatest value of an identity column among the good rows of the stage.
-select max({value}) from pg_temp.stage as s where {good};
+-- The greatest value of an identity column among the good rows of the stage, and of equal rows.
+select greatest(max({value}), {equal}) from pg_temp.stage as s where {good};
+
+-- name: greatest_equal
+-- The greatest integer key of rows that equalled the table's.
+(select max(k0) from pg_temp.seen)
+
+-- name: is_refused
+-- Whether a verdict speaks against one row.
+select exists (select from pg_temp.verdict where n = %(n)s);
 
 -- name: last_value
 -- Where a sequence stands; one that was never used stands before its start.

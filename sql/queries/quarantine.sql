@@ -13,6 +13,7 @@ where exists (select from pg_temp.verdict as v where v.n = s.n);
 
 -- name: keep
 -- Refused rows into quarantine, in the order of the source.
+set local enable_mergejoin = off;  -- the stage has no statistics, and need not be put in order
 insert into ingest_status.rejected_rows
     (load_id, table_name, source, source_name, version, line, raw, fields, reasons)
 select
@@ -27,6 +28,7 @@ left join (
     from pg_temp.verdict group by n
 ) as v on v.n = r.n
 order by r.line;
+set local enable_mergejoin = on;
 
 -- name: fields
 -- A staged row as column → text; not where these do not say all that was found wrong.

@@ -2,22 +2,25 @@
 
 -- name: build
 -- Stage, verdicts and matches for one table; they live as long as the session.
-drop table if exists pg_temp.stage, pg_temp.verdict, pg_temp.match, pg_temp.refused, pg_temp.seen;
+drop table if exists
+    pg_temp.stage, pg_temp.rest, pg_temp.verdict, pg_temp.match, pg_temp.refused, pg_temp.seen;
 create temporary table stage (
     n integer generated always as identity (cache 10000),
     {cells}
 );
+create temporary table rest (like stage including identity);
 create temporary table verdict (
     n integer, place integer, rule text, column_name text, message text
 );
 create temporary table match (
-    n integer, same boolean, own boolean, previous bigint, home oid, place tid
+    n integer, same boolean, own boolean, previous bigint, home oid, place tid{keys}
 );
 create temporary table refused (
     n integer, line bigint, raw bytea, reasons jsonb, rejected_id bigint
 );
 create temporary table seen ({key});
 comment on table pg_temp.stage is {form};
+comment on table pg_temp.rest is {form};
 
 -- name: is_built
 -- Whether the session has them already, for rows of the same form.
@@ -41,6 +44,13 @@ do $$ begin
     if exists (select from pg_temp.refused) then truncate pg_temp.refused; end if;
     if exists (select from pg_temp.seen) then truncate pg_temp.seen; end if;
 end $$;
+
+-- name: change_over
+-- The rest becomes the stage.
+alter table pg_temp.stage rename to done;
+alter table pg_temp.rest rename to stage;
+alter table pg_temp.done rename to rest;
+truncate pg_temp.rest restart identity;
 
 -- name: keep_reasons
 -- What was wrong with rows of the stage before they were judged.

@@ -179,6 +179,46 @@ def test_rewritten_file_across_chunks(boat: Boat, file: File, setting: Setting) 
     assert {n for n in before if before[n] != after[n]} == {5, 21}
 
 
+def test_a_wrong_cell_is_not_taken_for_none(boat: Boat, declare: Declare) -> None:
+    """A row whose cell is no value does not equal the row of the table that has none."""
+    declare("create schema s; create table s.t (id integer primary key, a integer, b numeric)")
+    rows = [f"{n},{n},1.50\n" for n in range(1, 101)]
+    boat.write("t.csv", "".join([*rows, "101,,\n", "102,,\n", "103,,\n"]))
+    assert counts(boat.ingest()["t.csv"]) == (103, 103, 0, 0, 0)
+    boat.write("t.csv", "".join([*rows[1:], "101,x,\n", "102,,y\n", "1,1,1.5\n", "103,,\n"]))
+    assert counts(boat.ingest()["t.csv"]) == (103, 0, 1, 100, 2)
+    assert [line for line, _, _ in boat.rejects()] == [100, 101]
+    assert boat.query("select b::text from s.t where id = 1") == ["1.5"]
+
+
+@pytest.mark.parametrize("chunk_bytes", ["64", "4194304"])
+def test_keys_that_stand_twice_in_a_rewritten_file(
+    boat: Boat, file: File, setting: Setting, chunk_bytes: str
+) -> None:
+    setting("chunk_bytes", chunk_bytes)
+    rows = [b"%d,department %d\n" % (n, n) for n in range(1, 31)]
+    file(b"".join(rows))
+    report = file(b"".join([*rows[:29], b"+30,x\n", rows[3], b"5,other\n", b"0031,new\n"]))
+    assert counts(report) == (33, 1, 0, 29, 3)
+    assert boat.rejects() == [
+        (30, b"+30,x", ["type: '+30' is not an integer"]),
+        (
+            31,
+            b"4,department 4",
+            ["duplicate: id 4 stands earlier in this file with the same values"],
+        ),
+        (32, b"5,other", ["duplicate: id 5 stands earlier in this file with other values"]),
+    ]
+    assert position(boat)[4] == 31
+
+
+def test_last_id_is_of_a_row_that_went_in(boat: Boat, file: File) -> None:
+    file(b"1,a\n2,b\n9,\n")
+    assert position(boat)[4] == 2
+    assert counts(file(b"1,a\n2,b\n3,\n")) == (3, 0, 0, 2, 1)
+    assert position(boat)[4] == 2
+
+
 def test_corrected_row_is_loaded(boat: Boat, file: File) -> None:
     file(b"1,a\n2,\n3,c\n")
     assert counts(file(b"1,a\n2,b\n3,c\n")) == (3, 1, 0, 2, 0)

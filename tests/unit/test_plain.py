@@ -1,6 +1,7 @@
 """Which cells are plainly values: no other ones, and all of the usual ones."""
 
 import re
+from collections import Counter
 from datetime import datetime
 
 import pytest
@@ -121,3 +122,44 @@ def test_refused_records_and_stray_quotes() -> None:
     found = plain(records, columns)
     assert (found.columns, found.odd) == ({"a"}, {})
     assert plain(cut(b'1,x"\n2,y\n', shape, True), columns).columns == set()
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(-(2**31), 2**31 - 1).map(str),
+            st.integers(-20, 20).map(str),
+            st.sampled_from(["", "007", "-0", "0" * 5000 + "7", "2147483648", "9" * 5000]),
+        ),
+        max_size=60,
+    )
+)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_keys(cells: list[str]) -> None:
+    """What is told of keys is what there is of those cells that are integers."""
+    cells += [str(n) for n in range(10_000, 10_000 + 20 * len(cells) + 1)]
+    text = "".join(f"{cell},x\n" for cell in cells).encode()
+    columns = {"a": column("a", "int4"), "b": column("b", "text")}
+    records = cut(text, Dialect(",", "\n", ("a", "b"), False, 0, 0), True)
+    keys = plain(records, columns, "a").keys
+    assert keys is not None
+    shorts = [cell.lstrip("0") or "0" if cell else "" for cell in cells]
+    values = {n: int(cell) for n, cell in enumerate(shorts, 1) if cell and len(cell) < 12}
+    values = {n: value for n, value in values.items() if -(2**31) <= value < 2**31}
+    assert (keys.least, keys.greatest) == (min(values.values()), max(values.values()))
+    assert keys.last is not None
+    assert values[keys.last] == keys.greatest
+    assert keys.until(keys.least - 1) is None
+    assert keys.until(10_000) == max(value for value in values.values() if value <= 10_000)
+    times = Counter(values.values())
+    assert sorted(keys.repeated) == [n for n, value in values.items() if times[value] > 1]
+
+
+def test_no_keys() -> None:
+    records = cut(b'"",x\n', Dialect(",", "\n", ("a", "b"), False, 0, 0), True)
+    columns = {"a": column("a", "int4"), "b": column("b", "text")}
+    keys = plain(records, columns, "a").keys
+    assert keys is not None
+    assert (keys.least, keys.greatest, keys.last, keys.repeated) == (None, None, None, [])
+    assert keys.until(5) is None
+    assert plain(records, columns, "b").keys is None
