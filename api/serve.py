@@ -1,13 +1,10 @@
 """Serves the API: gunicorn with threads; SIGTERM drops no request."""
 
-import ctypes
 import errno
 import gc
 import json
 import logging
 import socket
-import struct
-import sys
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -15,17 +12,15 @@ from flask import Flask
 from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client.multiprocess import mark_process_dead
 
 from api import create_app
 from api.logs import Bridge
+from api.worker import Worker
 from rowboat.errors import PortTaken, SettingError
 from rowboat.settings import settings
 
 _PATIENCE = 30  # seconds that requests have to end after SIGTERM
-_SO_ATTACH_FILTER = 26  # socket(7)
-_PASS_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)  # BPF: return 0, bytes to keep of a packet
 
 
 def run() -> NoReturn:
@@ -85,40 +80,6 @@ class Server(BaseApplication):  # type: ignore[misc]
         gc.collect()
         gc.freeze()  # what lives as long as the process is not looked through again and again
         return made
-
-
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """A process that, told to end, takes in all who have come and shuts the door behind them.
-
-    Gunicorn's own leaves them waiting at the socket until it closes, which resets them.
-    """
-
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Take new connections, or no more."""
-        super().set_accept_enabled(enabled)
-        if not self.alive:
-            for listener in self.sockets:
-                _stop_newcomers(listener)
-                self._take_in(listener)
-                listener.close()
-
-    def _take_in(self, listener: Any) -> None:
-        """Accept until nobody waits."""
-        before = -1
-        while before != self.nr_conns:
-            before = self.nr_conns
-            self.accept(listener)
-
-
-def _stop_newcomers(listener: Any) -> None:
-    """Let the kernel overlook who comes now: it tries again, and is refused by then.
-
-    Without it, who comes between the last accept and the close would be taken and then reset.
-    """
-    if sys.platform == "linux":
-        program = ctypes.create_string_buffer(_PASS_NOTHING)
-        filter_ = struct.pack("HP", 1, ctypes.addressof(program))
-        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
 
 
 class Log(Logger):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from api import pages
 from api.access import admit, check_form, scope, unasked
 from api.context import writing
 from api.errors import Problem, of
+from api.worker import SHORT
 from rowboat import sessions, sign_in
 from rowboat.errors import Forbidden, IssuerDown, KeyRefused
 from rowboat.keys import Key
@@ -31,6 +32,9 @@ def ask() -> Response:
 @scope("public")
 def begin() -> Response:
     """Sign in who shows a good key, with a new cookie."""
+    if request.content_length is None:  # nobody known sends it: it must be short, and come at once
+        raise Problem(411, "the form does not tell its length", "send it by the page itself")
+    request.max_content_length = SHORT
     check_form()
     key = request.form.get("key", "").strip()
     try:

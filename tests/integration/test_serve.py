@@ -269,6 +269,20 @@ def test_sigterm_under_load_drops_no_request(serve: Launcher, new: bool) -> None
         assert served.process.wait(40) == 0
 
 
+def test_what_a_killed_server_left_goes_at_the_next_start(serve: Launcher) -> None:
+    first, other = serve(), serve()
+    before = {*serve.folder.glob("rowboat-api-*")}
+    workers = first.workers()
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.process.wait(30)
+    until(lambda: not any(Path(f"/proc/{each}").exists() for each in workers))
+    assert {*serve.folder.glob("rowboat-api-*")} == before  # there was nobody to take it away
+    assert serve().get("/metrics").is_success
+    after = {*serve.folder.glob("rowboat-api-*")}
+    assert (len(before), len(after), len(before & after)) == (2, 2, 1)
+    assert other.get("/metrics").is_success
+
+
 def test_a_killed_worker_is_replaced(serve: Launcher) -> None:
     served = serve(API_WORKERS="1")
     [worker] = served.workers()
