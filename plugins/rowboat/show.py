@@ -1,5 +1,6 @@
 """Documents for programs and tables for eyes, from the reports of the library."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +17,7 @@ from rowboat.status import Status
 from rowboat.trace import LineTrace, Origin, RowTrace
 
 COUNTS = ("read", "inserted", "updated", "unchanged", "rejected")
+_ORDERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _COLOURS = {"loaded": "green", "failed": "red", "unmatched": "yellow", "loading": "cyan"}
 
 
@@ -189,5 +191,10 @@ def _state(state: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Keep a text from being read as markup."""
-    return escape(text)
+    """Keep a text from being read as markup, or obeyed by a terminal."""
+    return escape(harmless(text))
+
+
+def harmless(text: str) -> str:
+    """Spell out what a terminal would obey or turn around: names and rows are strangers' text."""
+    return _ORDERS.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)

@@ -1,23 +1,39 @@
 """What every command of the line shares: consoles, bars, `--json`, errors, exit codes."""
 
 import json
+import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 
 from rowboat import __version__
 from rowboat.errors import RowboatError
+from rowboat.show import harmless
 
 WIDE = 200  # columns of a table that goes into a pipe or a file
-out = Console(width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else WIDE)
+
+
+class Terminal(Console):
+    """A console that shows text as it is written."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render as rich does; the orders to the terminal are those of rich alone."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else harmless(text), style, control)
+
+
+out = Terminal(width=None if sys.stdout.isatty() else WIDE)
+err = Terminal(stderr=True, width=None if sys.stderr.isatty() else WIDE)
 
 
 @click.group()
@@ -38,7 +54,7 @@ def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], c
         @wraps(function)
         def run(as_json: bool, **arguments: Any) -> None:
             try:
-                document, shown, well = function(**arguments)
+                document, shown, well = function(**_readable(arguments))
             except RowboatError as error:
                 document, shown, well = {"error": error.fact, "hint": error.hint}, str(error), False
                 if not as_json:
@@ -48,7 +64,8 @@ def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], c
                 err.print("stopped: run it again, and it goes on from here", style="yellow")
                 sys.exit(1)
             if as_json:
-                click.echo(json.dumps(document, indent=2, default=str, ensure_ascii=False))
+                text = json.dumps(document, indent=2, default=str, ensure_ascii=False)
+                click.echo(harmless(text))
             elif isinstance(shown, bytes):
                 click.echo(shown, nl=False)
             else:
@@ -62,6 +79,15 @@ def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], c
         return group.command(name)(option(run))
 
     return add
+
+
+def _readable(given: Any) -> Any:
+    """Write bytes of arguments that are no UTF-8 as \\xNN, as in the names of files."""
+    if isinstance(given, str):
+        return os.fsencode(given).decode("utf-8", "backslashreplace")
+    if isinstance(given, dict):
+        return {name: _readable(each) for name, each in given.items()}
+    return tuple(map(_readable, given)) if isinstance(given, tuple) else given
 
 
 @contextmanager
