@@ -1,7 +1,10 @@
 """Files of this machine: opened, listed, waited for, and taken in whole."""
 
+import errno
 import os
 import secrets
+import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,20 +20,29 @@ _PATIENCE = 30  # seconds to wait for a file that is still being written
 _ASIDE = ".upload-"
 _STALE = 86_400  # seconds after which what a killed process left is taken away
 _POLL = 0.5  # seconds
+_ROOM = 2**20  # bytes; with less a disk is full
 
 
 class File(Opened):
-    """A file opened for reading."""
+    """A file opened for reading; raises OSError for a pipe or a device, which may never answer."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path.open("rb", buffering=0))
+        super().__init__(open(path, "rb", buffering=0, opener=_opened))  # noqa: SIM115
         found = os.fstat(self.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "it is not an ordinary file")
         self.size, self.version = found.st_size, str(found.st_mtime_ns)
 
     def still(self) -> bool:
         """Tell whether it has not grown since it was opened."""
         now = os.fstat(self.fileno())
         return (now.st_size, str(now.st_mtime_ns)) == (self.size, self.version)
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open a file; a pipe keeps nobody waiting for its writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def wait_until_still(path: Path) -> None:
@@ -115,6 +127,8 @@ class DiskFolder:
                 f"{self._path} cannot be read and written",
                 "give this user the right to read and write it",
             )
+        if shutil.disk_usage(self._path).free < _ROOM:
+            raise FileRefused(f"the disk of {self._path} is full", "make room on it")
         return f"{self._path} can be read and written"
 
     def _missing(self, setting: str) -> FileRefused:

@@ -634,14 +634,14 @@ def test_hidden_and_unfinished_files_are_left_alone(boat: Boat) -> None:
 def test_unreadable_file(boat: Boat, monkeypatch: pytest.MonkeyPatch) -> None:
     path = boat.write("departments.csv", "1,a\n")
     boat.write("jobs.csv", "1,b\n")
-    opened = Path.open
+    opened = os.open
 
-    def denied(self: Path, *values: Any, **options: Any) -> Any:
-        if self == path:
+    def denied(name: str | Path, *values: Any, **options: Any) -> int:
+        if Path(name) == path:
             raise PermissionError(13, "Permission denied")
-        return opened(self, *values, **options)
+        return opened(name, *values, **options)
 
-    monkeypatch.setattr(Path, "open", denied)
+    monkeypatch.setattr(os, "open", denied)
     reports = boat.ingest()
     assert (reports["departments.csv"].state, reports["departments.csv"].error) == (
         "failed",
