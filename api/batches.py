@@ -124,7 +124,10 @@ def _order() -> Order:
     given = request.args
     for name in given:
         if name not in ("mode", "on_conflict", "dry_run") or len(given.getlist(name)) > 1:
-            raise Problem(422, f"{name} is no parameter of this address, or is given twice")
+            raise Problem(
+                422, f"{name} is no parameter of this address, or is given twice",
+                "there are mode, on_conflict and dry_run; give each once",
+            )  # fmt: skip
     on_known = _choice("on_conflict", "error", _ON_CONFLICT)
     return Order(
         g.request,
@@ -149,7 +152,10 @@ def _once() -> Once | None:
     if key is None:
         return None
     if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
-        raise Problem(400, "the Idempotency-Key is not 1 to 255 letters, digits and signs")
+        raise Problem(
+            400, "the Idempotency-Key is not 1 to 255 letters, digits and signs",
+            "make one for each request, such as a UUID",
+        )  # fmt: skip
     said = f"{request.method} {request.full_path} {request.mimetype}\n".encode()
     return Once(g.caller.id, key, hashlib.sha256(said + request.get_data()).hexdigest())
 

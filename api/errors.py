@@ -42,6 +42,8 @@ STATUS: dict[type[RowboatError], int] = {
     facts.Unwritable: 503,
     facts.ShelfUnusable: 503,
     facts.ConnectionLost: 503,
+    facts.ServerError: 503,
+    facts.HomeUnusable: 503,
     UnknownRun: 404,
     AirflowRefused: 409,
     AirflowUnreachable: 503,
@@ -138,7 +140,7 @@ def _of_http(error: HTTPException) -> Response:
         for name, value in error.get_headers()
         if name.lower() not in ("content-type", "content-length")
     }
-    return _answer(Problem(status, detail, _HINTS.get(status), headers=headers))
+    return _answer(Problem(status, detail, _HINTS.get(status, _HINT), headers=headers))
 
 
 def _of_defect(error: Exception) -> Response:
@@ -159,6 +161,7 @@ _DETAILS = {
     413: "the body is larger than this address takes",
     415: "the body is in a form that this address does not take",
 }
+_HINT = "/docs tells what this address takes"
 _HINTS = {
     404: "/docs lists the addresses",
     405: "the header Allow lists those that it takes",

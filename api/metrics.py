@@ -179,7 +179,8 @@ def _encoded(found: Figures, form: str, safe: bool) -> tuple[bytes, dict[str, st
 
 def _picture(found: Figures) -> bytes:
     if found.chart_lacks:
-        raise Problem(406, f"the chart names the column {found.chart_lacks[0]}, which is not there")
+        lacks = f"the chart names the column {found.chart_lacks[0]}, which is not there"
+        raise Problem(406, lacks, "correct the metric's file, or ask for another form")
     if (picture := charts.png(found)) is None:
         raise Problem(406, f"the metric {found.metric.name} has no chart", _FORMS)
     return picture
