@@ -12,6 +12,7 @@ from api.access import scope
 from api.airflow import airflow
 from api.context import context, reading
 from rowboat import __version__, check, migrations
+from rowboat.check import Finding
 from rowboat.errors import RowboatError
 from rowboat.settings import settings
 
@@ -35,11 +36,15 @@ def ready() -> tuple[dict[str, Any], int]:
     now = settings()
     needed = {
         "database": _database(),
-        "raw_data": check.folder(now.raw_data).ok,
-        "backups": check.shelf(now.backups).ok,
+        "raw_data": check.folder(now.raw_data),
+        "backups": check.shelf(now.backups),
     }
-    well = all(needed.values())
-    return {"ready": well, **needed, "airflow": _airflow()}, 200 if well else 503
+    works = {part: found.ok for part, found in needed.items()}
+    remedies = {part: found.hint for part, found in needed.items() if not found.ok}
+    well = not remedies
+    return {
+        "ready": well, **works, "airflow": _airflow(), **({} if well else {"remedies": remedies}),
+    }, 200 if well else 503  # fmt: skip
 
 
 @blueprint.get("/metrics")
@@ -49,13 +54,15 @@ def metrics() -> Response:
     return Response(numbers.text(context()), content_type=CONTENT_TYPE_LATEST)
 
 
-def _database() -> bool:
-    """Tell whether the database answers and has Rowboat's schema."""
+def _database() -> Finding:
+    """Look whether the database answers and has Rowboat's schema."""
     try:
         with reading() as cursor:
-            return bool(migrations.applied(cursor))
-    except RowboatError:
-        return False
+            return Finding(
+                "database", bool(migrations.applied(cursor)), "", "run `rowboat migrate`"
+            )
+    except RowboatError as error:
+        return Finding("database", False, error.fact, error.hint)
 
 
 def _airflow() -> bool:

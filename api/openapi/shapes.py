@@ -187,13 +187,14 @@ class Health:
 
 @dataclass(kw_only=True)
 class Ready:
-    """Which parts work; the service is ready without Airflow."""
+    """Which parts work; the service is ready without Airflow. What to do for those that do not."""
 
     ready: bool
     database: bool
     raw_data: bool
     backups: bool
     airflow: bool
+    remedies: dict[str, str] = field(default_factory=dict)
 
 
 class _Untitled(GenerateJsonSchema):

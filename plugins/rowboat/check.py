@@ -28,8 +28,10 @@ class Finding:
     hint: str | None = None
 
 
-def everything(airflow: Callable[[], bool]) -> Iterator[Finding]:
-    """Look at every part of this machine's system; `airflow` tells whether Airflow is healthy."""
+def everything(airflow: Callable[[], list[str] | None]) -> Iterator[Finding]:
+    """Look at every part of this machine's system; `airflow` names the parts of Airflow that ail,
+    or gives None where it does not answer.
+    """
     yield from of_database()
     yield folder(settings().raw_data)
     yield of_airflow(airflow())
@@ -62,12 +64,16 @@ def shelf(place: Address) -> Finding:
     return _worded("backups", lambda: Finding("backups", True, storage.shelf(place).look()))
 
 
-def of_airflow(healthy: bool) -> Finding:
+def of_airflow(ailing: list[str] | None) -> Finding:
     """Word whether Airflow is healthy."""
-    if healthy:
-        return Finding("airflow", True, "is healthy")
-    return Finding("airflow", False, "is not healthy or does not answer", "start it with `rowboat "
-                   "up`, or look into ROWBOAT_HOME/logs")  # fmt: skip
+    if ailing is None:
+        return Finding("airflow", False, "does not answer", "start it with `rowboat up`, or look "
+                       "into ROWBOAT_HOME/logs")  # fmt: skip
+    if ailing:
+        return Finding("airflow", False, f"answers, but not its {' and '.join(ailing)}",
+                       "look into ROWBOAT_HOME/logs; `rowboat up` starts again what has "
+                       "ended")  # fmt: skip
+    return Finding("airflow", True, "is healthy")
 
 
 def of_api() -> Finding:
@@ -149,6 +155,10 @@ def _newest_backup(connection: Connection) -> Finding:
     with transaction(connection) as cursor:
         found = sets.newest(cursor)
     seconds = (datetime.now(UTC) - found.taken_at).total_seconds()
+    if seconds < -_APART:
+        return Finding("newest backup", False, f"{found.name} was taken {-seconds / 3600:,.1f} "
+                       "hours from now", "this machine's clock went back, or was ahead then: let "
+                       "it keep time by NTP")  # fmt: skip
     fact = f"{found.name} is verified and {seconds / 3600:,.0f} hours old"
     if seconds > _OLD:
         return Finding("newest backup", False, fact, "look at the DAG backup; `rowboat backup` "

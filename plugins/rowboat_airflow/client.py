@@ -56,12 +56,19 @@ class Airflow:
 
     def healthy(self, timeout: float = 5) -> bool:
         """Tell whether the web server, scheduler, triggerer and DAG processor all work."""
+        return self.ailing(timeout) == []
+
+    def ailing(self, timeout: float = 5) -> list[str] | None:
+        """Name the parts that do not work, or have said nothing for long; None without answer."""
         try:
             answer = self._http.get("/api/v2/monitor/health", timeout=timeout).json()
-            parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-            return all((answer.get(part) or {}).get("status") == "healthy" for part in parts)
+            return [
+                part.replace("_", " ")
+                for part in ("metadatabase", "scheduler", "triggerer", "dag_processor")
+                if (answer.get(part) or {}).get("status") != "healthy"
+            ]
         except (httpx.HTTPError, ValueError, AttributeError):
-            return False
+            return None
 
     def knows(self, dag: str) -> bool:
         """Tell whether a DAG has been read."""
