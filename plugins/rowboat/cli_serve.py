@@ -1,10 +1,13 @@
 """The commands of the running system: the API server, and whether all parts work."""
 
 import atexit
+import fcntl
 import os
 import shutil
 import tempfile
-from typing import Any
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
 
 from rich.text import Text
 
@@ -12,16 +15,19 @@ from rowboat import check as checks
 from rowboat.check import Finding
 from rowboat.terminal import command, main
 
+_NUMBERS = "rowboat-api-"
+
 
 @command(main)
 def serve() -> Any:
     """Run the API until Ctrl-C; SIGTERM lets the requests at work end first."""
-    folder = tempfile.mkdtemp(prefix="rowboat-api-")
+    folder, held = _numbers()
     atexit.register(_remove, folder, os.getpid())
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # before the import, which looks for it once
     from api.serve import run
 
-    run()
+    with held:
+        run()
 
 
 @command(main)
@@ -30,7 +36,7 @@ def check() -> Any:
     from rowboat_airflow.client import connect
 
     with connect(timeout=5) as airflow:
-        found = list(checks.everything(airflow.healthy))
+        found = list(checks.everything(airflow.ailing))
     shown = Text("\n").join(map(_line, found))
     return [vars(each) for each in found], shown, all(each.ok for each in found)
 
@@ -40,6 +46,21 @@ def _line(found: Finding) -> Text:
     hint = "" if found.hint is None else f"\n    HINT: {found.hint}"
     style = "" if found.ok else "red"
     return Text(f"{found.part:<14} {state}  {found.fact}{hint}", style=style)
+
+
+def _numbers() -> tuple[str, IO[str]]:
+    """Make a folder for the numbers of all processes; take away those that killed servers left.
+
+    It is in use while somebody holds the lock in it, which goes with the last of the processes.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_NUMBERS}*"):
+        with suppress(OSError), (left / "used").open() as used:
+            fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left)
+    hidden = Path(tempfile.mkdtemp(prefix=f".{_NUMBERS}"))
+    held = (hidden / "used").open("w")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return str(hidden.rename(hidden.with_name(hidden.name[1:]))), held
 
 
 def _remove(folder: str, process: int) -> None:

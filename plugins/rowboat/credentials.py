@@ -4,23 +4,37 @@ import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from rowboat.errors import HomeUnusable, reason
 
 
 def credential(home: Path, name: str) -> str:
     """Return the secret of that name, generated at first use (256 bits, URL-safe).
 
     The file HOME/secrets.json has mode 0600 and is replaced whole, so a reader never sees half.
+    Raises HomeUnusable.
     """
-    home.mkdir(parents=True, exist_ok=True)
     path = home / "secrets.json"
-    with (home / ".secrets.lock").open("w") as gate:
+    with usable(home), (home / ".secrets.lock").open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         if name not in known:
             known[name] = secrets.token_urlsafe(32)
             write_private(path, json.dumps(known, indent=2) + "\n")
     return known[name]
+
+
+@contextmanager
+def usable(home: Path) -> Iterator[None]:
+    """Make the home where there is none; raise HomeUnusable for what cannot be done there."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise HomeUnusable(f"{error.filename or home} cannot be used: {reason(error)}") from error
 
 
 def write_private(path: Path, text: str) -> None:

@@ -279,9 +279,13 @@ def _rendered(statement: sql.Composable, context: Cursor) -> str:
 
 
 def _is_loss(error: psycopg2.Error) -> bool:
-    """Tell a lost connection (class 08, 57P0x, or no answer at all) from a refused statement."""
+    """Tell a lost connection (class 08, 57P0x, or no answer at all) from a refused statement.
+
+    Where the line is cut in the middle of a COPY, the driver knows no more than "DatabaseError".
+    """
     if error.pgcode is None:
-        return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+        losses = (psycopg2.OperationalError, psycopg2.InterfaceError)
+        return isinstance(error, losses) or type(error) is psycopg2.DatabaseError
     return error.pgcode.startswith("08") or error.pgcode in {
         errorcodes.ADMIN_SHUTDOWN,
         errorcodes.CRASH_SHUTDOWN,

@@ -52,6 +52,12 @@ class ServerError(RowboatError):
     hint = "its log is in ROWBOAT_HOME/postgres/server.log"
 
 
+class HomeUnusable(RowboatError):
+    """ROWBOAT_HOME cannot be used"""
+
+    hint = "make room there and give the user the right to write, or set ROWBOAT_HOME"
+
+
 class PortTaken(RowboatError):
     """a port that Rowboat needs is taken"""
 

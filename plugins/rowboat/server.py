@@ -24,8 +24,8 @@ from typing import IO, Any
 import psycopg2
 from psycopg2 import sql
 
-from rowboat.credentials import credential
-from rowboat.errors import ServerError
+from rowboat.credentials import credential, usable
+from rowboat.errors import ConnectionLost, ServerError
 from rowboat.queries import query
 
 HOST = "127.0.0.1"
@@ -69,12 +69,11 @@ class EmbeddedServer:
     def acquire(self) -> None:
         """Start the server if none runs, and keep it up until `release` or this process ends.
 
-        Raises ServerError when it cannot be started.
+        Raises ServerError when it cannot be started, HomeUnusable when nothing can be kept there.
         """
         if _WHEEL is None:
             raise ServerError("no Postgres is embedded here", "set ROWBOAT_DATABASE_URL")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._gate() as gate:
+        with usable(self.folder), self._gate() as gate:
             if not (self.data / "PG_VERSION").exists():
                 self._create(gate)
             elif not self.running():
@@ -95,6 +94,21 @@ class EmbeddedServer:
                 return
             self._control("stop", "-m", "fast", check=False)
 
+    def revive(self) -> bool:
+        """Start the server again where it has died, at its port; tell whether it had.
+
+        Raises as `acquire`.
+        """
+        if self._listens():
+            return False
+        with usable(self.folder), self._gate():
+            if self.running():
+                return False
+            if (last := self._last_port()) and not port_is_free(last):
+                raise ServerError(f"port {last}, where everybody looks for Postgres, is taken")
+            self._start()
+        return True
+
     def running(self) -> bool:
         """Tell whether the server runs and listens, or does so in a moment.
 
@@ -109,8 +123,14 @@ class EmbeddedServer:
 
     @property
     def port(self) -> int:
-        """The port of the running server, from line 4 of postmaster.pid."""
-        return int((self.data / "postmaster.pid").read_text().splitlines()[3])
+        """The port of the running server, from line 4 of postmaster.pid.
+
+        Raises ConnectionLost while there is none.
+        """
+        try:
+            return int((self.data / "postmaster.pid").read_text().splitlines()[3])
+        except (FileNotFoundError, IndexError, ValueError) as error:
+            raise ConnectionLost("the embedded Postgres does not run") from error
 
     def uri(self, role: str, database: str = DATABASE) -> str:
         """Return the address for a role, its password included."""
@@ -119,7 +139,7 @@ class EmbeddedServer:
     def _listens(self) -> bool:
         try:
             return not port_is_free(self.port)
-        except (FileNotFoundError, IndexError, ValueError):
+        except ConnectionLost:
             return False
 
     @contextmanager
@@ -197,9 +217,13 @@ class EmbeddedServer:
 
     def _choose_port(self) -> int:
         """Prefer the port of last time, so that a user's own client finds the server again."""
+        last = self._last_port()
+        return last if last and port_is_free(last) else free_port()
+
+    def _last_port(self) -> int | None:
         options = self.data / "postmaster.opts"
         last = re.search(r'"-p" "(\d+)"', options.read_text()) if options.exists() else None
-        return int(last[1]) if last and port_is_free(int(last[1])) else free_port()
+        return int(last[1]) if last else None
 
     def _control(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         return self._as_user(

@@ -15,11 +15,12 @@ LAST_PATIENCE = 4
 
 @dataclass
 class Program:
-    """A program that is to run: its log, its process, and when it was started."""
+    """A program that is to run: its log, environment, process, and when it was started."""
 
     name: str
     command: list[str]
     log: Path
+    environment: dict[str, str]
     process: "subprocess.Popen[bytes] | None" = None
     started: list[float] = field(default_factory=list)
 
@@ -32,9 +33,17 @@ class Programs:
         self._programs: list[Program] = []
         logs.mkdir(parents=True, exist_ok=True)
 
-    def start(self, name: str, command: list[str]) -> None:
-        """Start a program in a session of its own; its output goes to LOGS/NAME.log."""
-        program = Program(name, command, self._logs / f"{name}.log")
+    def start(self, name: str, command: list[str], without: str | None = None) -> None:
+        """Start a program in a session of its own; its output goes to LOGS/NAME.log.
+
+        Variables whose names begin with `without` are kept from it.
+        """
+        kept = {
+            variable: value
+            for variable, value in self._environment.items()
+            if without is None or not variable.startswith(without)
+        }
+        program = Program(name, command, self._logs / f"{name}.log", kept)
         self._programs.append(program)
         self._spawn(program)
 
@@ -61,7 +70,7 @@ class Programs:
         with program.log.open("ab") as log:
             program.process = subprocess.Popen(
                 program.command,
-                env=self._environment,
+                env=program.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

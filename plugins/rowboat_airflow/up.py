@@ -7,6 +7,9 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from rowboat.credentials import credential, write_private
 from rowboat.database import transaction
 from rowboat.errors import PortTaken, RowboatError
 from rowboat.settings import PROJECT, settings
-from rowboat_airflow.client import Airflow, connect
+from rowboat_airflow.client import Airflow, AirflowUnreachable, connect
 from rowboat_airflow.processes import Programs
 
 ADMIN = "admin"
@@ -52,20 +55,21 @@ def up(console: Console) -> tuple[dict[str, Any], str, bool]:
             console.print(f"schema: {name}", highlight=False)
     environment = airflow_environment(embedded)
     programs = Programs(environment, home / "logs")
+    keep_up = partial(revive, embedded, programs, console)
     try:
         with console.status("preparing Airflow's database …"):
             prepare(environment)
         for part in PARTS:
             programs.start(part[0], [script("airflow"), *part])
-        programs.start("api", [script("rowboat"), "serve"])
+        programs.start("api", [script("rowboat"), "serve"], without="AIRFLOW_")  # and its secrets
         with connect() as airflow:
             with console.status("starting Airflow …"):
-                wait_until_healthy(airflow, programs, console)
-            load_raw_data(airflow, console)
+                wait_until_healthy(airflow, keep_up)
+            load_raw_data(airflow, keep_up, console)
         tell_addresses(console, embedded)
         while True:
             time.sleep(1)
-            programs.revive(lambda line: console.print(line, style="yellow", highlight=False))
+            keep_up()
     except KeyboardInterrupt:
         pass
     finally:
@@ -103,7 +107,7 @@ def airflow_environment(embedded: server.EmbeddedServer) -> dict[str, str]:
         "CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "CORE__LOAD_EXAMPLES": "False",
-        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__EXECUTOR": "rowboat_airflow.executor.Executor",
         "CORE__PARALLELISM": str(max(4, os.cpu_count() or 1)),
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__DEFAULT_TASK_RETRY_DELAY": "5",  # of what begins before the API server is up
@@ -161,14 +165,35 @@ def prepare(environment: dict[str, str]) -> None:
         raise NotUp(f"Airflow's database could not be prepared: {last}")
 
 
-def wait_until_healthy(airflow: Airflow, programs: Programs, console: Console) -> None:
+def wait_until_healthy(airflow: Airflow, keep_up: Callable[[], None]) -> None:
     """Wait until all parts work and the DAG `ingest` is known; raises NotUp."""
     end = time.monotonic() + _START
-    while not (airflow.healthy() and airflow.knows("ingest") and api_answers()):
+    while not (airflow.healthy() and knows_ingest(airflow) and api_answers()):
         if time.monotonic() > end:
             raise NotUp
-        programs.revive(lambda line: console.print(line, style="yellow", highlight=False))
+        keep_up()
         time.sleep(0.25)
+
+
+def knows_ingest(airflow: Airflow) -> bool:
+    """Tell whether Airflow answers and has read the DAG `ingest`."""
+    with suppress(AirflowUnreachable):
+        return airflow.knows("ingest")
+    return False
+
+
+def revive(embedded: server.EmbeddedServer, programs: Programs, console: Console) -> None:
+    """Start again whatever has ended; what cannot be started now is tried again."""
+
+    def tell(line: str) -> None:
+        console.print(line, style="yellow", highlight=False)
+
+    try:
+        if embedded.revive():
+            tell(f"Postgres ended and is started again: see {embedded.folder}/server.log")
+    except RowboatError as error:
+        tell(error.fact)
+    programs.revive(tell)
 
 
 def api_answers() -> bool:
@@ -179,14 +204,23 @@ def api_answers() -> bool:
         return False
 
 
-def load_raw_data(airflow: Airflow, console: Console) -> None:
-    """Load raw_data by a run of the DAG `ingest` and show where everything stands."""
-    run = airflow.trigger("ingest")
+def load_raw_data(airflow: Airflow, keep_up: Callable[[], None], console: Console) -> None:
+    """Load raw_data by a run of the DAG `ingest` and show where everything stands.
+
+    Where Airflow falls silent, that run, or one that the files start, goes on when it is back.
+    """
+    run = state = ""
     with console.status("loading raw_data by the DAG ingest …"):
-        state = list(airflow.states("ingest", run))[-1]
+        try:
+            run = airflow.trigger("ingest")
+            for each in airflow.states("ingest", run):
+                state = each
+                keep_up()
+        except AirflowUnreachable as error:
+            console.print(error.fact, style="yellow", highlight=False)
     with database.session("loader") as connection, transaction(connection) as cursor:
         console.print(show.status(status.read(cursor)), highlight=False)
-    if state != "success":
+    if state == "failed":
         console.print(f"the run {run} of the DAG ingest failed: its log tells why", style="red")
 
 

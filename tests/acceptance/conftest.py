@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ class System:
 
     def address(self, role: str) -> str:
         """Return the address of the database for a role."""
-        return server.EmbeddedServer(self.home).uri(role)
+        own = self.environment.get("ROWBOAT_DATABASE_URL")
+        return own or server.EmbeddedServer(self.home).uri(role)
 
     def query(self, statement: str, values: Any = None, role: str = "rowboat_loader") -> list[Any]:
         """Ask the database."""
@@ -115,7 +117,7 @@ def start(environment: dict[str, str], output: Path) -> "subprocess.Popen[str]":
             start_new_session=True,
         )  # fmt: skip
     try:
-        until(lambda: "Rowboat is up." in output.read_text() or process.poll() is not None, 180)
+        until(lambda: "Rowboat is up." in output.read_text() or process.poll() is not None, 400)
         assert process.poll() is None, output.read_text()
     except BaseException:
         stop(process)
@@ -131,6 +133,39 @@ def stop(process: "subprocess.Popen[str]") -> float:
     return time.monotonic() - begun
 
 
+@contextmanager
+def running(folder: Path, **more: str) -> Iterator[System]:
+    """Run a system whose home, raw_data, backups and migrations lie in a folder."""
+    home, raw, moved = folder / "home", folder / "raw_data", folder / "migrations"
+    shutil.copytree(ROOT / "sql" / "migrations", moved)
+    port = server.free_port()
+    environment = (
+        {name: value for name, value in os.environ.items() if not name.startswith("ROWBOAT_")}
+        | {
+            "ROWBOAT_HOME": str(home),
+            "ROWBOAT_RAW_DATA": str(raw),
+            "ROWBOAT_BACKUPS": str(folder / "backups"),
+            "ROWBOAT_MIGRATIONS": str(moved),
+            "ROWBOAT_AIRFLOW_PORT": str(port),
+            "ROWBOAT_API_PORT": str(server.free_port()),
+            "ROWBOAT_SETTLE": "0.2",
+            "ROWBOAT_POLL": "0.2",
+            "PYTHONWARNINGS": "default",
+        }
+        | more
+    )
+    output = folder / "up.log"
+    process = start(environment, output)
+    address = f"http://127.0.0.1:{port}"
+    with Airflow(address, "admin", credential(home, "airflow_admin")) as airflow:
+        system = System(home, raw, moved, environment, process, output, airflow)
+        try:
+            yield system
+        finally:
+            if system.process.poll() is None:
+                stop(system.process)
+
+
 @pytest.fixture(scope="session")
 def hook() -> Iterator[Posts]:
     """The webhook that the system tells of what fails."""
@@ -142,34 +177,11 @@ def hook() -> Iterator[Posts]:
 def system(tmp_path_factory: pytest.TempPathFactory, hook: Posts) -> Iterator[System]:
     """The system with the real files in raw_data, else the sample, loaded by its first start."""
     folder = tmp_path_factory.mktemp("system")
-    home, raw, moved = folder / "home", folder / "raw_data", folder / "migrations"
-    raw.mkdir()
+    (folder / "raw_data").mkdir()
     for path in (CHALLENGE if CHALLENGE.is_dir() else ROOT / "raw_data").glob("*.csv"):
-        shutil.copy(path, raw)
-    shutil.copytree(ROOT / "sql" / "migrations", moved)
-    port = server.free_port()
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("ROWBOAT_")
-    } | {
-        "ROWBOAT_HOME": str(home),
-        "ROWBOAT_RAW_DATA": str(raw),
-        "ROWBOAT_BACKUPS": str(folder / "backups"),
-        "ROWBOAT_MIGRATIONS": str(moved),
-        "ROWBOAT_AIRFLOW_PORT": str(port),
-        "ROWBOAT_API_PORT": str(server.free_port()),
-        "ROWBOAT_SETTLE": "0.2",
-        "ROWBOAT_POLL": "0.2",
-        "ROWBOAT_ALERT_URL": f"{hook.address}/hook",
-        "PYTHONWARNINGS": "default",
-    }
-    output = folder / "up.log"
-    process = start(environment, output)
-    address = f"http://127.0.0.1:{port}"
-    with Airflow(address, "admin", credential(home, "airflow_admin")) as airflow:
-        system = System(home, raw, moved, environment, process, output, airflow)
-        yield system
-    if system.process.poll() is None:
-        stop(system.process)
+        shutil.copy(path, folder / "raw_data")
+    with running(folder, ROWBOAT_ALERT_URL=f"{hook.address}/hook") as found:
+        yield found
 
 
 def secrets(home: Path) -> list[str]:

@@ -22,6 +22,7 @@ from rowboat.errors import ConnectionLost, DatabaseRefused, RowboatError, ShelfU
 from rowboat.settings import settings
 from tests import backups
 from tests.backups import DEPARTMENTS, EMPLOYEES, JOBS, take
+from tests.chaos.proxy import before
 from tests.conftest import Boat
 
 USABLE = "make room and give the user the right to write, or set ROWBOAT_BACKUPS"
@@ -223,6 +224,20 @@ def test_the_database_goes_away(boat: Boat, postgres: server.EmbeddedServer) -> 
     assert said[0].startswith("the database cannot be reached: ")
     assert len(backups.names(boat)) == 1
     take(boat)
+
+
+def test_the_line_is_cut_in_a_copy(boat: Boat, postgres: server.EmbeddedServer) -> None:
+    """Cut within a row, the driver has no words of its own for it; Airflow tries it again."""
+    backups.fill(boat, hires=3_000, first=1_000)
+    with before(postgres.port) as proxy:
+        address = boat.uri("loader").replace(f":{postgres.port}/", f":{proxy.port}/")
+        for size in (40_000, 70_000, 90_000):
+            with closing(database.connect(address)) as connection:
+                proxy.cut_after(size, to_server=False)
+                with no_set_from(boat, ConnectionLost) as said:
+                    backup.take(connection)
+            assert said[0].startswith("the database cannot be reached: ")
+        assert proxy.cuts == 3
 
 
 def test_a_role_that_may_not_record(boat: Boat) -> None:

@@ -18,7 +18,8 @@ import psycopg2
 import pytest
 
 from rowboat import server
-from rowboat.errors import ServerError
+from rowboat.credentials import credential
+from rowboat.errors import ConnectionLost, HomeUnusable, ServerError
 from rowboat.server import EmbeddedServer
 
 # Uses the server of a home from one line on stdin to the next; answers with the port.
@@ -285,6 +286,46 @@ def test_a_killed_postmaster_comes_back(home: Path, busy: bool) -> None:
     assert other.running()
     other.release()
     assert not other.running()
+
+
+def test_a_killed_postmaster_is_revived_where_it_was(home: Path) -> None:
+    embedded = EmbeddedServer(home)
+    embedded.acquire()
+    assert not embedded.revive()
+    owner = embedded.uri("rowboat_owner")
+    os.kill(pid := postmaster(embedded), signal.SIGKILL)
+    while _is_alive(pid):
+        time.sleep(0.001)
+    assert embedded.revive()
+    assert ask(owner, "select 1") == 1
+    embedded.release()
+
+
+def test_a_home_that_cannot_be_used(tmp_path: Path) -> None:
+    taken = tmp_path / "file"
+    taken.touch()
+    said = f"{re.escape(str(taken))}/home(/postgres)? cannot be used: not a directory\nHINT: make"
+    with pytest.raises(HomeUnusable, match=f"^{said}"):
+        EmbeddedServer(taken / "home").acquire()
+    with pytest.raises(HomeUnusable, match=f"^{said}"):
+        credential(taken / "home", "airflow_admin")
+
+
+def test_it_is_not_revived_elsewhere(home: Path) -> None:
+    """Everybody has been told the port; a server behind another would be found by nobody."""
+    embedded = EmbeddedServer(home)
+    embedded.acquire()
+    port = embedded.port
+    embedded._control("stop", "-m", "immediate")
+    with pytest.raises(ConnectionLost, match=r"^the embedded Postgres does not run\n"):
+        embedded.uri("rowboat_owner")
+    with socket.create_server((server.HOST, port)):
+        with pytest.raises(ServerError, match=f"port {port}, where everybody looks"):
+            embedded.revive()
+        assert not embedded.running()
+    assert embedded.revive()
+    assert embedded.port == port
+    embedded.release()
 
 
 def _is_alive(pid: int) -> bool:
