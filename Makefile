@@ -1,5 +1,5 @@
 # The two commands of the README are `make run` and `make test`; both install what they need.
-.PHONY: run setup test bench tools format lock pictures
+.PHONY: run setup test bench chaos tools format lock pictures
 
 run: ## everything on this machine, until Ctrl-C
 	@environments/local/install
@@ -15,6 +15,9 @@ test: tools ## format, lint, types and all tests
 bench: tools ## against other tools, side by side; ROWS=200000 for fewer rows
 	@environments/local/peers
 	@.venv/bin/python -m tests.benchmarks $(if $(ROWS),--rows $(ROWS) --growth $(ROWS))
+
+chaos: tools ## attacks on the whole: kills, full disks, cut lines; SEED=1 and ROUNDS=20 for some
+	@.venv/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 tools:
 	@environments/local/install dev
