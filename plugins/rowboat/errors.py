@@ -53,7 +53,7 @@ class ServerError(RowboatError):
 
 
 class HomeUnusable(RowboatError):
-    """ROWBOAT_HOME cannot be used"""
+    """the folder of ROWBOAT_HOME cannot be used"""
 
     hint = "make room there and give the user the right to write, or set ROWBOAT_HOME"
 

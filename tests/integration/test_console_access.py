@@ -173,7 +173,7 @@ def test_a_form_without_the_right_token_changes_nothing(
             assert "the form is not of your session" in answer.text
             found += 1
         header = {"X-CSRF-Token": "0" * 64}
-        assert visitor.post(address, headers=header).status_code in (403, 415), address
+        assert visitor.post(address, headers=header).status_code in (403, 411, 415), address
     assert found > 50
     assert world() == before
     assert visitor.get("/").status_code == 200

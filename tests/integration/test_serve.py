@@ -116,7 +116,7 @@ def serve(boat: Boat, tmp_path: Path) -> Iterator[Launcher]:
     for process in launcher.running:
         if process.poll() is None:
             process.send_signal(signal.SIGQUIT)
-            process.wait(30)
+            process.wait(60)  # gunicorn gives a process 30 seconds to end
 
 
 @contextmanager
