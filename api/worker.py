@@ -23,7 +23,7 @@ from gunicorn.workers.gthread import ThreadWorker
 SHORT = 2**16  # bytes of a request that are gathered before a thread gets it
 _PATIENCE = 10  # seconds that a request has to be there, and that a thread waits for more of it
 _FAREWELL = 2.0  # seconds that a client has to read the last answer (RFC 9112, section 9.6)
-_REST = 0.05  # seconds that a thread gives to what is left of a body
+_REST = 1.0  # seconds that a thread gives to the rest of a body; a busy machine needs them
 _END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
 _OPEN = re.compile(rb"\r\n(transfer-encoding|expect):", re.IGNORECASE)
