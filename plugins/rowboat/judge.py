@@ -248,8 +248,8 @@ def _take_equal(cursor: Cursor, bench: Bench, parts: dict[str, Sql], facts: dict
     """
     bench.refused = _refused(cursor)
     cursor.execute(query("judge.take_equal", good=bench.good, **parts), facts)
-    bench.equal = bench.staged - cursor.rowcount
-    bench.staged = cursor.rowcount
+    bench.equal = cursor.rowcount
+    bench.staged -= cursor.rowcount
     stage.change_over(cursor)
     think_in_sets(cursor, bench.is_large)
 

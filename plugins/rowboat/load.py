@@ -1,5 +1,6 @@
 """Loads one file: from its position to its end, in bounded chunks through the door."""
 
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -398,17 +399,21 @@ class _Pass:
     def _vanished(self) -> tuple[int, list[str]]:
         """Count the keys that only earlier versions brought, and return some of them."""
         assert self.table.key is not None
+        serial, differ = self.table.serial_key, sql.SQL("true")
+        place = {"table": self.table.identifier}
+        if serial:
+            differ = query("position.differ", column=sql.Identifier(serial), **place)
+        cells = [sql.Identifier("t", name) for name in self.table.key.columns]
+        key = sql.SQL(", ").join(cells)
+        statement = query(
+            "position.vanished", key=key, joined=same_key(cells), differ=differ, **place
+        )
         with self.steps() as cursor:
-            earlier = position.transactions(cursor, self.position, earlier=True)
-            cells = [sql.Identifier("t", name) for name in self.table.key.columns]
-            cursor.execute(
-                query(
-                    "position.vanished",
-                    key=sql.SQL(", ").join(cells),
-                    table=self.table.identifier,
-                    joined=same_key(cells),
-                ),
-                {"earlier": earlier, "most": MOST_VANISHED},
-            )
+            facts = {
+                "earlier": position.transactions(cursor, self.position, earlier=True),
+                "seed": secrets.randbits(63),
+                "most": MOST_VANISHED,
+            }
+            cursor.execute(statement, facts)
             found = cursor.fetchall()
         return (found[0][1] if found else 0), [key for key, _ in found]

@@ -123,16 +123,16 @@ where {within};
 
 -- name: take_equal
 -- Good rows that equal the table's are remembered, the others make the rest.
-with equal as (
-    insert into pg_temp.seen
-    select {key} from pg_temp.stage as s
-    join {table} as t on {joined}
+with others as (
+    insert into pg_temp.rest overriding system value
+    select s.* from pg_temp.stage as s
+    left join {table} as t on {joined} and {within}
     {seen}
-    where {within} and {good} and not {own} and not {differs}
-    returning k0
+    where not (t.ctid is not null and {good} and not {own} and not {differs})
+    returning n
 )
-insert into pg_temp.rest overriding system value
-select s.* from pg_temp.stage as s where not exists (select from equal as e where e.k0 = {key});
+insert into pg_temp.seen
+select {key} from pg_temp.stage as s where not exists (select from others as o where o.n = s.n);
 
 -- name: differs
 -- A row of the stage differs from that of the table, be it by a bit.

@@ -102,5 +102,14 @@ select jsonb_build_array({key})::text, count(*) over ()
 from {table} as t
 where t.xmin = any(%(earlier)s::text[]::xid[])
     and not exists (select from pg_temp.seen as e where {joined})
+    and {differ}
 order by {key}
 limit %(most)s;
+
+-- name: differ
+-- Where these rows and the equal ones are as many, and so is the sum of their hashes, no row is
+-- missing: most often so, and told sooner than by looking for each.
+(
+    select (count(*), sum(hashint8extended(t.{column}, %(seed)s)))
+    from {table} as t where t.xmin = any(%(earlier)s::text[]::xid[])
+) is distinct from (select (count(*), sum(hashint8extended(k0, %(seed)s))) from pg_temp.seen)

@@ -250,6 +250,13 @@ def test_vanished_counts_only_what_the_file_still_owned(boat: Boat, file: File) 
     assert file(b"1,a\n").vanished == ["[4]"]
 
 
+def test_vanished_although_as_many_are_equal(boat: Boat, file: File) -> None:
+    """The place of a missing row may be taken by one that somebody else had written."""
+    file(b"1,a\n2,b\n")
+    boat.query("insert into hired_employees.departments values (3, 'c')")
+    assert file(b"1,a\n3,c\n").vanished == ["[2]"]
+
+
 def test_vanished_rows_of_older_versions(boat: Boat, file: File) -> None:
     file(b"1,a\n2,b\n3,c\n")
     assert file(b"1,a\n3,c\n").vanished == ["[2]"]
