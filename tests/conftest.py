@@ -15,8 +15,9 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from rowboat import catalog as catalogs
-from rowboat import database, ingest, load, migrations, server
+from rowboat import database, ingest, migrations, server
 from rowboat.database import Connection, Role
+from rowboat.run import FileReport, Run
 from rowboat.settings import settings
 from tests.postgres import of_tests as postgres_of_tests
 
@@ -48,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     return Scheduler(config, log)
 
 
-def counts(report: load.FileReport) -> tuple[int, int, int, int, int]:
+def counts(report: FileReport) -> tuple[int, int, int, int, int]:
     """Return read, inserted, updated, unchanged, rejected; they must add up."""
     found = report.report
     found.check()
@@ -101,9 +102,9 @@ class Boat:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def ingest(self, *paths: Path, **options: Any) -> dict[str, load.FileReport]:
+    def ingest(self, *paths: Path, **options: Any) -> dict[str, FileReport]:
         """Load what changed and return file → report."""
-        run = load.Run("tester", **options)
+        run = Run("tester", **options)
         return {report.file: report for report in ingest.ingest(paths, run)}
 
     def departments(self) -> list[tuple[int, str]]:

@@ -23,8 +23,8 @@ from rowboat import catalog as catalogs
 from rowboat.address import Address
 from rowboat.database import transaction
 from rowboat.ingest import ingest
-from rowboat.load import Run
 from rowboat.retry import rejected as judge_again
+from rowboat.run import Run
 from rowboat.terminal import bars, command, err, main
 
 __all__ = ["cli_backups", "cli_keys", "cli_metrics", "cli_serve", "main"]

@@ -12,8 +12,9 @@ from rowboat.database import Connection, Cursor, one, transaction
 from rowboat.door import Report
 from rowboat.errors import Unmatched
 from rowboat.folder import FoundFile
-from rowboat.load import FileReport, Run, load, refuse
+from rowboat.load import load, refuse
 from rowboat.queries import query
+from rowboat.run import FileReport, Run
 
 
 def ingest(paths: Sequence[Address], run: Run) -> list[FileReport]:

@@ -5,17 +5,15 @@ read from the catalog, so a new table brings its own rules.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from psycopg2 import sql
 
 from rowboat import literals, stage
 from rowboat.bench import SHOWN, Bench, Sql
 from rowboat.catalog import Column, ForeignKey, Unique
-from rowboat.database import Cursor, one
-from rowboat.plain import Keys
+from rowboat.database import Cursor
+from rowboat.meet import meet
 from rowboat.queries import printed, query
-from rowboat.stage import same_key
 
 _COMMA, _AND, _OR, _CONCAT = sql.SQL(", "), sql.SQL(" and "), sql.SQL(" or "), sql.SQL(" || ")
 _OTHER_ROW = "belongs to another row"
@@ -26,13 +24,13 @@ def judge(cursor: Cursor, bench: Bench) -> None:
 
     Also into `match` the rows whose key the table has.
     """
-    think_in_sets(cursor, bench.is_large)
+    stage.think_in_sets(cursor, bench.is_large)
     if bench.told:
         _find_dirty(cursor, bench)
     else:
         _judge_cells(cursor, bench)
     key = bench.table.key if bench.table.key and bench.has(bench.table.key.columns) else None
-    met = _meet(cursor, bench, key) if key else 0
+    met = meet(cursor, bench, key) if key else 0
     if not bench.told:
         _judge_checks(cursor, bench)
     for reference in bench.table.foreign_keys:
@@ -48,21 +46,15 @@ def judge(cursor: Cursor, bench: Bench) -> None:
         if bench.has(unique.columns):
             _judge_repeated(cursor, bench, unique)
             _judge_taken(cursor, bench, unique)
-    bench.refused = _refused(cursor)
+    bench.refused = stage.count_refused(cursor)
     _judge_again(cursor, bench)
-    think_in_sets(cursor, False)
+    stage.think_in_sets(cursor, False)
 
 
 def judge_rows(cursor: Cursor, bench: Bench) -> None:
     """Write into `verdict` what each row of the stage shows by itself: cells and CHECKs."""
     _judge_cells(cursor, bench)
     _judge_checks(cursor, bench)
-
-
-def _refused(cursor: Cursor) -> int:
-    cursor.execute(query("judge.count_refused"))
-    found: int = one(cursor)[0]
-    return found
 
 
 def _judge_again(cursor: Cursor, bench: Bench) -> None:
@@ -79,12 +71,7 @@ def _judge_again(cursor: Cursor, bench: Bench) -> None:
             if bench.has(unique.columns):
                 _judge_taken(cursor, bench, unique)
         if bench.exchanges or bench.table.refers_to_itself:
-            bench.refused = _refused(cursor)
-
-
-def think_in_sets(cursor: Cursor, large: bool) -> None:
-    """Let rows of a large stage be looked up all at once, those of a small one each by its own."""
-    cursor.execute(query("judge.think_in_sets", allowed=sql.SQL("off" if large else "on")))
+            bench.refused = stage.count_refused(cursor)
 
 
 def _judge_cells(cursor: Cursor, bench: Bench) -> None:
@@ -215,50 +202,6 @@ def _key_value(bench: Bench, names: tuple[str, ...]) -> Sql:
     return sql.SQL("jsonb_build_array({})").format(_COMMA.join(map(bench.value, names)))
 
 
-def _meet(cursor: Cursor, bench: Bench, key: Unique) -> int:
-    """Find the rows whose key the table has, and return how many of those are on the stage."""
-    if not _may_match(cursor, bench):
-        return 0
-    within: Sql = sql.SQL("true")
-    if bench.table.serial_key:
-        within = query("judge.within", column=sql.Identifier(bench.table.serial_key))
-    is_seen = sql.SQL("e is not null" if bench.may_be_seen else "false")
-    columns = [_plain(bench, name, sql.Identifier("t", name)) for name in bench.columns]
-    values = [_plain(bench, name, bench.value(name)) for name in bench.columns]
-    parts = {
-        "differs": query("judge.differs", columns=_COMMA.join(columns), values=_COMMA.join(values)),
-        "own": query("judge.own", is_seen=is_seen),
-        "key": _COMMA.join(map(bench.value, key.columns)),
-        "table": bench.table.identifier,
-        "joined": bench.joined(key.columns, [sql.Identifier("t", name) for name in key.columns]),
-        "seen": _seen(bench, key) if bench.may_be_seen else sql.SQL(""),
-        "within": within,
-    }
-    least = bench.keys.least if bench.keys else None
-    facts = {"own": bench.own, "least": least, "greatest": bench.greatest_known}
-    if bench.rewritten and bench.keys and not bench.keys.repeated:
-        _take_equal(cursor, bench, parts, facts)
-    cursor.execute(query("judge.match", **parts), facts)
-    return cursor.rowcount
-
-
-def _take_equal(cursor: Cursor, bench: Bench, parts: dict[str, Sql], facts: dict[str, Any]) -> None:
-    """Take rows that equal the table's off the stage: nothing more is to be found about them, as
-    the table keeps its rules.
-    """
-    bench.refused = _refused(cursor)
-    cursor.execute(query("judge.take_equal", good=bench.good, **parts), facts)
-    bench.equal = cursor.rowcount
-    bench.staged -= cursor.rowcount
-    stage.change_over(cursor)
-    think_in_sets(cursor, bench.is_large)
-
-
-def _plain(bench: Bench, name: str, value: Sql) -> Sql:
-    """SQL: a column's value to compare bit by bit; that of a domain as one of its base type."""
-    return literals.plain(value) if bench.table.by_name[name].is_domain else value
-
-
 def _judge_known(cursor: Cursor, bench: Bench, key: Unique) -> None:
     again = bench.rejected_ids is not None
     taken = bench.on_known == "refuse" or again
@@ -268,28 +211,6 @@ def _judge_known(cursor: Cursor, bench: Bench, key: Unique) -> None:
         query("judge.known", newer=newer, **_duplicate(bench, key, where)),
         {"refuse": bench.on_known == "refuse", "rejected_ids": bench.rejected_ids},
     )
-
-
-def _may_match(cursor: Cursor, bench: Bench) -> bool:
-    """Tell whether any key of the stage can be in the table; cheap for one integer key."""
-    name = bench.table.serial_key
-    if name is None:
-        return True
-    place = {"column": sql.Identifier(name), "table": bench.table.identifier}
-    cursor.execute(query("judge.greatest", **place))
-    greatest = one(cursor)[0]
-    if bench.keys is None:
-        facts = {"greatest": greatest}
-        cursor.execute(query("judge.keys_range", value=bench.value(name)), facts)
-        least, last, bench.greatest_known, repeated = one(cursor)
-        bench.keys = Keys(least, last, repeated=repeated or [])
-    elif greatest is not None:
-        bench.greatest_known = bench.keys.until(greatest)
-    return bench.greatest_known is not None
-
-
-def _seen(bench: Bench, key: Unique) -> Sql:
-    return query("judge.seen", joined=same_key([bench.value(name) for name in key.columns]))
 
 
 def _judge_repeated(cursor: Cursor, bench: Bench, unique: Unique) -> None:

@@ -3,11 +3,9 @@
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from threading import Event
-from typing import Any
+from dataclasses import dataclass
 
 from psycopg2 import sql
 
@@ -39,61 +37,12 @@ from rowboat.merge import hold_parents, may_skip_triggers, skip_triggers
 from rowboat.position import Position
 from rowboat.queries import query
 from rowboat.records import Records, cut
+from rowboat.run import FileReport, Run
 from rowboat.settings import settings
 from rowboat.stage import Cargo, same_key
 from rowboat.text import Prefix
 
-Progress = Callable[[str, int, int], None]
 MOST_VANISHED = 100  # keys that a report names
-
-
-@dataclass
-class Run:
-    """Who loads, how, and how to stop it between two chunks.
-
-    `progress` is told (file, bytes done, bytes in all) after each chunk.
-    """
-
-    actor: str
-    run: str | None = None
-    dry_run: bool = False
-    checksum: bool = False
-    progress: Progress = lambda *_: None
-    stop: Event = field(default_factory=Event)
-
-    @property
-    def who(self) -> dict[str, Any]:
-        """The columns that name the run in ingest_status."""
-        return {"actor": self.actor, "run": self.run}
-
-
-@dataclass
-class FileReport:
-    """What became of one file in one run.
-
-    `vanished` are keys that an earlier version of the file brought and this one no longer has, the
-    first hundred; `vanished_count` counts all.
-    """
-
-    file: str
-    table: str | None
-    state: str
-    report: Report = field(default_factory=Report)
-    error: str | None = None
-    hint: str | None = None
-    vanished: list[str] = field(default_factory=list)
-    vanished_count: int = 0
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        head = f"{self.file} → {self.table or 'no table'}: {self.state}"
-        if self.state == "loaded":
-            head += f", {self.report} in {self.seconds:.2f} s"
-        if self.error:
-            head += f": {self.error}"
-        if self.vanished_count:
-            head += f"; {self.vanished_count:,} rows of its earlier version are no longer in it"
-        return head
 
 
 def load(
@@ -399,9 +348,9 @@ class _Pass:
     def _vanished(self) -> tuple[int, list[str]]:
         """Count the keys that only earlier versions brought, and return some of them."""
         assert self.table.key is not None
-        serial, differ = self.table.serial_key, sql.SQL("true")
         place = {"table": self.table.identifier}
-        if serial:
+        differ: sql.Composable = sql.SQL("true")
+        if serial := self.table.serial_key:
             differ = query("position.differ", column=sql.Identifier(serial), **place)
         cells = [sql.Identifier("t", name) for name in self.table.key.columns]
         key = sql.SQL(", ").join(cells)

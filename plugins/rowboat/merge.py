@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from psycopg2 import sql
 from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 
+from rowboat import stage
 from rowboat.bench import Bench
 from rowboat.catalog import Catalog, Table
 from rowboat.database import RACES, ROW_FAULTS, Cursor, one, said
 from rowboat.errors import RowRefused
-from rowboat.judge import think_in_sets
 from rowboat.queries import identifiers, query
 from rowboat.stage import key_name
 
@@ -100,10 +100,10 @@ def merge(cursor: Cursor, bench: Bench) -> Merged:
     else:
         updated = 0
         if updates:
-            think_in_sets(cursor, bench.is_large)
+            stage.think_in_sets(cursor, bench.is_large)
             cursor.execute(_update(bench))
             updated = cursor.rowcount
-            think_in_sets(cursor, False)
+            stage.think_in_sets(cursor, False)
         inserted = 0
         if bench.staged - bench.refused + displaced > different + unchanged:
             cursor.execute(_insert(bench, query("merge.new") if known else sql.SQL("true")))

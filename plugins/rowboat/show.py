@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rowboat.door import Report
-from rowboat.load import FileReport
 from rowboat.rejects import Reject
+from rowboat.run import FileReport
 from rowboat.status import Status
 from rowboat.trace import LineTrace, Origin, RowTrace
 

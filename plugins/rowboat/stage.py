@@ -280,3 +280,15 @@ def same_key(cells: Sequence[sql.Composable]) -> sql.Composed:
     return sql.SQL(" and ").join(
         sql.SQL("e.{} = {}").format(key_name(index), cell) for index, cell in enumerate(cells)
     )
+
+
+def think_in_sets(cursor: Cursor, large: bool) -> None:
+    """Let rows of a large stage be looked up all at once, those of a small one each by its own."""
+    cursor.execute(query("stage.think_in_sets", allowed=sql.SQL("off" if large else "on")))
+
+
+def count_refused(cursor: Cursor) -> int:
+    """Return how many rows of the stage have a verdict against them."""
+    cursor.execute(query("stage.count_refused"))
+    found: int = one(cursor)[0]
+    return found

@@ -16,9 +16,9 @@ from rowboat.dictionary import Outline
 from rowboat.errors import FileRefused
 from rowboat.folder import FoundFile
 from rowboat.ingest import triage
-from rowboat.load import FileReport, Run
 from rowboat.load import load as load_file
 from rowboat.parts import Part
+from rowboat.run import FileReport, Run
 from rowboat.settings import settings
 from rowboat_airflow import lineage
 from rowboat_airflow.client import DRY_RUN

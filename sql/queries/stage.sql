@@ -113,3 +113,11 @@ where p.n > %(before)s and p.n <= %(last)s and p.verdicts is not null;
 -- name: force_null
 -- In columns that hold no text a quoted empty field is NULL too.
 , force_null ({cells})
+
+-- name: think_in_sets
+-- A large stage has no statistics: keep the planner from looking its rows up one by one.
+set local enable_nestloop = {allowed};
+
+-- name: count_refused
+-- How many rows have a verdict against them.
+select count(distinct n) from pg_temp.verdict;

@@ -13,7 +13,7 @@ from itertools import count
 
 from rowboat import catalog, database, folder, ingest, load, server
 from rowboat.database import transaction
-from rowboat.load import Run
+from rowboat.run import Run
 from rowboat.settings import settings
 from tests.benchmarks import rivals
 from tests.benchmarks.compare import OURS, Ratio, Target, Work, compare, timed

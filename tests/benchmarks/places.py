@@ -13,7 +13,7 @@ import psycopg2
 
 from rowboat import database, ingest, migrations, server
 from rowboat.database import Connection
-from rowboat.load import Run
+from rowboat.run import Run
 from rowboat.settings import settings
 
 TABLE = "hired_employees.hired_employees"

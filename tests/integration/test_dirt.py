@@ -15,7 +15,7 @@ import pytest
 
 from rowboat import database
 from rowboat.errors import FileRefused
-from rowboat.load import FileReport
+from rowboat.run import FileReport
 from tests.conftest import Boat, counts
 
 Setting = Callable[[str, str], None]

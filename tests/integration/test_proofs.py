@@ -27,7 +27,7 @@ from psycopg2.extensions import make_dsn
 from rowboat import database, ingest, server
 from rowboat.database import Role, transaction
 from rowboat.errors import ConnectionLost
-from rowboat.load import Run
+from rowboat.run import Run
 from tests.conftest import Boat
 
 SEED = 20_240_229
@@ -42,7 +42,7 @@ LOADER = """
 import json, sys
 from pathlib import Path
 from rowboat.ingest import ingest
-from rowboat.load import Run
+from rowboat.run import Run
 from rowboat.show import ingest_document
 print(json.dumps("ready"), flush=True)
 for line in sys.stdin:
@@ -56,7 +56,7 @@ import os, signal, sys
 import psycopg2
 from psycopg2.extensions import connection
 from rowboat.ingest import ingest
-from rowboat.load import Run
+from rowboat.run import Run
 class Mortal(connection):
     left = 0
     def commit(self):

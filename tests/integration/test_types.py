@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rowboat.load import FileReport
+from rowboat.run import FileReport
 from tests.conftest import Boat
 
 Setting = Callable[[str, str], None]
