@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any, TypeAlias
 
-from rowboat import dialect, literals, records
+from rowboat import dialect, literals
 from rowboat.catalog import INTEGERS, Column, Table
+from rowboat.cutter import cut
 from rowboat.dialect import Dialect
 from rowboat.errors import BatchRefused, BodyRefused
 from rowboat.exact_json import BLANK, Number, Repeated, items, members, too_deep, whole, written
@@ -94,7 +95,7 @@ def of_csv(body: bytes, table: Table, known: Dialect | None = None) -> list[Row]
     """
     body = body + b"\n" if body and not body.endswith((b"\n", b"\r")) else body
     known = known or dialect.recognise(body[: dialect.SAMPLE_BYTES], table)
-    found = records.cut(body[known.start :], known, at_end=True)
+    found = cut(body[known.start :], known, at_end=True)
     if known.header and len(found):
         found = found.without_first()
     _check_count(len(found))

@@ -11,6 +11,7 @@ from psycopg2 import sql
 
 from rowboat import parts, position, reading, retry, storage
 from rowboat.catalog import Catalog, Table
+from rowboat.cutter import cut
 from rowboat.database import (
     Connection,
     Cursor,
@@ -36,7 +37,7 @@ from rowboat.folder import FoundFile
 from rowboat.merge import hold_parents, may_skip_triggers, skip_triggers
 from rowboat.position import Position
 from rowboat.queries import query
-from rowboat.records import Records, cut
+from rowboat.records import Records
 from rowboat.run import FileReport, Run
 from rowboat.settings import settings
 from rowboat.stage import Cargo, same_key

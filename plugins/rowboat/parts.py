@@ -15,13 +15,14 @@ from typing import Any
 from psycopg2 import sql
 
 from rowboat.catalog import Table
+from rowboat.cutter import cut
 from rowboat.database import Cursor
 from rowboat.dialect import Dialect
 from rowboat.errors import FileChanged, PartLost
 from rowboat.folder import FoundFile
 from rowboat.places import Opened
 from rowboat.queries import query
-from rowboat.records import Records, cut
+from rowboat.records import Records
 from rowboat.stage import Cargo, Refused, Staged
 from rowboat.storage import opened
 

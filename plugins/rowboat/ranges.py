@@ -8,6 +8,7 @@ from psycopg2 import sql
 
 from rowboat import judge, position, stage, storage
 from rowboat.catalog import Table
+from rowboat.cutter import border
 from rowboat.database import Connection, Cursor, transaction
 from rowboat.dialect import Dialect
 from rowboat.door import Passage, bench_for, open_door
@@ -17,7 +18,7 @@ from rowboat.parts import Chunk, Part, StagedPart, form, read, same
 from rowboat.places import Opened
 from rowboat.queries import query
 from rowboat.reading import open_at, recognised, staged_of
-from rowboat.records import Records, border
+from rowboat.records import Records
 from rowboat.settings import settings
 from rowboat.text import GZIP_MAGIC, Text
 

@@ -15,11 +15,11 @@ from psycopg2.extras import Json
 
 from rowboat import folder, position
 from rowboat.catalog import Catalog, Table
+from rowboat.cutter import cut
 from rowboat.database import Cursor, rows
 from rowboat.dialect import Dialect
 from rowboat.errors import FileChanged, FileRefused
 from rowboat.queries import printed, query
-from rowboat.records import cut
 from rowboat.rows import check_key, no_row
 from rowboat.settings import settings
 from rowboat.text import Text

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from rowboat import folder, metrics, upload
 from rowboat.catalog import Catalog, Table
 from rowboat.container import Reader
+from rowboat.cutter import border, cut
 from rowboat.dialect import BYTE_ORDER_MARK, DELIMITERS, Dialect, recognise
 from rowboat.disk import DiskFolder
 from rowboat.errors import BackupRefused, FileRefused, RowboatError, SqlFileError
-from rowboat.records import Records, border, cut
+from rowboat.records import Records
 from tests.conftest import ROOT
 from tests.containers import head, long
 from tests.fuzzing import fuzzed

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowboat.catalog import Column
+from rowboat.cutter import cut
 from rowboat.dialect import Dialect
 from rowboat.plain import plain
-from rowboat.records import cut
 
 RANGES = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
 TIMES = {

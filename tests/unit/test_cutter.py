@@ -7,10 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rowboat import records
+from rowboat import cutter
+from rowboat.cutter import cut
 from rowboat.dialect import Dialect
 from rowboat.errors import FileRefused
-from rowboat.records import Records, cut
+from rowboat.records import Records
 
 thorough = settings(
     max_examples=300,
@@ -141,7 +142,7 @@ def test_without_first() -> None:
 
 
 def test_record_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "LONGEST", 100)
+    monkeypatch.setattr(cutter, "LONGEST", 100)
     with pytest.raises(FileRefused) as raised:
         cut(b"x" * 101, dialect(), at_end=False)
     assert (raised.value.fact, raised.value.hint) == (
@@ -153,7 +154,7 @@ def test_record_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_quote_that_stays_open_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is given up, and what follows is read as if it were a row of its own."""
-    monkeypatch.setattr(records, "LONGEST", 100)
+    monkeypatch.setattr(cutter, "LONGEST", 100)
     text = b'1,"a\n' + b"2,b\n" * 30
     assert cut(text[:100], dialect(), at_end=False).consumed == 0
     found = cut(text, dialect(), at_end=False)
