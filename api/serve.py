@@ -4,6 +4,7 @@ import errno
 import gc
 import json
 import logging
+import os
 import socket
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from api import create_app
 from api.logs import Bridge
+from api.numbers import FOLDER
 from api.worker import Worker
 from rowboat.errors import PortTaken, SettingError
 from rowboat.settings import settings
@@ -69,6 +71,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "limit_request_line": 8190,
             "logger_class": Log,
             "child_exit": _bury,
+            "worker_tmp_dir": os.environ.get(FOLDER),
             "control_socket_disable": True,
         }
         for name, value in chosen.items():

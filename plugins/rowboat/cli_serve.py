@@ -16,6 +16,7 @@ from rowboat.check import Finding
 from rowboat.terminal import command, main
 
 _NUMBERS = "rowboat-api-"
+_MEMORY = Path("/dev/shm")  # noqa: S108  # tmpfs (shm_overview(7)): a full disk leaves it alone
 
 
 @command(main)
@@ -53,11 +54,12 @@ def _numbers() -> tuple[str, IO[str]]:
 
     It is in use while somebody holds the lock in it, which goes with the last of the processes.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{_NUMBERS}*"):
+    place = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    for left in place.glob(f"{_NUMBERS}*"):
         with suppress(OSError), (left / "used").open() as used:
             fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(left)
-    hidden = Path(tempfile.mkdtemp(prefix=f".{_NUMBERS}"))
+    hidden = Path(tempfile.mkdtemp(prefix=f".{_NUMBERS}", dir=place))
     held = (hidden / "used").open("w")
     fcntl.flock(held, fcntl.LOCK_EX)
     return str(hidden.rename(hidden.with_name(hidden.name[1:]))), held
