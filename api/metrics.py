@@ -99,11 +99,12 @@ def kept(
         return answer
     with reading() as cursor:
         now = moment(cursor, wanted)
-        found = compute(cursor, now)
+        with cache.made_once(key, now.version) as answer:
+            if answer is None:
+                answer = encode(compute(cursor, now))
+                cache.keep(key, now.version, *answer)
     if now.pieces > _MANY:
         writing(add_up_writes)
-    answer = encode(found)
-    cache.keep(key, now.version, *answer)
     return answer
 
 

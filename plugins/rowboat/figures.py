@@ -1,6 +1,8 @@
 """What a metric says now: its rows, of when they are, and how many rows they leave out."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -8,6 +10,7 @@ from functools import partial
 from math import isfinite
 from threading import Lock
 from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
 
 from psycopg2 import sql
 from psycopg2.extensions import new_type, register_type, string_types
@@ -18,7 +21,7 @@ from rowboat.parameters import Value
 from rowboat.queries import query
 
 Values: TypeAlias = dict[str, Value]
-
+_PATIENCE = 10.0  # seconds for which one who asks waits for the answer of another
 
 _TIMES = {1082: "DATE", 1114: "TIMESTAMP", 1184: "TIMESTAMPTZ"}  # pg_type.oid
 _AS_TEXT = (17, 1001, 1186, 1187, 1182, 1183, 1115, 1185, 1270)  # bytea, intervals, arrays of times
@@ -150,10 +153,23 @@ class Cache:
     def __init__(self, answers: int = 256, size: int = 32 * 2**20) -> None:
         self._answers, self._size, self._used = answers, size, 0
         self._kept: OrderedDict[Any, tuple[str, bytes, Any]] = OrderedDict()
+        self._making: WeakValueDictionary[Any, Any] = WeakValueDictionary()
         self._lock = Lock()
 
     def __contains__(self, asked: Any) -> bool:
         return asked in self._kept
+
+    @contextmanager
+    def made_once(self, asked: Any, version: str | None) -> Iterator[tuple[bytes, Any] | None]:
+        """Let one thread make an answer of a version: the others wait a while, and are given it."""
+        with self._lock:
+            making = self._making.setdefault((asked, version), Lock())
+        is_alone = version is not None and making.acquire(timeout=_PATIENCE)
+        try:
+            yield self.find(asked, version)
+        finally:
+            if is_alone:
+                making.release()
 
     def find(self, asked: Any, version: str | None) -> tuple[bytes, Any] | None:
         """Return the answer (its bytes and what goes with them) if it is of this version."""

@@ -55,6 +55,7 @@ def uncached(at: Place, address: str, token: str, name: str, rows: int) -> Ratio
 def cached(address: str, token: str, name: str) -> Ratio:
     """Compare the 99th percentile of a cached metric, from when it was due, with /health."""
     paths = f"/api/2021/{name}", "/health"
+    spell(address, token, paths[0])  # every process of the API has the answer after it
     pairs = [tuple(spell(address, token, path) for path in paths) for _ in range(SPELLS)]
     work = f"metric {name}, cached, {RATE} requests per second: p99"
     found = Ratio(work, "`/health`", tuple((ours, other) for ours, other in pairs), unit="ms")

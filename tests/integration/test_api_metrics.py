@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from api import create_app
 from api import metrics as views
 from rowboat import figures as figures_module
 from rowboat import metrics
+from tests.backups import eventually
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf
 
@@ -44,6 +46,10 @@ BROKEN = """-- title: Broken
 -- about: Divides by zero.
 -- tables: hired_employees.departments
 select 1 / count(*) from hired_employees.departments where false
+"""
+OPEN = """
+select count(*) from pg_stat_activity
+where datname = current_database() and usename = 'rowboat_api' and state = 'idle in transaction'
 """
 NOW = BROKEN.replace("1 / count(*)", "now() as at, count(*)")
 
@@ -372,6 +378,23 @@ def test_an_answer_is_computed_once(hires: Boat, client_of: ClientOf, computed: 
         bodies = {first.get(address).data for _ in range(3)}
         assert len(bodies) == 1
     assert computed == ["quarters"] * 5
+
+
+def test_who_asks_together_waits_for_one_answer(
+    hires: Boat, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed, asking = [], 4
+
+    def figures(*of: Any) -> Any:
+        computed.append(1)
+        eventually(lambda: hires.query(OPEN, role="api") == [asking])
+        return figures_module.figures(*of)
+
+    monkeypatch.setattr(views, "figures", figures)
+    with ThreadPoolExecutor(asking) as pool:
+        asked = [pool.submit(client.get, "/api/2021/quarters") for _ in range(asking)]
+        assert [each.result().json["rows"] for each in asked] == [ROWS] * asking
+    assert len(computed) == 1
 
 
 def test_no_worker_is_stale(hires: Boat, client: FlaskClient, computed: list[str]) -> None:
