@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg2
@@ -16,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from rowboat import catalog as catalogs
 from rowboat import database, ingest, migrations, server
+from rowboat.credentials import credential
 from rowboat.database import Connection, Role
 from rowboat.run import FileReport, Run
 from rowboat.settings import settings
@@ -23,6 +25,7 @@ from tests.postgres import of_tests as postgres_of_tests
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "rowboat_template"
+MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30  # tmpfs; bytes
 os.environ["AIRFLOW_HOME"] = str(ROOT / ".rowboat" / "airflow-of-tests")  # not the user's own
 
 
@@ -57,12 +60,28 @@ def counts(report: FileReport) -> tuple[int, int, int, int, int]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.EmbeddedServer]:
+def fast_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in memory where there is room: each test's database is hundreds of files."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        with TemporaryDirectory(prefix="rowboat-tests-", dir=MEMORY) as name:
+            yield Path(name)
+    else:
+        yield tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def postgres(fast_home: Path) -> Iterator[server.EmbeddedServer]:
     """An embedded server with a migrated template database."""
-    embedded = postgres_of_tests(tmp_path_factory.mktemp("home"))
+    embedded = postgres_of_tests(fast_home)
     embedded.acquire()
     with _Admin(embedded) as run:
-        run("create database {} owner rowboat_owner", TEMPLATE)
+        run("alter system set fsync = off")  # nothing here outlives the machine
+        run("alter system set max_wal_size = '512MB'")
+        run("select pg_reload_conf()")
+        for role in server.ROLES:  # thousands of sessions are opened
+            who, password = sql.Identifier(role), sql.Literal(credential(embedded.home, role))
+            run("set scram_iterations = 1; alter role {} password {}", who, password)
+        run("create database {} owner rowboat_owner", sql.Identifier(TEMPLATE))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROWBOAT_HOME", str(embedded.home))
         settings.cache_clear()
@@ -138,7 +157,8 @@ def boat(
     """A migrated database and an empty raw_data; settle time off."""
     name = f"test_{abs(hash(request.node.nodeid)):x}"
     with _Admin(postgres) as run:
-        run("create database {} template rowboat_template owner rowboat_owner", name)
+        database_ = sql.Identifier(name)
+        run("create database {} template rowboat_template owner rowboat_owner", database_)
 
     def uri(role: Role) -> str:
         return postgres.uri(f"rowboat_{role}", name)
@@ -156,7 +176,7 @@ def boat(
         connection.close()
     settings.cache_clear()
     with _Admin(postgres) as run:
-        run("drop database {} with (force)", name)
+        run("drop database {} with (force)", database_)
 
 
 @pytest.fixture
@@ -193,13 +213,13 @@ class _Admin:
     def __init__(self, embedded: server.EmbeddedServer) -> None:
         self._embedded = embedded
 
-    def __enter__(self) -> Callable[[str, str], None]:
+    def __enter__(self) -> Callable[..., None]:
         self._connection = psycopg2.connect(self._embedded.uri(server.SUPERUSER, "postgres"))
         self._connection.autocommit = True
 
-        def run(statement: str, name: str) -> None:
+        def run(statement: str, *parts: sql.Composable) -> None:
             with self._connection.cursor() as cursor:
-                cursor.execute(sql.SQL(statement).format(sql.Identifier(name)))
+                cursor.execute(sql.SQL(statement).format(*parts))
 
         return run
 
