@@ -292,7 +292,7 @@ class _Pass:
 
         self._take(ahead, persistently(work))
 
-    def _ahead(self, text: bytes | memoryview, newlines: int) -> "_Ahead":
+    def _ahead(self, text: bytes | memoryview, newlines: int) -> _Ahead:
         """Tell where the position will stand after a text of so many newlines."""
         prefix = self.prefix.copy()
         prefix.extend(text)
@@ -308,7 +308,7 @@ class _Pass:
         elif self.holds_parents:
             hold_parents(cursor, self.table)
 
-    def _transact(self, cursor: Cursor, cargo: Cargo, ahead: "_Ahead") -> tuple[Report, Position]:
+    def _transact(self, cursor: Cursor, cargo: Cargo, ahead: _Ahead) -> tuple[Report, Position]:
         """Rows, quarantine, report and position, in one transaction."""
         position.hold(cursor, self.position)
         self.passage.first_line, self.passage.last_line = ahead.lines + 1, ahead.loaded_lines
@@ -324,7 +324,7 @@ class _Pass:
         }
         return report, position.move(cursor, self.position, to, vars(report))
 
-    def _take(self, ahead: "_Ahead", done: tuple[Report, Position]) -> None:
+    def _take(self, ahead: _Ahead, done: tuple[Report, Position]) -> None:
         report, self.position = done
         self.total += report
         self.prefix = ahead.prefix
