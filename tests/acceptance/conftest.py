@@ -166,14 +166,14 @@ def running(folder: Path, **more: str) -> Iterator[System]:
                 stop(system.process)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hook() -> Iterator[Posts]:
     """The webhook that the system tells of what fails."""
     with posts() as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # it ends before the other tests of its process
 def system(tmp_path_factory: pytest.TempPathFactory, hook: Posts) -> Iterator[System]:
     """The system with the real files in raw_data, else the sample, loaded by its first start."""
     folder = tmp_path_factory.mktemp("system")
@@ -222,7 +222,7 @@ def visit(system: System, browser: Browser) -> Iterator[Callable[..., Page]]:
     assert watch.faults == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def key(system: System) -> Callable[[str], str]:
     """Return a key of a scope: key("operate")."""
     made: dict[str, str] = {}
