@@ -180,7 +180,11 @@ def system(tmp_path_factory: pytest.TempPathFactory, hook: Posts) -> Iterator[Sy
     (folder / "raw_data").mkdir()
     for path in (CHALLENGE if CHALLENGE.is_dir() else ROOT / "raw_data").glob("*.csv"):
         shutil.copy(path, folder / "raw_data")
-    with running(folder, ROWBOAT_ALERT_URL=f"{hook.address}/hook") as found:
+    more = {
+        "ROWBOAT_ALERT_URL": f"{hook.address}/hook",
+        "SPT_NOENV": "1",  # setproctitle leaves environments where tests can read them
+    }
+    with running(folder, **more) as found:
         yield found
 
 

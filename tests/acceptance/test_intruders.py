@@ -72,6 +72,7 @@ def test_the_api_has_no_secret_of_airflow(troubled: System) -> None:
     assert len(servers) > 1
     for process in servers:
         text = read(process, "environ")
+        assert f"ROWBOAT_HOME={troubled.home}\n" in text
         assert not [each for each in secrets(troubled.home) if each in text]
 
 
