@@ -37,7 +37,7 @@ class Round:
     work: Work
     victim: str
     moment: float
-    killed: str = "nothing"
+    killed: str = ""
     midway: bool = False
     settled: float = 0.0
 
@@ -45,13 +45,16 @@ class Round:
         when = "midway" if self.midway else "after its end"
         return (
             f"  seed {self.seed}: {self.work.about}; at {self.moment:.2f} s, {when}, "
-            f"{self.killed}; settled after {self.settled:.0f} s"
+            f"{self.killed or f'no {self.victim}'}; settled after {self.settled:.0f} s"
         )
 
 
 @dataclass
 class Score:
-    """What all rounds came to; times in seconds."""
+    """What all rounds came to; times in seconds.
+
+    Where a victim is not there in its moment, a round kills nobody: `victims` were killed.
+    """
 
     works: Counter[str] = field(default_factory=Counter)
     victims: Counter[str] = field(default_factory=Counter)
@@ -66,7 +69,8 @@ class Score:
             for each in (self.works, self.victims)
         )
         return (
-            f"{self.works.total()} rounds, {self.midway} of them midway\n"
+            f"{self.works.total()} rounds, {self.victims.total()} kills, "
+            f"{self.midway} of them midway\n"
             f"works: {works}\nkilled: {victims}\n"
             f"up again after {_middle(self.up):.0f} s (median), {max(self.up, default=0):.0f} s at "
             f"most; works done after {_middle(self.settled):.0f} s, "
@@ -104,7 +108,6 @@ def play(system: System, batch: list[Round], score: Score) -> None:
     for one in batch:
         one.work.prepare()
         score.works[type(one.work).__name__.lower()] += 1
-        score.victims[one.victim] += 1
     until("all is prepared", lambda: all(one.work.prepared() for one in batch), UP)
     begun = time.monotonic()
     for one in batch:
@@ -112,7 +115,9 @@ def play(system: System, batch: list[Round], score: Score) -> None:
     for one in sorted(batch, key=lambda one: one.moment):
         until("the moment", lambda one=one: time.monotonic() > begun + one.moment)  # type: ignore[misc]
         _kill(system, one)
-        score.midway += one.midway
+        if one.killed:
+            score.victims[one.victim] += 1
+            score.midway += one.midway
     killed = time.monotonic()
     try:
         until("all parts live and are ready", lambda: is_up(system), UP)

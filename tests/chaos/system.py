@@ -92,17 +92,18 @@ def candidates(system: System, victim: str) -> list[psutil.Process]:
 
 
 def kill(system: System, victim: str, rng: Random) -> str:
-    """Kill -9 a process of the victim's, the main one in half of all cases; tell which."""
+    """Kill -9 a process of the victim's, the main one in half of all cases; tell which.
+
+    Nothing where there is none at the moment.
+    """
     which, main = rng.random(), rng.random() < 0.5
-    found = candidates(system, victim)
-    if not found:
-        return f"no {victim}"
-    one = found[0] if main else found[int(which * len(found))]
-    with suppress(psutil.Error):
-        words = " ".join(one.cmdline())[:50]
-        one.kill()
-        return f"{victim} {one.pid} ({words})"
-    return f"{victim}, which has just ended"
+    if found := candidates(system, victim):
+        one = found[0] if main else found[int(which * len(found))]
+        with suppress(psutil.Error):
+            words = " ".join(one.cmdline())[:50]
+            one.kill()
+            return f"{victim} {one.pid} ({words})"
+    return ""
 
 
 def is_up(system: System) -> bool:
