@@ -31,4 +31,4 @@ lock: tools ## resolve the locks anew
 
 pictures: tools ## those of the README, from the system that runs
 	@environments/local/browser
-	@.venv/bin/python -m tests.pictures
+	@.venv/bin/python -m tests.tools.pictures

@@ -2,27 +2,22 @@
 
 from flask import Flask
 
-from api import (
-    access,
-    addresses,
+from api import console, openapi
+from api.rest import (
     backups,
     batches,
-    console,
-    errors,
-    forms,
     health,
     ingest,
     metrics,
-    openapi,
     rejects,
-    requests,
     restores,
     row_writes,
     rows,
     tables,
     uploads,
 )
-from api.context import Context
+from api.shared import access, addresses, forms, problems, requests
+from api.shared.context import Context
 from rowboat.settings import settings
 
 
@@ -39,7 +34,7 @@ def create_app() -> Flask:
     app.extensions["rowboat"] = Context()
     requests.register(app)
     access.register(app)
-    errors.register(app)
+    problems.register(app)
     for each in (
         health,
         tables,

@@ -23,8 +23,8 @@ succeeded two hours after it was queued is told as late (`ROWBOAT_ALERT_URL`).
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from rowboat_airflow.alerts import deadline, failed
-from rowboat_airflow.backup import backup_params, prune, take
 from rowboat_airflow.console import documented
+from rowboat_airflow.tasks.backup import backup_params, prune, take
 
 with DAG(
     "backup",

@@ -17,8 +17,8 @@ database is as it was; take another backup and look at the disk.
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from rowboat_airflow.alerts import failed
-from rowboat_airflow.backup import drill_params, restore_on_trial
 from rowboat_airflow.console import documented
+from rowboat_airflow.tasks.backup import drill_params, restore_on_trial
 
 with DAG(
     "drill",

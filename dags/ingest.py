@@ -26,7 +26,8 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGrou
 
 from rowboat_airflow.alerts import failed
 from rowboat_airflow.console import documented
-from rowboat_airflow.ingest import (
+from rowboat_airflow.outline import outline
+from rowboat_airflow.tasks.ingest import (
     PARAMS,
     RAW_DATA,
     cut,
@@ -37,7 +38,6 @@ from rowboat_airflow.ingest import (
     stage,
     task_name,
 )
-from rowboat_airflow.outline import outline
 
 with DAG(
     "ingest",

@@ -23,7 +23,7 @@ from airflow.sdk import DAG
 
 from rowboat_airflow.alerts import failed
 from rowboat_airflow.console import documented
-from rowboat_airflow.restore import apply, approve, plan, report, restore_params, safety_copy
+from rowboat_airflow.tasks.restore import apply, approve, plan, report, restore_params, safety_copy
 
 with DAG(
     "restore",

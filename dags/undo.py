@@ -18,7 +18,7 @@ from airflow.sdk import DAG
 
 from rowboat_airflow.alerts import failed
 from rowboat_airflow.console import documented
-from rowboat_airflow.restore import apply, approve, plan, report, safety_copy, undo_params
+from rowboat_airflow.tasks.restore import apply, approve, plan, report, safety_copy, undo_params
 
 with DAG(
     "undo",

@@ -17,8 +17,8 @@ by itself, and no other set goes because of it. Take another backup, and look at
 from airflow.sdk import DAG
 
 from rowboat_airflow.alerts import failed
-from rowboat_airflow.backup import read_back, verify_params
 from rowboat_airflow.console import documented
+from rowboat_airflow.tasks.backup import read_back, verify_params
 
 with DAG(
     "verify",

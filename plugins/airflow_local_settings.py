@@ -4,6 +4,7 @@ Tasks are forked from it, so what is imported here need not be imported again by
 load through Airflow becomes visible a quarter sooner.
 """
 
-from rowboat import ingest, show
+from rowboat.cli import show
+from rowboat.ingest import run
 
-__all__ = ["ingest", "show"]
+__all__ = ["run", "show"]

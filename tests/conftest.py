@@ -15,13 +15,15 @@ from psycopg2 import sql
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from rowboat import catalog as catalogs
-from rowboat import database, ingest, migrations, server
-from rowboat.credentials import credential
-from rowboat.database import Connection, Role
-from rowboat.run import FileReport, Run
+from rowboat.catalog import migrations, tables
+from rowboat.database import connections
+from rowboat.database import embedded as server
+from rowboat.database.connections import Connection, Role
+from rowboat.database.credentials import credential
+from rowboat.ingest import run as ingest
+from rowboat.ingest.reports import FileReport, Run
 from rowboat.settings import settings
-from tests.postgres import of_tests as postgres_of_tests
+from tests.support.postgres import of_tests as postgres_of_tests
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "rowboat_template"
@@ -85,7 +87,7 @@ def postgres(fast_home: Path) -> Iterator[server.EmbeddedServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROWBOAT_HOME", str(embedded.home))
         settings.cache_clear()
-        owner = database.connect(embedded.uri("rowboat_owner", TEMPLATE))
+        owner = connections.connect(embedded.uri("rowboat_owner", TEMPLATE))
         migrations.migrate(owner)
         owner.close()
     settings.cache_clear()
@@ -103,13 +105,13 @@ class Boat:
 
     def connect(self, role: Role = "loader") -> Connection:
         """Open a connection that the fixture closes."""
-        self.opened.append(database.connect(self.uri(role)))
+        self.opened.append(connections.connect(self.uri(role)))
         return self.opened[-1]
 
     def query(self, statement: str, values: Any = None, role: Role = "owner") -> list[Any]:
         """Run a statement; one-column rows come as plain values."""
-        connection = database.connect(self.uri(role))
-        with closing(connection), database.transaction(connection) as cursor:
+        connection = connections.connect(self.uri(role))
+        with closing(connection), connections.transaction(connection) as cursor:
             cursor.execute(statement, values)
             found = cursor.fetchall() if cursor.description else []
         return [row[0] if len(row) == 1 else row for row in found]
@@ -141,10 +143,10 @@ class Boat:
             for line, raw, reasons in found
         ]
 
-    def catalog(self) -> catalogs.Catalog:
+    def catalog(self) -> tables.Catalog:
         """Read the data dictionary."""
-        with database.transaction(self.connect()) as cursor:
-            return catalogs.read(cursor)
+        with connections.transaction(self.connect()) as cursor:
+            return tables.read(cursor)
 
 
 @pytest.fixture
@@ -163,7 +165,7 @@ def boat(
     def uri(role: Role) -> str:
         return postgres.uri(f"rowboat_{role}", name)
 
-    monkeypatch.setattr(database, "uri", uri)
+    monkeypatch.setattr(connections, "uri", uri)
     raw = tmp_path / "raw_data"
     raw.mkdir()
     monkeypatch.setenv("ROWBOAT_RAW_DATA", str(raw))

@@ -2,8 +2,6 @@
 
 from flask import Blueprint, Response, send_from_directory
 
-from api import pages
-from api.access import scope
 from api.console import (
     audit,
     backups,
@@ -16,11 +14,12 @@ from api.console import (
     runs,
     session,
     tables,
-    words,
 )
+from api.console.elements import frame, words
+from api.shared.access import scope
 
-blueprint = Blueprint(pages.NAME, __name__)
-pages.register(blueprint)
+blueprint = Blueprint(frame.NAME, __name__)
+frame.register(blueprint)
 for filter_ in (words.number, words.size, words.moment, words.age, words.cell):
     blueprint.add_app_template_filter(filter_)
 tables.blueprint.register_blueprint(rows.blueprint)

@@ -7,17 +7,17 @@ from typing import Literal, get_args
 from flask import Blueprint, Response, g, render_template, request, stream_with_context
 from pydantic import Field, field_validator
 
-from api import forms
-from api.access import scope
-from api.context import context, reading
-from api.errors import Problem
-from rowboat import changes
-from rowboat.audit import Action
-from rowboat.changes import Search
-from rowboat.database import Cursor
+from api.shared import forms
+from api.shared.access import scope
+from api.shared.context import context, reading
+from api.shared.problems import Problem
+from rowboat.database.connections import Cursor
+from rowboat.rows.read import audit_log
+from rowboat.rows.read.audit_log import Search
+from rowboat.rows.write.audit import Action
 
 blueprint = Blueprint("audit", __name__)
-blueprint.add_app_template_filter(changes.columns)
+blueprint.add_app_template_filter(audit_log.columns)
 
 _LIMIT = 25  # entries of a page
 _FEW = 3  # rows of an entry that a page of entries shows
@@ -60,13 +60,13 @@ def every() -> Response | str:
     if asked.format:
         return _file(search)
     with reading() as cursor:
-        found = changes.entries(cursor, search, _LIMIT + 1, _FEW)
+        found = audit_log.entries(cursor, search, _LIMIT + 1, _FEW)
         keys, tables = _keys(cursor), _choices(cursor)
     filters = asked.model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude={"format", "after"}
     )
     shown = [
-        (each, changes.outcome(each.pairs(key), key) if each.rows <= _FEW else None)
+        (each, audit_log.outcome(each.pairs(key), key) if each.rows <= _FEW else None)
         for each in found[:_LIMIT]
         for key in [keys.get(each.table_name, ())]
     ]
@@ -83,12 +83,12 @@ def one(number: int) -> str:
     """Show all rows of an entry, a thousand on a page."""
     at = forms.query(Place).row
     with reading() as cursor:
-        found = changes.entries(cursor, Search(_tables(), number), 1) if number < 2**63 else []
+        found = audit_log.entries(cursor, Search(_tables(), number), 1) if number < 2**63 else []
         if not found:
             raise Problem(404, f"the audit has no entry {number}", "the page Audit lists them")
         key = _keys(cursor).get(found[0].table_name, ())
     pairs = found[0].pairs(key)
-    outcome = changes.outcome(pairs[at : at + _ROWS], key)
+    outcome = audit_log.outcome(pairs[at : at + _ROWS], key)
     return render_template(
         "audit_entry.html", entry=found[0], outcome=outcome, total=len(pairs), at=at, step=_ROWS
     )
@@ -99,8 +99,8 @@ def _file(search: Search) -> Response:
 
     def written() -> Iterator[str]:
         with reading() as cursor:
-            for number, some in enumerate(changes.every(cursor, search, _AT_ONCE)):
-                yield changes.as_csv(some, heading=number == 0)
+            for number, some in enumerate(audit_log.every(cursor, search, _AT_ONCE)):
+                yield audit_log.as_csv(some, heading=number == 0)
 
     headers = {"Content-Disposition": "attachment; filename=audit.csv"}
     body = stream_with_context(written())

@@ -5,16 +5,16 @@ from typing import Any
 
 from flask import Blueprint, Response, g, render_template, request, url_for
 
-from api import pages
-from api.access import scope
-from api.airflow import airflow, outline, start
-from api.backups import DAG, Order, begin, visible
-from api.context import context, reading, writing
-from rowboat import retention, sets
-from rowboat.database import Cursor
+from api.console.elements import frame
+from api.rest.backups import DAG, Order, begin, visible
+from api.shared.access import scope
+from api.shared.airflow import airflow, outline, start
+from api.shared.context import context, reading, writing
+from rowboat.backup import retention, sets
+from rowboat.backup.retention import Verdict
+from rowboat.backup.sets import Set
+from rowboat.database.connections import Cursor
 from rowboat.errors import BackupRefused, Forbidden, UnknownSet
-from rowboat.retention import Verdict
-from rowboat.sets import Set
 from rowboat.settings import settings
 from rowboat_airflow.client import AirflowUnreachable
 
@@ -41,7 +41,7 @@ def take() -> Response | tuple[str, int]:
     with reading() as cursor:
         every = set(chosen) == set(table_names(cursor))
     run = begin(Order(tables=None if every else chosen, pin="pin" in request.form))
-    return pages.go(url_for("console.runs.one", dag=DAG, run=run), "The backup has begun.")
+    return frame.go(url_for("console.runs.one", dag=DAG, run=run), "The backup has begun.")
 
 
 @blueprint.get("/backups/<name>")
@@ -72,7 +72,7 @@ def verify(name: str) -> Response:
     with reading() as cursor:
         _check_held(sets.named(cursor, name))
     run = start(VERIFY, set=name)
-    return pages.go(url_for("console.runs.one", dag=VERIFY, run=run), f"{name} is being read back.")
+    return frame.go(url_for("console.runs.one", dag=VERIFY, run=run), f"{name} is being read back.")
 
 
 @blueprint.post("/backups/<name>/pin")
@@ -88,7 +88,7 @@ def pin(name: str) -> Response:
 
     verdict = writing(work)
     said = f"{name} is pinned" if pinned else f"{name} is no longer pinned"
-    return pages.go(url_for(".one_set", name=name), f"{said}. {_sentence(verdict)}")
+    return frame.go(url_for(".one_set", name=name), f"{said}. {_sentence(verdict)}")
 
 
 def table_names(cursor: Cursor) -> list[str]:

@@ -8,17 +8,19 @@ from typing import Any, Literal
 from flask import Blueprint, Response, g, render_template, request, url_for
 from pydantic import Field
 
-from api import forms, incoming, ingest, pages
-from api.access import check_form, checks_form, scope
-from api.console.words import size
-from api.context import context, reading, the_table
-from api.errors import Problem
-from api.incoming import FORM, Chosen
-from api.uploads import loading
-from rowboat import files, upload
-from rowboat.catalog import Catalog, Table
+from api.console.elements import frame
+from api.console.elements.words import size
+from api.rest import ingest
+from api.rest.uploads import loading
+from api.shared import forms, incoming
+from api.shared.access import check_form, checks_form, scope
+from api.shared.context import context, reading, the_table
+from api.shared.incoming import FORM, Chosen
+from api.shared.problems import Problem
+from rowboat.catalog.tables import Catalog, Table
 from rowboat.errors import FileExists
-from rowboat.files import STATES, File
+from rowboat.ingest import file_states, upload
+from rowboat.ingest.file_states import STATES, File
 
 blueprint = Blueprint("files", __name__)
 
@@ -95,8 +97,8 @@ def receive() -> Response:
     started = loading(received.file)
     arrived = f"{received.file} ({size(received.bytes)}) is in raw_data"
     if started["run"] is None:
-        return pages.go(url_for(".all"), f"{arrived}. {started['detail']}: {started['hint']}.")
-    return pages.go(_run(started), f"{arrived}; the run that loads it has been started.")
+        return frame.go(url_for(".all"), f"{arrived}. {started['detail']}: {started['hint']}.")
+    return frame.go(_run(started), f"{arrived}; the run that loads it has been started.")
 
 
 @blueprint.post("/files/ingest")
@@ -111,7 +113,7 @@ def load() -> Response:
             "checksum": "checksum" in request.form,
         },
     )
-    return pages.go(_run(ingest.ordered(order)), "The run has been started.")
+    return frame.go(_run(ingest.ordered(order)), "The run has been started.")
 
 
 def _run(started: dict[str, Any]) -> str:
@@ -135,7 +137,7 @@ def _files() -> tuple[list[File], Catalog]:
     """Return the files that the caller may see."""
     with reading() as cursor:
         catalog = context().catalog(cursor)
-        found = files.every(cursor, catalog)
+        found = file_states.every(cursor, catalog)
     if g.caller.tables is None:
         return found, catalog
     return [each for each in found if g.caller.sees(each.table or "")], catalog

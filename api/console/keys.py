@@ -6,14 +6,16 @@ from typing import Any
 from flask import Blueprint, Response, g, make_response, render_template, request, url_for
 from pydantic import Field, field_validator
 
-from api import forms, pages
-from api.access import scope
-from api.context import context, reading, writing
-from api.errors import Problem
-from rowboat import audit, keys
-from rowboat.database import Cursor
+from api.console.elements import frame
+from api.shared import forms
+from api.shared.access import scope
+from api.shared.context import context, reading, writing
+from api.shared.problems import Problem
+from rowboat.access import keys
+from rowboat.access.keys import PER_MINUTE, SCOPES, Key
+from rowboat.database.connections import Cursor
 from rowboat.errors import Forbidden, UnknownKey
-from rowboat.keys import PER_MINUTE, SCOPES, Key
+from rowboat.rows.write import audit
 
 blueprint = Blueprint("keys", __name__)
 
@@ -104,8 +106,8 @@ def revoke(key_id: str) -> Response:
 
     said = f"The key {writing(work)} ({key_id}) is revoked."
     if key_id == g.caller.id:
-        return pages.go(url_for("console.session.ask"), f"{said} You are signed out by that.")
-    return pages.go(url_for(".every"), said)
+        return frame.go(url_for("console.session.ask"), f"{said} You are signed out by that.")
+    return frame.go(url_for(".every"), said)
 
 
 _ENDED = "revoked"

@@ -13,15 +13,15 @@ import structlog
 from flask import Blueprint, render_template, request, url_for
 from markupsafe import Markup
 
-from api import errors
-from api.access import scope
-from api.errors import Problem
-from api.metrics import Answer, kept, of_figures, the_metric, visible
-from rowboat import charts
+from api.rest.metrics import Answer, kept, of_figures, the_metric, visible
+from api.shared import problems
+from api.shared.access import scope
+from api.shared.problems import Problem
 from rowboat.errors import ConnectionLost, ParameterRefused, RowboatError
-from rowboat.figures import Figures, Result, Values, years
-from rowboat.metrics import Metric
-from rowboat.parameters import Parameter, Value
+from rowboat.metrics import charts
+from rowboat.metrics.definitions import Metric
+from rowboat.metrics.figures import Figures, Result, Values, years
+from rowboat.metrics.parameters import Parameter, Value
 
 log = structlog.get_logger()
 blueprint = Blueprint("metrics", __name__)
@@ -135,7 +135,7 @@ def _section(
     except ConnectionLost:
         raise
     except RowboatError as error:
-        return replace(asked, problem=errors.of(error))
+        return replace(asked, problem=problems.of(error))
     return replace(asked, figures=Markup(body.decode()), facts=facts)  # noqa: S704
 
 

@@ -7,19 +7,22 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, g, render_template, request, stream_with_context, url_for
 from pydantic import Field
 
-from api import forms, pages
-from api.access import scope
-from api.batches import briefly
-from api.console.marks import exact, marked
-from api.context import context, reading, the_table, writing
-from rowboat import correction, rejects, retry
-from rowboat.catalog import Table
-from rowboat.correction import Draft, StillRefused
-from rowboat.database import Cursor, Steps
-from rowboat.door import Report
+from api.console.elements import frame
+from api.console.elements.marks import exact, marked
+from api.rest.batches import briefly
+from api.shared import forms
+from api.shared.access import scope
+from api.shared.context import context, reading, the_table, writing
+from rowboat.catalog.tables import Table
+from rowboat.csvfile.records import Reason
+from rowboat.database.connections import Cursor, Steps
+from rowboat.door import rejected_rows
+from rowboat.door.passage import Report
+from rowboat.door.rejected_rows import Case, Which
 from rowboat.errors import RowRefused, UnknownTable
-from rowboat.records import Reason
-from rowboat.rejects import Case, Which
+from rowboat.ingest import rejudge
+from rowboat.rows.write import correction
+from rowboat.rows.write.correction import Draft, StillRefused
 
 blueprint = Blueprint("quarantine", __name__)
 blueprint.add_app_template_filter(exact)
@@ -96,7 +99,7 @@ def again() -> Response:
     )
     if rest:
         said += " The others have not been judged yet: go on with them."
-    return pages.go(url_for(".page", **asked.filters, judged=rest), said)
+    return frame.go(url_for(".page", **asked.filters, judged=rest), said)
 
 
 @blueprint.get(f"/quarantine/{_ID}")
@@ -122,8 +125,8 @@ def once_more(reject_id: int) -> Response:
         raise UnknownTable(f"there is no table {desk.case.table_name} any more")
     report, _ = _judge(desk.table, Which(id=reject_id), 0)
     if not report.read or report.rejected:
-        return pages.go(desk.address, "It was judged again and is still refused.")
-    return pages.go(desk.back, f"{desk.case.place} went in after all.")
+        return frame.go(desk.address, "It was judged again and is still refused.")
+    return frame.go(desk.back, f"{desk.case.place} went in after all.")
 
 
 class _Desk:
@@ -132,7 +135,7 @@ class _Desk:
     def __init__(self, reject_id: int) -> None:
         self.asked = forms.query(Asked)
         with reading() as cursor:
-            self.case: Case = rejects.find(cursor, reject_id)
+            self.case: Case = rejected_rows.find(cursor, reject_id)
             g.caller.check(self.case.table_name)
             catalog = context().catalog(cursor)
             self.table: Table | None = catalog.by_name.get(self.case.table_name)
@@ -159,14 +162,14 @@ class _Desk:
             sent=request.form,
             beside=beside,
             elsewhere=[each for name in set(beside) - cut for each in beside[name]],
-            hints=rejects.HINTS,
+            hints=rejected_rows.HINTS,
         )
 
     def correct(self) -> Response | tuple[str, int]:
         """Let the row in as it was sent."""
         draft, table = self.draft, self.table
         if draft is None or table is None:
-            return pages.go(self.address, "It can no longer be corrected here.")
+            return frame.go(self.address, "It can no longer be corrected here.")
         try:
             cells = self._cells(draft, table)
             report = writing(
@@ -179,7 +182,7 @@ class _Desk:
         except RowRefused as refused:
             return self.page([Reason("check", None, refused.fact)]), 422
         _wake(table, report)
-        return pages.go(self.back, f"{self.case.place} went in as corrected: {_done(report)}.")
+        return frame.go(self.back, f"{self.case.place} went in as corrected: {_done(report)}.")
 
     def _cells(self, draft: Draft, table: Table) -> dict[str, str | None]:
         if draft.cells is None:
@@ -195,19 +198,19 @@ class _Desk:
 
 def _groups() -> str:
     with reading() as cursor:
-        found, total = rejects.groups(cursor, _seen())
-        settled = rejects.settled(cursor, _seen())
+        found, total = rejected_rows.groups(cursor, _seen())
+        settled = rejected_rows.settled(cursor, _seen())
     return render_template(
-        "quarantine.html", groups=found, total=total, settled=settled, hints=rejects.HINTS
+        "quarantine.html", groups=found, total=total, settled=settled, hints=rejected_rows.HINTS
     )
 
 
 def _rows(asked: Asked) -> str:
     with reading() as cursor:
         which = asked.which(cursor)
-        found = rejects.begun(cursor, which, asked.after, asked.limit, SHOWN)
-        counts = rejects.counts(cursor, which)
-        settled = rejects.settled(cursor, which.tables)
+        found = rejected_rows.begun(cursor, which, asked.after, asked.limit, SHOWN)
+        counts = rejected_rows.counts(cursor, which)
+        settled = rejected_rows.settled(cursor, which.tables)
         known = context().catalog(cursor).by_name
     total = sum(each.rows for each in counts)
     return render_template(
@@ -219,7 +222,7 @@ def _rows(asked: Asked) -> str:
         retried=counts[0] if len(counts) == 1 and counts[0].table_name in known else None,
         after=found[-1].id if len(found) == asked.limit else None,
         settled=settled,
-        hints=rejects.HINTS,
+        hints=rejected_rows.HINTS,
     )
 
 
@@ -228,9 +231,9 @@ def _pieces(which: Which, safe: bool) -> Iterator[bytes]:
     after, header = 0, True
     while True:
         with reading() as cursor:
-            found = rejects.page(cursor, which, after, _AT_ONCE)
+            found = rejected_rows.page(cursor, which, after, _AT_ONCE)
         if found or header:
-            yield rejects.written(found, safe, header)
+            yield rejected_rows.written(found, safe, header)
         if len(found) < _AT_ONCE:
             return
         after, header = found[-1].id, False
@@ -243,7 +246,7 @@ def _judge(table: Table, which: Which, after: int) -> tuple[Report, int | None]:
     who = g.caller.id, g.request
     with context().connection() as connection:
         steps = Steps(connection)
-        done = retry.in_time(steps, catalog, table, *who, which, after, SECONDS)
+        done = rejudge.in_time(steps, catalog, table, *who, which, after, SECONDS)
     _wake(table, done[0])
     return done
 
@@ -252,7 +255,7 @@ def _wake(table: Table, report: Report) -> None:
     with reading() as cursor:
         catalog = context().catalog(cursor)
     if report.inserted:
-        briefly(lambda steps: retry.children(steps, catalog, table, g.caller.id, g.request))
+        briefly(lambda steps: rejudge.children(steps, catalog, table, g.caller.id, g.request))
 
 
 def _full_name(cursor: Cursor, name: str) -> str:

@@ -6,15 +6,17 @@ from typing import Any
 from flask import Blueprint, Response, g, render_template, request, url_for
 from pydantic import Field
 
-from api import forms, pages, restores
-from api.access import scope
-from api.backups import visible
 from api.console.backups import table_names, under_way
-from api.context import reading
-from rowboat import restore, sets, shelf
-from rowboat.doomed import ACTIONS
+from api.console.elements import frame
+from api.rest import restores
+from api.rest.backups import visible
+from api.shared import forms
+from api.shared.access import scope
+from api.shared.context import reading
+from rowboat.backup import restore, sets, shelf
+from rowboat.backup.plan import MODES, Plan
+from rowboat.door.dependents import ACTIONS
 from rowboat.errors import RowboatError, UnknownSet, UnknownTable
-from rowboat.plan import MODES, Plan
 from rowboat_airflow.client import AirflowUnreachable
 
 blueprint = Blueprint("restores", __name__)
@@ -65,7 +67,7 @@ def plan() -> Response | tuple[str, int]:
         run = restores.begin(order)
     except (UnknownTable, UnknownSet) as error:
         return _form(given, error), 422
-    return pages.go(url_for(".one_run", run=run))
+    return frame.go(url_for(".one_run", run=run))
 
 
 @blueprint.get("/restores/<run>")
@@ -125,7 +127,7 @@ def ask_undo(number: int) -> str:
 def undo(number: int) -> Response:
     """Start a run that plans the undo."""
     run = restores.begin_undo(number, restores.Undo(cascade="cascade" in request.form))
-    return pages.go(url_for(".one_run", run=run))
+    return frame.go(url_for(".one_run", run=run))
 
 
 def _form(given: Mapping[str, str], error: RowboatError | None = None) -> str:
@@ -181,9 +183,9 @@ def _recorded(number: int, down: RowboatError | None = None) -> str:
 def _settled(dag: str, run: str, waits: bool, approved: bool) -> Response:
     page = url_for(".one_run", run=run)
     if not waits:
-        return pages.go(page, "The plan does not wait for an answer any more.")
+        return frame.go(page, "The plan does not wait for an answer any more.")
     restores.settle(dag, run, approved)
-    return pages.go(page, "You approved the plan." if approved else "You rejected the plan.")
+    return frame.go(page, "You approved the plan." if approved else "You rejected the plan.")
 
 
 def _phase(now: dict[str, Any]) -> str:

@@ -9,21 +9,23 @@ from urllib.parse import urlencode
 from flask import Blueprint, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from api import pages
-from api.access import scope
-from api.batches import deliver, wake
-from api.console import row_forms, tables
-from api.console.row_forms import Field
-from api.context import context, reading, the_table, writing
-from rowboat import bodies, relatives, removal, rows, trace
-from rowboat.answers import Answer, Once
-from rowboat.batch import Delivery, Order
-from rowboat.catalog import Table
-from rowboat.database import Cursor
+from api.console import tables
+from api.console.elements import frame, row_forms
+from api.console.elements.row_forms import Field
+from api.rest.batches import deliver, wake
+from api.shared.access import scope
+from api.shared.context import context, reading, the_table, writing
+from rowboat.catalog.tables import Table
+from rowboat.database.connections import Cursor
 from rowboat.errors import HasDependents
-from rowboat.relatives import Relative
-from rowboat.revision import Revision
-from rowboat.rows import Texts
+from rowboat.rows.read import reading as rows
+from rowboat.rows.read import relatives, trace
+from rowboat.rows.read.reading import Texts
+from rowboat.rows.read.relatives import Relative
+from rowboat.rows.write import bodies, delete_row
+from rowboat.rows.write.batch import Delivery, Order
+from rowboat.rows.write.idempotency import Answer, Once
+from rowboat.rows.write.update_row import Revision
 
 blueprint = Blueprint("rows", __name__)
 _READ_AGAIN = 2**19  # bytes of a file in which a row's line is looked for without being asked
@@ -72,7 +74,7 @@ def insert(table: str) -> ResponseReturnValue:
     parts = [str(each) for each in (key if isinstance(key, list) else [key])]
     to = tables.row_address(found, parts) if key is not None else None
     name = f" {', '.join(parts)}" if key is not None else ""
-    return pages.go(to or tables.address(found.full_name), f"The row{name} is in the table.")
+    return frame.go(to or tables.address(found.full_name), f"The row{name} is in the table.")
 
 
 @blueprint.get("/tables/<table>/<key>/edit")
@@ -96,7 +98,7 @@ def change(table: str, key: str) -> ResponseReturnValue:
     version = request.form.get("version", "")
     given = row_forms.read({**request.form, "version": version}, fields)
     if not given:
-        return pages.go(_address(found, key), "Nothing was changed: the form is as it was.")
+        return frame.go(_address(found, key), "Nothing was changed: the form is as it was.")
     row = key.split(","), bodies.of_texts(given, found)
     revision = Revision(catalog, found, row, (g.request, g.caller.id), _checked(version))
     try:
@@ -108,7 +110,7 @@ def change(table: str, key: str) -> ResponseReturnValue:
         others = row_forms.blame(fields, revision.errors)
         return _form(found, fields, others, key=key, texts=texts), 422
     wake(revision.batch)
-    return pages.go(_address(found, key), f"The row {key} is changed.")
+    return frame.go(_address(found, key), f"The row {key} is changed.")
 
 
 @blueprint.get("/tables/<table>/<key>/delete")
@@ -123,13 +125,13 @@ def ask(table: str, key: str) -> str:
 def delete(table: str, key: str) -> ResponseReturnValue:
     """Delete a row as it was shown; others only with their box ticked."""
     version, cascade = request.form.get("version", ""), "cascade" in request.form
-    order = removal.Order(g.caller.id, g.request, cascade, g.caller.check)
+    order = delete_row.Order(g.caller.id, g.request, cascade, g.caller.check)
 
     def remove(cursor: Cursor) -> dict[str, int]:
         found = the_table(cursor, table)
         held = rows.find(cursor, found, key.split(","), hold=True)
         _checked(version)(held)
-        return removal.remove(cursor, context().catalog(cursor), found, held, order)
+        return delete_row.remove(cursor, context().catalog(cursor), found, held, order)
 
     try:
         deleted = writing(remove)
@@ -138,7 +140,7 @@ def delete(table: str, key: str) -> ResponseReturnValue:
     except HasDependents as error:
         return _asked(table, key, error.fact), 409
     told = ", ".join(f"{count:,} of {name}" for name, count in deleted.items())
-    return pages.go(tables.address(next(iter(deleted))), f"Deleted: {told}.")
+    return frame.go(tables.address(next(iter(deleted))), f"Deleted: {told}.")
 
 
 def _found(cursor: Cursor, table: str, key: str) -> tuple[Table, Texts]:
@@ -197,7 +199,7 @@ def _asked(table: str, key: str, error: str | None = None) -> str:
     with reading() as cursor:
         found, texts = _found(cursor, table, key)
         held = rows.find(cursor, found, key.split(","))
-        touched = removal.foreseen(cursor, found, held)
+        touched = delete_row.foreseen(cursor, found, held)
     return _page("row_delete.html", found, key, texts, touched=touched, error=error)
 
 

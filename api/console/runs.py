@@ -4,10 +4,10 @@ from typing import Any
 
 from flask import Blueprint, g, render_template
 
-from api import ingest
-from api.access import scope
-from api.airflow import airflow, outline, tasks
-from api.errors import Problem
+from api.rest import ingest
+from api.shared.access import scope
+from api.shared.airflow import airflow, outline, tasks
+from api.shared.problems import Problem
 from rowboat_airflow.client import DRY_RUN, MOST_TASKS, AirflowUnreachable, UnknownRun
 
 blueprint = Blueprint("runs", __name__)

@@ -6,15 +6,15 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
 
-from api import pages
-from api.access import admit, check_form, scope, unasked
-from api.context import writing
-from api.errors import Problem, of
-from api.worker import SHORT
-from rowboat import sessions, sign_in
+from api.console.elements import frame
+from api.server.worker import SHORT
+from api.shared.access import admit, check_form, scope, unasked
+from api.shared.context import writing
+from api.shared.problems import Problem, of
+from rowboat.access import oidc_sign_in, sessions
+from rowboat.access.keys import Key
+from rowboat.access.oidc_sign_in import Attempt, Client
 from rowboat.errors import Forbidden, IssuerDown, KeyRefused
-from rowboat.keys import Key
-from rowboat.sign_in import Attempt, Client
 
 blueprint = Blueprint("session", __name__)
 
@@ -51,14 +51,14 @@ def begin() -> Response:
 @scope("public")
 def elsewhere() -> Response:
     """Lead on to the issuer, who asks who it is."""
-    token = pages.visitor() or sessions.new_token()
+    token = frame.visitor() or sessions.new_token()
     state = sessions.sealed(token, "state", f"{sessions.new_token()} {_next()}")
     try:
-        answer = pages.go(_client().address(_attempt(token, state)))
+        answer = frame.go(_client().address(_attempt(token, state)))
     except IssuerDown as down:
         return _asked(unasked(down))
-    if token != pages.visitor():
-        pages.give(answer, token)
+    if token != frame.visitor():
+        frame.give(answer, token)
     return answer
 
 
@@ -66,7 +66,7 @@ def elsewhere() -> Response:
 @scope("public")
 def back() -> Response:
     """Sign in who comes back from the issuer, by the way on which this visitor was sent there."""
-    client, state, token = _client(), request.args.get("state", ""), pages.visitor()
+    client, state, token = _client(), request.args.get("state", ""), frame.visitor()
     sent = sessions.unsealed(token, "state", state)
     if sent is None:
         return _asked(Problem(403, "the sign-in did not begin here", "begin it again"))
@@ -86,18 +86,18 @@ def back() -> Response:
 def end() -> Response:
     """Sign out, here and wherever else the cookie is."""
     check_form()
-    writing(lambda cursor: sessions.end(cursor, pages.visitor()))
-    return pages.go(url_for(".ask"), "You are signed out.", sessions.new_token())
+    writing(lambda cursor: sessions.end(cursor, frame.visitor()))
+    return frame.go(url_for(".ask"), "You are signed out.", sessions.new_token())
 
 
 def _let_in(caller: Key, address: str) -> Response:
-    token = writing(lambda cursor: sessions.begin(cursor, caller, pages.visitor()))
-    return pages.go(address, token=token)
+    token = writing(lambda cursor: sessions.begin(cursor, caller, frame.visitor()))
+    return frame.go(address, token=token)
 
 
 def _asked(problem: Problem | None = None) -> Response:
-    token = pages.visitor() or sessions.new_token()
-    client = sign_in.of_settings(current_app.extensions["issuer"])
+    token = frame.visitor() or sessions.new_token()
+    client = oidc_sign_in.of_settings(current_app.extensions["issuer"])
     text = render_template(
         "sign_in.html",
         problem=problem,
@@ -108,20 +108,20 @@ def _asked(problem: Problem | None = None) -> Response:
     answer = make_response(text, problem.status if problem else 200)
     if problem:
         answer.headers.extend(problem.headers)
-    if token != pages.visitor():
-        pages.give(answer, token)
+    if token != frame.visitor():
+        frame.give(answer, token)
     return answer
 
 
 def _next() -> str:
     """Return where to go on to: to a page of the console's own, if the first is not it."""
     wanted = request.values.get("next", "/")
-    return wanted if pages.is_here(wanted) and len(wanted) <= _LONGEST else "/"
+    return wanted if frame.is_here(wanted) and len(wanted) <= _LONGEST else "/"
 
 
 def _client() -> Client:
     """Return the client of the issuer; raises Problem where there is none."""
-    client = sign_in.of_settings(current_app.extensions["issuer"])
+    client = oidc_sign_in.of_settings(current_app.extensions["issuer"])
     if client is None:
         raise Problem(404, "there is no issuer to sign in at", "sign in with a key of the API")
     return client

@@ -10,16 +10,18 @@ from flask import Blueprint, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from api import pages
-from api.access import scope
-from api.console import filter_form
-from api.context import context, reading, the_table
-from rowboat import asks, diagram, filters, rows, status
-from rowboat.asks import Ask
-from rowboat.catalog import Catalog, Table
+from api.console.elements import filter_form, frame
+from api.shared.access import scope
+from api.shared.context import context, reading, the_table
+from rowboat import status
+from rowboat.catalog.tables import Catalog, Table
 from rowboat.errors import AskRefused
-from rowboat.filters import Fault
-from rowboat.rows import Page
+from rowboat.metrics import diagram
+from rowboat.rows.read import filters, listing_params
+from rowboat.rows.read import reading as rows
+from rowboat.rows.read.filters import Fault
+from rowboat.rows.read.listing_params import Ask
+from rowboat.rows.read.reading import Page
 
 blueprint = Blueprint("tables", __name__)
 _FOLD = 120  # characters of a value that a list shows
@@ -57,13 +59,13 @@ def browse(table: str) -> ResponseReturnValue:
     given = list(request.args.items(multi=True))
     sent = filter_form.parameters(given)
     if sent is not None:
-        return pages.go(f"{address(table)}?{urlencode(sent)}")
+        return frame.go(f"{address(table)}?{urlencode(sent)}")
     faults: list[Fault] = []
     page, ask = Page([]), None
     with reading() as cursor:
         found, catalog = the_table(cursor, table), seen(context().catalog(cursor))
         try:
-            ask = asks.read(cursor, found, given)
+            ask = listing_params.read(cursor, found, given)
             page = rows.page(cursor, found, ask, as_text=True)
         except AskRefused as refused:
             faults = [dict(each) for each in refused.errors]

@@ -9,10 +9,10 @@ from flask import Blueprint, Response, current_app
 from flask.blueprints import BlueprintSetupState
 from flask_swagger_ui import get_swaggerui_blueprint
 
-from api.access import scope
-from api.context import context, reading
 from api.openapi.document import document
-from rowboat.catalog import Catalog
+from api.shared.access import scope
+from api.shared.context import context, reading
+from rowboat.catalog.tables import Catalog
 
 blueprint = Blueprint("openapi", __name__)
 

@@ -3,9 +3,9 @@
 import re
 from typing import Any, TypeAlias
 
-from rowboat import literals
-from rowboat.catalog import Column
-from rowboat.queries import statements
+from rowboat.catalog import literals
+from rowboat.catalog.tables import Column
+from rowboat.database.statements import statements
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -12,15 +12,15 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
-from api import pages
+from api.console.elements import frame
 from api.openapi import parts, shapes, tables
 from api.openapi.operations import OF_METRICS, operations
 from api.openapi.parts import Facts, Json
 from api.openapi.tables import OF_TABLES
 from rowboat import __version__
-from rowboat.catalog import Catalog, Table
+from rowboat.catalog.tables import Catalog, Table
 from rowboat.errors import UnknownTable
-from rowboat.metrics import metrics
+from rowboat.metrics.definitions import metrics
 
 DOCS = "docs"  # the blueprint of the pages that show the document
 _WITH_KEY = {401, 403, 429, 500, 503}
@@ -42,7 +42,7 @@ def document(app: Flask, catalog: Catalog) -> Json:
     """Describe an application over the tables of a catalog."""
     paths: Json = {}
     for rule in app.url_map.iter_rules():
-        if rule.endpoint.partition(".")[0] in (DOCS, pages.NAME):
+        if rule.endpoint.partition(".")[0] in (DOCS, frame.NAME):
             continue
         view = app.view_functions[rule.endpoint]
         for place in _places(app, rule, catalog):

@@ -5,14 +5,14 @@ from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from api import backups, ingest, rejects, restores
-from api.metrics import FORMATS
 from api.openapi import samples
 from api.openapi.parts import CSV, Facts, Json, answer, as_json, as_text, flag, parameter, ref
 from api.openapi.shapes import body_of, query_of
-from rowboat.csv_out import csv_text
-from rowboat.metrics import Metric, metrics
-from rowboat.parameters import Parameter
+from api.rest import backups, ingest, rejects, restores
+from api.rest.metrics import FORMATS
+from rowboat.csvfile.writer import csv_text
+from rowboat.metrics.definitions import Metric, metrics
+from rowboat.metrics.parameters import Parameter
 
 _KINDS: dict[str, Json] = {
     "integer": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},

@@ -7,14 +7,14 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from api.forms import Form
-from api.ingest import INWARD
 from api.openapi.parts import Json, parameter
-from rowboat.door import Report
-from rowboat.position import Position
-from rowboat.rejects import Reject
-from rowboat.sets import Set
-from rowboat.trace import RowTrace
+from api.rest.ingest import INWARD
+from api.shared.forms import Form
+from rowboat.backup.sets import Set
+from rowboat.door.passage import Report
+from rowboat.door.rejected_rows import Reject
+from rowboat.ingest.position import Position
+from rowboat.rows.read.trace import RowTrace
 
 
 @dataclass(kw_only=True)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from api import uploads
 from api.openapi import columns, samples, shapes
 from api.openapi.parts import (
     CSV,
@@ -21,11 +20,12 @@ from api.openapi.parts import (
     parameter,
     ref,
 )
-from rowboat import filters
-from rowboat.asks import LIMIT, MOST
-from rowboat.bodies import MOST_ROWS
-from rowboat.catalog import Catalog, Column, Table
-from rowboat.csv_out import csv_text
+from api.rest import uploads
+from rowboat.catalog.tables import Catalog, Column, Table
+from rowboat.csvfile.writer import csv_text
+from rowboat.rows.read import filters
+from rowboat.rows.read.listing_params import LIMIT, MOST
+from rowboat.rows.write.bodies import MOST_ROWS
 
 _OPERATORS = {
     "eq": "equals", "ne": "is another value than, or has none", "lt": "is below",

@@ -5,12 +5,12 @@ from typing import Any
 
 from psycopg2 import sql
 
-from rowboat import catalog as catalogs
-from rowboat import position
-from rowboat.catalog import Table
-from rowboat.database import Cursor, one, rows
-from rowboat.position import Position
-from rowboat.queries import query
+from rowboat.catalog import tables as catalogs
+from rowboat.catalog.tables import Table
+from rowboat.database.connections import Cursor, one, rows
+from rowboat.database.statements import query
+from rowboat.ingest import position
+from rowboat.ingest.position import Position
 
 EXACT_UP_TO = 1_000_000  # rows; above it counting costs more than the answer is worth
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from rowboat import server
-from rowboat.credentials import credential
+from rowboat.database import embedded
+from rowboat.database.credentials import credential
 from rowboat.errors import RowboatError
 from rowboat.settings import settings
 
@@ -193,7 +193,7 @@ def connect(timeout: float = 30) -> Airflow:
 
 def airflow_address() -> str:
     """Return where the Airflow of the settings is."""
-    return settings().airflow_url or f"http://{server.HOST}:{settings().airflow_port}"
+    return settings().airflow_url or f"http://{embedded.HOST}:{settings().airflow_port}"
 
 
 def airflow_pages() -> str:

@@ -6,8 +6,8 @@ from typing import Any
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from rowboat import database
 from rowboat.address import S3Url
+from rowboat.database import connections
 from rowboat.settings import settings
 
 CONNECTION = "rowboat"
@@ -16,7 +16,7 @@ AWS = "aws_default"
 
 def use_connection() -> None:
     """Let the library use Airflow's connections `rowboat` and `aws_default` in this process."""
-    database.use(BaseHook.get_connection(CONNECTION).get_uri())
+    connections.use(BaseHook.get_connection(CONNECTION).get_uri())
     if _on_s3():
         with suppress(AirflowNotFoundException):
             _use_aws(BaseHook.get_connection(AWS))
@@ -25,7 +25,7 @@ def use_connection() -> None:
 async def use_connection_async() -> None:
     """The same inside the triggerer's event loop."""
     connection = await BaseHook.aget_connection(CONNECTION)
-    database.use(connection.get_uri())
+    connections.use(connection.get_uri())
     await use_aws_async()
 
 
@@ -49,11 +49,11 @@ def _on_s3() -> bool:
 
 def _use_aws(connection: Connection) -> None:
     """Use a connection of the type `aws`; what it leaves out comes by AWS's usual chain."""
-    from rowboat import bucket
+    from rowboat.storage import s3
 
     extra = connection.extra_dejson
-    bucket.use(
-        bucket.Credentials(
+    s3.use(
+        s3.Credentials(
             key=connection.login or extra.get("aws_access_key_id"),
             secret=connection.password or extra.get("aws_secret_access_key"),
             token=extra.get("aws_session_token"),

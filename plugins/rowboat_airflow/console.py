@@ -2,7 +2,7 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
-from rowboat.check import api_address
+from rowboat.health import api_address
 from rowboat.settings import settings
 
 

@@ -4,9 +4,11 @@ from contextlib import suppress
 
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from rowboat import catalog, database, dictionary
-from rowboat.database import transaction
-from rowboat.dictionary import Outline
+from rowboat.catalog import outline as dictionary
+from rowboat.catalog import tables
+from rowboat.catalog.outline import Outline
+from rowboat.database import connections
+from rowboat.database.connections import transaction
 from rowboat.errors import RowboatError
 from rowboat_airflow.connections import use_connection
 
@@ -19,6 +21,6 @@ def outline() -> list[Outline]:
     if not dictionary.is_fresh():
         with suppress(AirflowNotFoundException, RowboatError):
             use_connection()
-            with database.session("loader") as connection, transaction(connection) as cursor:
-                dictionary.write(catalog.read(cursor))
+            with connections.session("loader") as connection, transaction(connection) as cursor:
+                dictionary.write(tables.read(cursor))
     return dictionary.read()

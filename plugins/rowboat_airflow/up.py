@@ -16,9 +16,14 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from rowboat import check, database, keys, migrations, server, show, status
-from rowboat.credentials import credential, write_private
-from rowboat.database import transaction
+from rowboat import health, status
+from rowboat.access import keys
+from rowboat.catalog import migrations
+from rowboat.cli import show
+from rowboat.database import connections
+from rowboat.database import embedded as server
+from rowboat.database.connections import transaction
+from rowboat.database.credentials import credential, write_private
 from rowboat.errors import PortTaken, RowboatError
 from rowboat.settings import PROJECT, settings
 from rowboat_airflow.client import Airflow, AirflowUnreachable, connect
@@ -50,7 +55,7 @@ def up(console: Console) -> tuple[dict[str, Any], str, bool]:
     home = settings().home
     with console.status("starting Postgres …"):
         embedded = server.embedded(home)
-    with database.session("owner") as connection:
+    with connections.session("owner") as connection:
         for name in migrations.migrate(connection):
             console.print(f"schema: {name}", highlight=False)
     environment = airflow_environment(embedded)
@@ -136,7 +141,7 @@ def airflow_environment(embedded: server.EmbeddedServer) -> dict[str, str]:
         | {f"AIRFLOW__{name}": value for name, value in sections.items()}
         | {
             "AIRFLOW_HOME": str(folder),
-            "AIRFLOW_CONN_ROWBOAT": database.uri("loader"),
+            "AIRFLOW_CONN_ROWBOAT": connections.uri("loader"),
             "ROWBOAT_HOME": str(home),
             "ROWBOAT_RAW_DATA": str(settings().raw_data.absolute()),
             "ROWBOAT_BACKUPS": str(settings().backups.absolute()),
@@ -199,7 +204,7 @@ def revive(embedded: server.EmbeddedServer, programs: Programs, console: Console
 def api_answers() -> bool:
     """Tell whether the API lives."""
     try:
-        return httpx.get(f"{check.api_address()}/health", timeout=5, trust_env=False).is_success
+        return httpx.get(f"{health.api_address()}/health", timeout=5, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 
@@ -218,7 +223,7 @@ def load_raw_data(airflow: Airflow, keep_up: Callable[[], None], console: Consol
                 keep_up()
         except AirflowUnreachable as error:
             console.print(error.fact, style="yellow", highlight=False)
-    with database.session("loader") as connection, transaction(connection) as cursor:
+    with connections.session("loader") as connection, transaction(connection) as cursor:
         console.print(show.status(status.read(cursor)), highlight=False)
     if state == "failed":
         console.print(f"the run {run} of the DAG ingest failed: its log tells why", style="red")
@@ -233,10 +238,10 @@ def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
     lines = [
         "",
         "Rowboat is up.",
-        f"  Console    {check.api_address()}/  (sign in with an API key)",
+        f"  Console    {health.api_address()}/  (sign in with an API key)",
         f"  Airflow    http://{server.HOST}:{settings().airflow_port}",
         f"             {ADMIN} / {credential(home, 'airflow_admin')}",
-        f"  API        {check.api_address()}/docs",
+        f"  API        {health.api_address()}/docs",
         f"  API key    {first_key()}",
         f"  Postgres   {postgres}",
         f"  raw_data   {settings().raw_data}: what you put there is loaded at once",
@@ -251,7 +256,7 @@ def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
 
 def first_key() -> str:
     """Make the API's first key and return it; later, tell how to make another."""
-    with database.session("owner") as connection, transaction(connection) as cursor:
+    with connections.session("owner") as connection, transaction(connection) as cursor:
         if any(each["name"] == KEY for each in keys.every(cursor)):
             return "`rowboat keys create NAME --scope operate` makes another"
         return f"{keys.create(cursor, KEY, 'operate')[1]} (operate; shown once)"

@@ -8,10 +8,11 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from rowboat import database, position
-from rowboat.database import transaction
+from rowboat.database import connections
+from rowboat.database.connections import transaction
 from rowboat.errors import RowboatError
-from rowboat.folder import raw_data
+from rowboat.ingest import position
+from rowboat.ingest.discovery import raw_data
 from rowboat_airflow.connections import use_aws_async, use_connection_async
 
 Listing = dict[str, tuple[int, str]]
@@ -59,6 +60,6 @@ def listing() -> Listing:
 
 def news(found: Listing) -> list[str]:
     """Return the names that are not known to the database as they are now."""
-    with database.session("loader") as connection, transaction(connection) as cursor:
+    with connections.session("loader") as connection, transaction(connection) as cursor:
         known = position.seen(cursor)
     return [name for name, state in sorted(found.items()) if known.get(name) != state]

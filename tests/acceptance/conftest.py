@@ -18,12 +18,12 @@ import psycopg2
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from rowboat import server
-from rowboat.credentials import credential
+from rowboat.database import embedded
+from rowboat.database.credentials import credential
 from rowboat_airflow.client import Airflow
-from tests.acceptance.browser import NoBrowser, Watch, launch
 from tests.conftest import ROOT
-from tests.posts import Posts, posts
+from tests.support.browser import NoBrowser, Watch, launch
+from tests.support.posts import Posts, posts
 
 CHALLENGE = Path(os.environ.get("ROWBOAT_CHALLENGE", ROOT.parent / "shared/data/challenge"))
 ROWBOAT = str(Path(sys.executable).with_name("rowboat"))
@@ -56,7 +56,7 @@ class System:
     def address(self, role: str) -> str:
         """Return the address of the database for a role."""
         own = self.environment.get("ROWBOAT_DATABASE_URL")
-        return own or server.EmbeddedServer(self.home).uri(role)
+        return own or embedded.EmbeddedServer(self.home).uri(role)
 
     def query(self, statement: str, values: Any = None, role: str = "rowboat_loader") -> list[Any]:
         """Ask the database."""
@@ -138,7 +138,7 @@ def running(folder: Path, **more: str) -> Iterator[System]:
     """Run a system whose home, raw_data, backups and migrations lie in a folder."""
     home, raw, moved = folder / "home", folder / "raw_data", folder / "migrations"
     shutil.copytree(ROOT / "sql" / "migrations", moved)
-    port = server.free_port()
+    port = embedded.free_port()
     environment = (
         {name: value for name, value in os.environ.items() if not name.startswith("ROWBOAT_")}
         | {
@@ -147,7 +147,7 @@ def running(folder: Path, **more: str) -> Iterator[System]:
             "ROWBOAT_BACKUPS": str(folder / "backups"),
             "ROWBOAT_MIGRATIONS": str(moved),
             "ROWBOAT_AIRFLOW_PORT": str(port),
-            "ROWBOAT_API_PORT": str(server.free_port()),
+            "ROWBOAT_API_PORT": str(embedded.free_port()),
             "ROWBOAT_SETTLE": "0.2",
             "ROWBOAT_POLL": "0.2",
             "PYTHONWARNINGS": "default",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from rowboat.credentials import credential
+from rowboat.database.credentials import credential
 from tests.acceptance.conftest import System
 
 

@@ -5,9 +5,9 @@ import re
 import httpx
 import psycopg2
 
-from rowboat import server
+from rowboat.database import embedded
 from tests.acceptance.conftest import System, until
-from tests.posts import Posts
+from tests.support.posts import Posts
 
 DEADLINE = """
 update deadline set deadline_time = now()
@@ -36,7 +36,7 @@ def test_late_backup_is_told(system: System, hook: Posts) -> None:
     airflow._call("PATCH", "/api/v2/dags/backup", json={"is_paused": True})
     run = airflow.trigger("backup")
     connection = psycopg2.connect(
-        server.EmbeddedServer(system.home).uri(server.AIRFLOW, server.AIRFLOW)
+        embedded.EmbeddedServer(system.home).uri(embedded.AIRFLOW, embedded.AIRFLOW)
     )
 
     def passed() -> bool:

@@ -18,8 +18,11 @@ import psycopg2
 import pytest
 from psycopg2.extras import RealDictCursor
 
-from rowboat import catalog, database, dictionary, migrations, server
-from rowboat.credentials import credential
+from rowboat.catalog import migrations, outline
+from rowboat.catalog import tables as catalog
+from rowboat.database import connections
+from rowboat.database import embedded as server
+from rowboat.database.credentials import credential
 from rowboat.settings import settings
 from rowboat_airflow import up
 from rowboat_airflow.client import Airflow
@@ -47,7 +50,7 @@ PARENTS: dict[str, list[str]] = {
 CELERY = {
     "CORE__EXECUTOR": "airflow.providers.celery.executors.celery_executor.CeleryExecutor",
     "CORE__PARALLELISM": "16",
-    "CORE__HOSTNAME_CALLABLE": "tests.acceptance.hostname.name",
+    "CORE__HOSTNAME_CALLABLE": "tests.support.hostname.name",
     "CELERY__WORKER_CONCURRENCY": "2",
     # a worker takes no task that it cannot begin: if it dies, few wait for it, and those so long
     "CELERY__EXTRA_CELERY_CONFIG": '{"worker_disable_prefetch": true}',
@@ -194,10 +197,10 @@ def fleet(redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flee
         patch.setenv("ROWBOAT_PART_BYTES", "500000")
         patch.setenv("ROWBOAT_CHUNK_BYTES", "250000")
         settings.cache_clear()
-        with closing(database.connect(embedded.uri("rowboat_owner"))) as owner:
+        with closing(connections.connect(embedded.uri("rowboat_owner"))) as owner:
             migrations.migrate(owner)
-            with database.transaction(owner) as cursor:
-                dictionary.write(catalog.read(cursor))
+            with connections.transaction(owner) as cursor:
+                outline.write(catalog.read(cursor))
         environment = up.airflow_environment(embedded) | {
             f"AIRFLOW__{name}": value
             for name, value in (CELERY | {"CELERY__BROKER_URL": redis}).items()

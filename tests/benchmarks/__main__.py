@@ -16,8 +16,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rowboat import server
-from tests.benchmarks import arrival, backups, batches, growth, loads, metrics, rivals
+from rowboat.database import embedded
+from tests.benchmarks import arrival, backups, batches, growth, loads, metrics, other_tools
 from tests.benchmarks.compare import Ratio, ratios_table
 from tests.benchmarks.places import Place, place
 
@@ -73,9 +73,9 @@ def machine(rows: int) -> str:
     ]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     postgres = subprocess.run(
-        [server.BINARIES / "postgres", "--version"], capture_output=True, text=True, check=True
+        [embedded.BINARIES / "postgres", "--version"], capture_output=True, text=True, check=True
     ).stdout.split()[-1]
-    versions = ", ".join(f"{name} {number}" for name, number in rivals.versions().items())
+    versions = ", ".join(f"{name} {number}" for name, number in other_tools.versions().items())
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {rows:,} rows; {os.cpu_count()} cores"
         f" ({named[0] if named else platform.machine()}), {memory:.0f} GiB, shared with others;"

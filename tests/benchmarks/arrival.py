@@ -4,8 +4,8 @@ import os
 import time
 from itertools import count
 
-from rowboat import server
-from rowboat.credentials import credential
+from rowboat.database import embedded
+from rowboat.database.credentials import credential
 from rowboat_airflow.client import Airflow
 from tests.acceptance.conftest import System, start, stop, until
 from tests.benchmarks.compare import OURS, Ratio, Target, compare
@@ -21,20 +21,20 @@ def arrival(at: Place, _: int) -> list[Ratio]:
     raw = folder / "raw_data"
     raw.mkdir(parents=True)
     parents(raw)
-    port = server.free_port()
+    port = embedded.free_port()
     environment = os.environ | {
         "ROWBOAT_HOME": str(folder / "home"),
         "ROWBOAT_RAW_DATA": str(raw),
         "ROWBOAT_BACKUPS": str(folder / "backups"),
         "ROWBOAT_AIRFLOW_PORT": str(port),
-        "ROWBOAT_API_PORT": str(server.free_port()),
+        "ROWBOAT_API_PORT": str(embedded.free_port()),
         "ROWBOAT_SETTLE": "0",
     }
     output = folder / "up.log"
     process = start(environment, output)
     password = credential(folder / "home", "airflow_admin")
     try:
-        with Airflow(f"http://{server.HOST}:{port}", "admin", password) as airflow:
+        with Airflow(f"http://{embedded.HOST}:{port}", "admin", password) as airflow:
             return _compare(
                 System(folder / "home", raw, folder, environment, process, output, airflow)
             )

@@ -2,10 +2,13 @@
 
 import subprocess
 
-from rowboat import backup, catalog, database, drill, restore, server, verify
-from rowboat.database import transaction
-from rowboat.source import of_set
-from tests.benchmarks import rivals
+from rowboat.backup import drill, restore, verify
+from rowboat.backup import take as backup
+from rowboat.backup.source import of_set
+from rowboat.catalog import tables
+from rowboat.database import connections, embedded
+from rowboat.database.connections import transaction
+from tests.benchmarks import other_tools
 from tests.benchmarks.compare import OURS, Ratio, Target, compare, timed
 from tests.benchmarks.places import TABLE, Place
 
@@ -17,12 +20,12 @@ def backups(at: Place, rows: int) -> list[Ratio]:
         return _compare(at, rows, connection)
 
 
-def _compare(at: Place, rows: int, connection: database.Connection) -> list[Ratio]:
-    dump, address = at.folder / "dump", at.server.uri(server.SUPERUSER)
+def _compare(at: Place, rows: int, connection: connections.Connection) -> list[Ratio]:
+    dump, address = at.folder / "dump", at.server.uri(embedded.SUPERUSER)
 
     def take() -> None:
         with transaction(connection) as cursor:
-            backup.write(cursor, catalog.read(cursor), [TABLE], "backup", lambda *_: None)
+            backup.write(cursor, tables.read(cursor), [TABLE], "backup", lambda *_: None)
 
     def copy_to() -> None:
         with transaction(connection) as cursor, (at.folder / "copy").open("wb") as file:
@@ -32,7 +35,7 @@ def _compare(at: Place, rows: int, connection: database.Connection) -> list[Rati
         tool("pg_dump", "-Fc", "--data-only", "-t", TABLE, "-f", str(dump), "-d", address)
 
     def records() -> float:
-        return rivals.backup(address, at.folder / "records.avro")
+        return other_tools.backup(address, at.folder / "records.avro")
 
     found = compare(
         f"backup of {rows:,} rows",
@@ -81,4 +84,4 @@ def _compare(at: Place, rows: int, connection: database.Connection) -> list[Rati
 
 def tool(name: str, *arguments: str) -> None:
     """Run one of Postgres's own tools."""
-    subprocess.run([server.BINARIES / name, *arguments], check=True, capture_output=True)
+    subprocess.run([embedded.BINARIES / name, *arguments], check=True, capture_output=True)

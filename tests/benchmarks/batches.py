@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import psycopg2
 
-from rowboat import server
-from tests.benchmarks import rivals
+from rowboat.database import embedded
+from tests.benchmarks import other_tools
 from tests.benchmarks.compare import OURS, Ratio, Target, Work, compare, timed
 from tests.benchmarks.places import DEPARTMENTS, JOBS, TABLE, Place
 from tests.benchmarks.serving import key, serving
@@ -34,8 +34,8 @@ _first = count(1, ROWS)
 def batches(at: Place, _: int) -> list[Ratio]:
     """Compare one client with the insert, then eight clients with those of the other service."""
     at.empty()
-    address, token = at.server.uri(server.SUPERUSER), key(at, "write")
-    with serving() as ours, rivals.serving_sqlmodel(address) as other:
+    address, token = at.server.uri(embedded.SUPERUSER), key(at, "write")
+    with serving() as ours, other_tools.serving_sqlmodel(address) as other:
         return [*_alone(at, ours, token), *_crowd(ours, token, other)]
 
 
@@ -72,7 +72,7 @@ def _crowd(address: str, token: str, other: str) -> list[Ratio]:
     """Compare the seconds for as many batches, and tell them as rows per second."""
     works: dict[str, Work] = {
         OURS: lambda: seconds(address, token, CLIENTS),
-        "FastAPI with SQLModel": lambda: seconds(other, rivals.KEY, CLIENTS),
+        "FastAPI with SQLModel": lambda: seconds(other, other_tools.KEY, CLIENTS),
         "1 client": lambda: CLIENTS * seconds(address, token, 1),
     }
     for work in works.values():

@@ -11,10 +11,11 @@ from contextlib import closing
 from itertools import pairwise
 from typing import Any
 
-from rowboat import backup, database, restore
-from rowboat.database import transaction
-from rowboat.metrics import metric
-from rowboat.source import of_set
+from rowboat.backup import restore, take
+from rowboat.backup.source import of_set
+from rowboat.database import connections
+from rowboat.database.connections import transaction
+from rowboat.metrics.definitions import metric
 from tests.benchmarks.compare import table
 from tests.benchmarks.places import DEPARTMENTS, TABLE, Place, hires
 
@@ -59,12 +60,12 @@ def measured(at: Place, rows: int) -> dict[str, float]:
     took["load of 1,000 rows more"] = seconds(lambda: at.load(file, inserted=1_000))
     file.unlink()
     at.run(f"vacuum analyze {TABLE}")
-    with closing(database.connect(at.server.uri("rowboat_api"))) as connection:
+    with closing(connections.connect(at.server.uri("rowboat_api"))) as connection:
         for name in names:
             took[f"metric {name}"] = min(ask(connection, name, rows + 1_000) for _ in range(2))
     with at.session() as connection:
         begun = time.perf_counter()
-        name = backup.take(connection, [TABLE]).set
+        name = take.take(connection, [TABLE]).set
         took["backup, read back"] = time.perf_counter() - begun
         at.empty()
         order = restore.Order({TABLE: of_set(name, TABLE)}, "replace", "benchmark")
@@ -73,7 +74,7 @@ def measured(at: Place, rows: int) -> dict[str, float]:
     return took
 
 
-def ask(connection: database.Connection, name: str, rows: int) -> float:
+def ask(connection: connections.Connection, name: str, rows: int) -> float:
     """Run the statement of a metric over so many hires; returns the seconds."""
     begun = time.perf_counter()
     with transaction(connection) as cursor:

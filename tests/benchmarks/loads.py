@@ -11,11 +11,14 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import count
 
-from rowboat import catalog, database, folder, ingest, load, server
-from rowboat.database import transaction
-from rowboat.run import Run
+from rowboat.catalog import tables
+from rowboat.database import connections, embedded
+from rowboat.database.connections import transaction
+from rowboat.ingest import discovery, load
+from rowboat.ingest import run as ingest
+from rowboat.ingest.reports import Run
 from rowboat.settings import settings
-from tests.benchmarks import rivals
+from tests.benchmarks import other_tools
 from tests.benchmarks.compare import OURS, Ratio, Target, Work, compare, timed
 from tests.benchmarks.places import Place, hires
 
@@ -41,7 +44,7 @@ def first(at: Place, rows: int) -> list[Ratio]:
     file, some = at.raw / "hired_employees.csv", at.folder / "some.csv"
     hires(file, rows)
     hires(some, rows // SHARE)
-    address = at.server.uri(server.SUPERUSER)
+    address = at.server.uri(embedded.SUPERUSER)
 
     def rival(work: Callable[[], float | None], wanted: int | None = rows) -> Work:
         def run() -> float | None:
@@ -55,24 +58,24 @@ def first(at: Place, rows: int) -> list[Ratio]:
 
     def peer(name: str) -> Work:
         wanted = None if name.startswith("dlt") else rows
-        return rival(lambda: rivals.load(name, address, file), wanted)
+        return rival(lambda: other_tools.load(name, address, file), wanted)
 
     def pandas() -> float | None:
-        seconds = rivals.load("pandas_to_sql", address, some)
+        seconds = other_tools.load("pandas_to_sql", address, some)
         return seconds and seconds * SHARE
 
     key = "types, NULLs, key: the first flaw ends it"
     others = [
-        (r"`\copy`", rival(lambda: rivals.copy_client(address, file)), Target(0.45, 0.25),
+        (r"`\copy`", rival(lambda: other_tools.copy_client(address, file)), Target(0.45, 0.25),
          "types, NULLs, key, parents: the first flaw ends it"),
-        (r"`\copy`, triggers not firing", rival(lambda: rivals.copy_silent(address, file)),
+        (r"`\copy`, triggers not firing", rival(lambda: other_tools.copy_silent(address, file)),
          Target(2.6, 1.3), key),
-        ("dlt, CSV", peer("dlt_merge"), Target(0.5, 0.3), rivals.LOADS["dlt_merge"]),
-        ("dlt, Parquet", peer("dlt_parquet"), Target(0.5, 0.3), rivals.LOADS["dlt_parquet"]),
-        ("ADBC", peer("adbc"), None, rivals.LOADS["adbc"]),
-        ("pgloader", peer("pgloader"), Target(0.5, 0.25), rivals.LOADS["pgloader"]),
+        ("dlt, CSV", peer("dlt_merge"), Target(0.5, 0.3), other_tools.LOADS["dlt_merge"]),
+        ("dlt, Parquet", peer("dlt_parquet"), Target(0.5, 0.3), other_tools.LOADS["dlt_parquet"]),
+        ("ADBC", peer("adbc"), None, other_tools.LOADS["adbc"]),
+        ("pgloader", peer("pgloader"), Target(0.5, 0.25), other_tools.LOADS["pgloader"]),
         (f"pandas `to_sql`, a {SHARE}th of the rows times {SHARE}", rival(pandas, rows // SHARE),
-         Target(0.05, 0.02), rivals.LOADS["pandas_to_sql"]),
+         Target(0.05, 0.02), other_tools.LOADS["pandas_to_sql"]),
     ]  # fmt: skip
     return compare(
         f"load {rows:,} clean rows",
@@ -162,8 +165,8 @@ def unchanged(at: Place, _: int) -> list[Ratio]:
     def look() -> None:
         with at.session() as connection:
             with transaction(connection) as cursor:
-                known = catalog.read(cursor)
-            todo, _ = ingest.triage(connection, folder.scan(known), Run("benchmark"))
+                known = tables.read(cursor)
+            todo, _ = ingest.triage(connection, discovery.scan(known), Run("benchmark"))
             assert not todo
 
     def stat() -> None:
@@ -203,10 +206,10 @@ def side_by_side(at: Place, rows: int) -> list[Ratio]:
 
 def load_one(name: str) -> int:
     """Load a file in this process; return its inserted rows."""
-    with database.session("loader") as connection:
+    with connections.session("loader") as connection:
         with transaction(connection) as cursor:
-            known = catalog.read(cursor)
-        found = folder.locate(settings().raw_data / name, known)
+            known = tables.read(cursor)
+        found = discovery.locate(settings().raw_data / name, known)
         report = load.load(connection, known, found, Run("benchmark"))
     return report.report.inserted
 

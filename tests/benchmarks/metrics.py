@@ -10,9 +10,9 @@ from contextlib import closing
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-from rowboat import database
-from rowboat.database import Connection, transaction
-from rowboat.metrics import metric
+from rowboat.database import connections
+from rowboat.database.connections import Connection, transaction
+from rowboat.metrics.definitions import metric
 from tests.benchmarks.compare import OURS, Ratio, Target, compare
 from tests.benchmarks.places import Place
 from tests.benchmarks.serving import key, serving
@@ -35,7 +35,7 @@ def metrics(at: Place, rows: int) -> list[Ratio]:
 def uncached(at: Place, address: str, token: str, name: str, rows: int) -> Ratio:
     """Compare a metric over HTTP, all included, with its SQL over one connection."""
     with (
-        closing(database.connect(at.server.uri("rowboat_api"))) as bare,
+        closing(connections.connect(at.server.uri("rowboat_api"))) as bare,
         closing(HTTPConnection(urlsplit(address).netloc)) as http,
     ):
 

@@ -12,9 +12,11 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from rowboat import catalog, database, folder, ranges
-from rowboat.database import Connection, transaction
-from rowboat.parts import Part
+from rowboat.catalog import tables
+from rowboat.database import connections
+from rowboat.database.connections import Connection, transaction
+from rowboat.ingest import discovery, split
+from rowboat.ingest.parts import Part
 from rowboat.settings import settings
 from tests.benchmarks.places import TABLE, Place, hires, place
 
@@ -52,7 +54,7 @@ def compare(at: Place, rows: int, pool: ProcessPoolExecutor, pairs: int) -> None
         at.empty()
         begun = time.perf_counter()
         with at.session() as connection:
-            parts = ranges.divide(connection, found(connection))
+            parts = split.divide(connection, found(connection))
         cut = time.perf_counter()
         assert sum(pool.map(stage, [part.to_json() for part in parts])) == rows
         staged = time.perf_counter()
@@ -83,14 +85,14 @@ def load(at: Place, rows: int) -> float:
 
 def stage(part: dict[str, object]) -> int:
     """Stage a part in a process of its own; return its rows."""
-    with database.session("loader") as connection:
-        return ranges.stage_part(connection, found(connection), Part.from_json(part)).staged
+    with connections.session("loader") as connection:
+        return split.stage_part(connection, found(connection), Part.from_json(part)).staged
 
 
-def found(connection: Connection) -> folder.FoundFile:
+def found(connection: Connection) -> discovery.FoundFile:
     """Find the file in raw_data."""
     with transaction(connection) as cursor:
-        return folder.locate(settings().raw_data / FILE, catalog.read(cursor))
+        return discovery.locate(settings().raw_data / FILE, tables.read(cursor))
 
 
 if __name__ == "__main__":

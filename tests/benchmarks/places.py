@@ -11,9 +11,12 @@ from typing import Any
 
 import psycopg2
 
-from rowboat import database, ingest, migrations, server
-from rowboat.database import Connection
-from rowboat.run import Run
+from rowboat.catalog import migrations
+from rowboat.database import connections
+from rowboat.database import embedded as server
+from rowboat.database.connections import Connection
+from rowboat.ingest import run as ingest
+from rowboat.ingest.reports import Run
 from rowboat.settings import settings
 
 TABLE = "hired_employees.hired_employees"
@@ -47,7 +50,7 @@ class Place:
 
     def session(self) -> AbstractContextManager[Connection]:
         """Open a connection of the loader."""
-        return database.session("loader")
+        return connections.session("loader")
 
     def empty(self) -> None:
         """Take out all hires and all that is known of files; what waits for the disk is written."""
@@ -89,7 +92,7 @@ def place() -> Iterator[Place]:
         settings.cache_clear()
         embedded = server.embedded(settings().home)
         try:
-            with closing(database.connect(embedded.uri("rowboat_owner"))) as owner:
+            with closing(connections.connect(embedded.uri("rowboat_owner"))) as owner:
                 migrations.migrate(owner)
             at = Place(embedded, raw, folder)
             for file, rows in parents(raw).items():

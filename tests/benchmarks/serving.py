@@ -9,8 +9,9 @@ from subprocess import Popen
 
 import httpx
 
-from rowboat import database, keys, server
-from rowboat.database import transaction
+from rowboat.access import keys
+from rowboat.database import connections, embedded
+from rowboat.database.connections import transaction
 from rowboat.settings import settings
 from tests.benchmarks.places import Place
 
@@ -18,7 +19,7 @@ from tests.benchmarks.places import Place
 def key(at: Place, scope: str) -> str:
     """Return a new key of the API."""
     with (
-        closing(database.connect(at.server.uri("rowboat_owner"))) as owner,
+        closing(connections.connect(at.server.uri("rowboat_owner"))) as owner,
         transaction(owner) as cursor,
     ):
         _, token = keys.create(cursor, f"benchmark {scope}", scope, per_minute=1_000_000)
@@ -28,7 +29,7 @@ def key(at: Place, scope: str) -> str:
 @contextmanager
 def serving() -> Iterator[str]:
     """Run the API until the end of the block; yields its address."""
-    address = f"http://{server.HOST}:{settings().api_port}"
+    address = f"http://{embedded.HOST}:{settings().api_port}"
     said = settings().home / "serve.log"
     with said.open("wb") as log:
         program = Popen(

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import System, running
-from tests.chaos import faults, lines, traffic
+from tests.chaos import cut_connections, faults, traffic
 from tests.chaos.rounds import Score, batches, play
+from tests.chaos.sandbox import NotRun
 from tests.chaos.system import check_rest
-from tests.chaos.works import LIFTED, check_set
-from tests.chaos.yard import NotRun
+from tests.chaos.workloads import LIFTED, check_set
 from tests.conftest import ROOT
 
 FAULTS: dict[str, Callable[[Path, int], str]] = {
@@ -27,9 +27,9 @@ FAULTS: dict[str, Callable[[Path, int], str]] = {
     "full-shelf": faults.full_shelf,
     "read-only": faults.read_only_folders,
     "clock": faults.clock,
-    "cut": lines.cut,
-    "deadlocks": lines.deadlocks,
-    "two-systems": lines.two_systems,
+    "cut": cut_connections.cut,
+    "deadlocks": cut_connections.deadlocks,
+    "two-systems": cut_connections.two_systems,
     "traffic": traffic.half_an_hour,
 }
 EVERY = ("kills", *FAULTS)

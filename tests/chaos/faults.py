@@ -14,12 +14,12 @@ import httpx
 import psycopg2
 from psycopg2 import sql
 
-from rowboat import server
+from rowboat.database import embedded
+from tests.chaos.sandbox import NotRun, Yard, grow, read_only, volume, yard
 from tests.chaos.system import until
-from tests.chaos.works import JOBS, check_set
-from tests.chaos.yard import NotRun, Yard, grow, read_only, volume, yard
+from tests.chaos.workloads import JOBS, check_set
 from tests.conftest import ROOT
-from tests.integration.test_server import USER
+from tests.integration.database.test_embedded import USER
 
 LARGE = 400_000  # lines
 MIB = 1024  # KiB
@@ -177,11 +177,11 @@ def _jump(offset: Path, days: int) -> None:
 @contextmanager
 def _serving(here: Yard, **environment: str) -> Iterator[httpx.Client]:
     """Run the API, and a client that may do everything."""
-    port = server.free_port()
+    port = embedded.free_port()
     key = here.does("keys", "create", "chaos", "--scope", "operate")["token"]
     log = here.folder / "serve.log"
     process = here.start("serve", log=log, ROWBOAT_API_PORT=str(port), **environment)
-    address, headers = f"http://{server.HOST}:{port}", {"Authorization": f"Bearer {key}"}
+    address, headers = f"http://{embedded.HOST}:{port}", {"Authorization": f"Bearer {key}"}
     try:
         with httpx.Client(base_url=address, headers=headers, trust_env=False, timeout=30) as client:
             yield client
@@ -204,7 +204,7 @@ def _owner(path: Path) -> tuple[int, int]:
 
 
 def _as_superuser(here: Yard, statement: sql.SQL, *values: str) -> None:
-    connection = psycopg2.connect(here.address(server.SUPERUSER))
+    connection = psycopg2.connect(here.address(embedded.SUPERUSER))
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(statement.format(*map(sql.Literal, values)))

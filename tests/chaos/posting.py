@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from rowboat import server
-from tests.chaos.works import EMPLOYEES, Work
+from rowboat.database import embedded
+from tests.chaos.workloads import EMPLOYEES, Work
 
 
 class Posts(Work):
@@ -61,7 +61,7 @@ class Posts(Work):
         """Post all batches of a client; return the good names and how many rows were bad."""
         good: list[str] = []
         bad = 0
-        address = f"http://{server.HOST}:{self.system.environment['ROWBOAT_API_PORT']}"
+        address = f"http://{embedded.HOST}:{self.system.environment['ROWBOAT_API_PORT']}"
         headers = {"Authorization": f"Bearer {self._key}"}
         with httpx.Client(base_url=address, headers=headers, trust_env=False) as http:
             for batch in range(self.batches):

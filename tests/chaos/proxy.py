@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
 
-from rowboat import server
+from rowboat.database import embedded
 
 _RESET = b"\x01\0\0\0\0\0\0\0"  # struct linger: on, 0 seconds; closing then resets
 
@@ -15,7 +15,7 @@ class Proxy:
 
     def __init__(self, port: int) -> None:
         self._behind = port
-        self._listener = socket.create_server((server.HOST, 0))
+        self._listener = socket.create_server((embedded.HOST, 0))
         self.port: int = self._listener.getsockname()[1]
         self.left: float = float("inf")
         self.cuts = 0
@@ -34,7 +34,7 @@ class Proxy:
         with suppress(OSError):
             while True:
                 front, _ = self._listener.accept()
-                behind = socket.create_connection((server.HOST, self._behind))
+                behind = socket.create_connection((embedded.HOST, self._behind))
                 for pair in ((front, behind, True), (behind, front, False)):
                     Thread(target=self._hand_on, args=pair, daemon=True).start()
 

@@ -21,7 +21,7 @@ from tests.chaos.system import (
     patiently,
     until,
 )
-from tests.chaos.works import Append, Backup, Ingest, Restore, Rewrite, Work
+from tests.chaos.workloads import Append, Backup, Ingest, Restore, Rewrite, Work
 
 WORKS: tuple[type[Work], ...] = (Ingest, Append, Rewrite, Backup, Restore, Posts)
 AT_ONCE = 5  # rounds of one batch

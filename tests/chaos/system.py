@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
-from rowboat import server
+from rowboat.database import embedded
 from rowboat_airflow.client import AirflowUnreachable
 from tests.acceptance.conftest import System
-from tests.chaos.works import Place
+from tests.chaos.workloads import Place
 
 Result = TypeVar("Result")
 
@@ -112,7 +112,7 @@ def is_up(system: System) -> bool:
     alive = [part(system, name) for name in PARTS]
     if not all(each and each[0].status() != psutil.STATUS_ZOMBIE for each in alive):
         return False
-    address = f"http://{server.HOST}:{system.environment['ROWBOAT_API_PORT']}"
+    address = f"http://{embedded.HOST}:{system.environment['ROWBOAT_API_PORT']}"
     try:
         ready = httpx.get(f"{address}/ready", timeout=10, trust_env=False).json()
         return bool(ready["ready"]) and system.airflow.healthy()
@@ -131,7 +131,7 @@ def check_rest(system: System, runs: int = 0) -> None:
 
 def held(system: Place) -> list[Any]:
     """Return the locks that are held by anybody else."""
-    return system.query(HELD, role=server.SUPERUSER)
+    return system.query(HELD, role=embedded.SUPERUSER)
 
 
 def open_runs(system: System) -> int:

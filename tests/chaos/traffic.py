@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import psutil
 
-from rowboat import server
+from rowboat.database import embedded
 from tests.acceptance.conftest import System, running
 from tests.acceptance.test_api import new_key
 from tests.chaos.system import PARTS, check_rest, part, until
@@ -83,7 +83,7 @@ class Traffic:
 
     def __init__(self, system: System, seed: int, minutes: float) -> None:
         self.system, self.seed = system, seed
-        self.address = f"http://{server.HOST}:{system.environment['ROWBOAT_API_PORT']}"
+        self.address = f"http://{embedded.HOST}:{system.environment['ROWBOAT_API_PORT']}"
         self.begun = time.monotonic()
         self.end = self.begun + 60 * minutes
         self.report = Report()
@@ -250,7 +250,7 @@ class Traffic:
     def _held(self) -> tuple[int, int]:
         """Return the handles of the API's processes, and the sessions of the database."""
         handles = sum(each.num_fds() for each in _alive(part(self.system, "api")))
-        [(sessions,)] = self.system.query(SESSIONS, role=server.SUPERUSER)
+        [(sessions,)] = self.system.query(SESSIONS, role=embedded.SUPERUSER)
         return handles, sessions
 
     def _is_back(self, before: tuple[int, int]) -> bool:

@@ -9,10 +9,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api import create_app
-from rowboat import keys, sessions
-from rowboat.database import transaction
+from rowboat.access import keys, sessions
+from rowboat.database.connections import transaction
 from tests.conftest import Boat
-from tests.fake_airflow import FakeAirflow
+from tests.support.fake_airflow import FakeAirflow
 
 ClientOf = Callable[..., FlaskClient]
 

@@ -1,0 +1,193 @@
+"""Takes new rows: 1 to 1000 in a request, for one table or for several."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import structlog
+from flask import Blueprint, Response, g, request
+
+from api.shared import prometheus
+from api.shared.access import scope
+from api.shared.context import context, reading, the_table, writing
+from api.shared.problems import Problem
+from rowboat.catalog.tables import Table
+from rowboat.database.connections import Connection, Cursor, Steps
+from rowboat.door.context import OnKnown
+from rowboat.door.passage import Report
+from rowboat.errors import Stopped
+from rowboat.rows.write import bodies
+from rowboat.rows.write.batch import Batch, Delivery, Order
+from rowboat.rows.write.bodies import Row
+from rowboat.rows.write.idempotency import Answer, Once
+
+blueprint = Blueprint("batches", __name__)
+log = structlog.get_logger()
+_PATIENCE = 5.0  # seconds
+
+Choice = TypeVar("Choice")
+_ON_CONFLICT: dict[str, OnKnown] = {"error": "refuse", "update": "update", "ignore": "leave"}
+_READERS: dict[str, Callable[[bytes, Table], list[Row]]] = {
+    "application/json": bodies.of_json,
+    "application/x-ndjson": bodies.of_lines,
+    "text/csv": bodies.of_csv,
+}
+
+
+@blueprint.post("/api/<table:table>")
+@scope("write")
+def insert(table: str) -> Response:
+    """Take rows of one table."""
+    read = _READERS.get(request.mimetype)
+    if read is None:
+        raise Problem(415, f"rows come as {', '.join(_READERS)}", "set the header Content-Type")
+    with reading() as cursor:
+        found = the_table(cursor, table)
+    return _take({found.full_name: read(request.get_data(), found)})
+
+
+@blueprint.post("/api/batch")
+@scope("write")
+def batch() -> Response:
+    """Take rows of several tables, parents first."""
+    if request.mimetype != "application/json":
+        raise Problem(415, "a batch comes as application/json", "set the header Content-Type")
+    with reading() as cursor:
+        rows = bodies.of_tables(request.get_data(), lambda name: the_table(cursor, name))
+    return _take(rows)
+
+
+def _take(rows: dict[str, list[Row]]) -> Response:
+    order = _order()
+    done = deliver(rows, order, lambda found: _answer(found, order), _once())
+    headers = {"Idempotency-Replayed": "true"} if done.again else {}
+    if done.status >= HTTPStatus.BAD_REQUEST:
+        return refusal(done, headers)
+    return Response(done.body, done.status, headers, content_type="application/json")
+
+
+def deliver(
+    rows: dict[str, list[Row]],
+    order: Order,
+    say: Callable[[list[Delivery]], Answer],
+    once: Once | None,
+) -> Answer:
+    """Pass rows through the door, count them, and let in what waited for them."""
+    with reading() as cursor:
+        batch = Batch(context().catalog(cursor), rows, order)
+    done = batch.go(writing, say, once)
+    if not done.again and not order.on_trial:
+        prometheus.rows(sum((each.report for each in batch.delivered), Report()))
+    wake(batch)
+    return done
+
+
+def wake(batch: Batch) -> None:
+    """Let in what waited for the rows of a batch."""
+    briefly(batch.wake)
+
+
+def briefly(wake: Callable[[Steps], object]) -> None:
+    """Let in what waited for rows that came; these stay, whatever becomes of it."""
+    try:
+        with context().connection() as connection:
+            wake(_Brief(connection))
+    except Exception as error:
+        log.error("rows still wait for their parents", exc_info=error)
+
+
+class _Brief(Steps):
+    """Steps for as long as a caller may be kept waiting; raises Stopped after that."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._until = time.monotonic() + _PATIENCE
+
+    def __call__(self) -> AbstractContextManager[Cursor]:
+        if time.monotonic() > self._until:
+            raise Stopped
+        return super().__call__()
+
+
+def refusal(done: Answer, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer that tells why rows are refused."""
+    return Response(done.body, done.status, headers, content_type="application/problem+json")
+
+
+def _order() -> Order:
+    """Read what the address asks for."""
+    given = request.args
+    for name in given:
+        if name not in ("mode", "on_conflict", "dry_run") or len(given.getlist(name)) > 1:
+            raise Problem(
+                422, f"{name} is no parameter of this address, or is given twice",
+                "there are mode, on_conflict and dry_run; give each once",
+            )  # fmt: skip
+    on_known = _choice("on_conflict", "error", _ON_CONFLICT)
+    return Order(
+        g.request,
+        g.caller.id,
+        on_known,
+        _choice("mode", "partial", {"partial": False, "atomic": True}),
+        _choice("dry_run", "false", {"false": False, "true": True}),
+        "upsert" if on_known == "update" else "insert",
+    )
+
+
+def _choice(name: str, default: str, choices: Mapping[str, Choice]) -> Choice:
+    value = request.args.get(name, default)
+    if value not in choices:
+        raise Problem(422, f"{name} is {value!r}", f"it is one of {', '.join(choices)}")
+    return choices[value]
+
+
+def _once() -> Once | None:
+    """Read the Idempotency-Key, and what tells a repeated request from another."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        raise Problem(
+            400, "the Idempotency-Key is not 1 to 255 letters, digits and signs",
+            "make one for each request, such as a UUID",
+        )  # fmt: skip
+    said = f"{request.method} {request.full_path} {request.mimetype}\n".encode()
+    return Once(g.caller.id, key, hashlib.sha256(said + request.get_data()).hexdigest())
+
+
+def _answer(found: list[Delivery], order: Order) -> Answer:
+    """Say what became of the rows: 201 all went in, 207 some, 422 none."""
+    total = sum((each.report for each in found), Report())
+    errors = [
+        ({"table": each.table} if len(found) > 1 else {}) | error
+        for each in found
+        for error in each.errors
+    ]
+    kept = total.read - total.rejected
+    body: dict[str, Any] = {
+        "request": order.request,
+        "dry_run": order.on_trial,
+        **vars(total),
+        "tables": {
+            each.table: vars(each.report) | ({} if order.on_trial else {"ids": each.ids})
+            for each in found
+        },
+    }
+    if errors and not kept:
+        few = "1 row is" if total.rejected == 1 else f"{total.rejected:,} rows are"
+        detail = f"{few} refused, and none was kept"
+        hint = "errors tells why" + (
+            "" if order.on_trial else "; the rows wait in quarantine: /api/rejects"
+        )
+        problem = Problem(422, detail, hint, errors, **body)
+        return Answer(422, problem.response().get_data(as_text=True))
+    status = HTTPStatus.MULTI_STATUS if errors else HTTPStatus.CREATED
+    if order.on_trial and not errors:
+        status = HTTPStatus.OK
+    text = json.dumps(body | {"errors": errors}, ensure_ascii=False, default=str)
+    return Answer(status, text + "\n")

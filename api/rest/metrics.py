@@ -1,0 +1,187 @@
+"""Metrics: every file in sql/metrics is an address, as JSON, CSV, a workbook or a picture."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote
+
+from flask import Blueprint, Response, current_app, g, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.utils import secure_filename
+
+from api.shared.access import scope
+from api.shared.context import context, reading, writing
+from api.shared.problems import Problem
+from rowboat.csvfile.writer import csv_text
+from rowboat.database.connections import Cursor, transaction
+from rowboat.errors import ParameterRefused, UnknownMetric
+from rowboat.metrics import charts
+from rowboat.metrics.definitions import Metric, metric, metrics
+from rowboat.metrics.figures import Cache, Figures, Moment, Values, add_up_writes, figures, moment
+from rowboat.metrics.parameters import RESERVED
+from rowboat.metrics.workbook import workbook
+
+Found = TypeVar("Found")
+Answer: TypeAlias = tuple[bytes, Any]
+blueprint = Blueprint("metrics", __name__)
+FORMATS = {
+    "json": "application/json",
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "png": "image/png",
+}
+_FORMS = f"there are {', '.join(FORMATS)}"
+_MANY = 1000  # counts of writes that are added up
+
+
+@blueprint.record_once
+def _prepare(state: BlueprintSetupState) -> None:
+    metrics()  # a file that cannot be read stops the start
+    state.app.extensions["figures"] = Cache()
+
+
+@blueprint.get("/api/metrics")
+@scope("read")
+def every_metric() -> dict[str, Any]:
+    """List the metrics whose tables the caller may see."""
+    return {"metrics": [each.document() for each in visible()]}
+
+
+@blueprint.get("/api/metrics/<name>")
+@scope("read")
+def one_metric(name: str) -> Response:
+    """Answer a metric; the query gives its parameters."""
+    return _answer(the_metric(name), {})
+
+
+@blueprint.get("/api/<int:year>/<name>")
+@scope("read")
+def metric_of_year(year: int, name: str) -> Response:
+    """Answer a metric that has a year for a parameter."""
+    wanted = the_metric(name)
+    if not any(each.name == "year" for each in wanted.parameters):
+        raise UnknownMetric(f"the metric {name} has no year", f"it is at /api/metrics/{name}")
+    return _answer(wanted, {"year": str(year)})
+
+
+def visible() -> list[Metric]:
+    """Return the metrics whose tables the caller may see."""
+    return [each for each in metrics().values() if all(map(g.caller.sees, each.tables))]
+
+
+def the_metric(name: str) -> Metric:
+    """Find a metric; raises UnknownMetric, and Forbidden where the caller's key does not hold."""
+    found = metric(name)
+    for table in found.tables:
+        g.caller.check(table)
+    return found
+
+
+def of_figures(
+    wanted: Metric, values: Values, form: tuple[Any, ...], encode: Callable[[Figures], Answer]
+) -> Answer:
+    """Return the figures of a metric in a form, made once while they hold."""
+    asked = (*values.items(), *form)
+    return kept(wanted, asked, lambda cursor, now: figures(cursor, wanted, values, now), encode)
+
+
+def kept(
+    wanted: Metric,
+    asked: tuple[Any, ...],
+    compute: Callable[[Cursor, Moment], Found],
+    encode: Callable[[Found], Answer],
+) -> Answer:
+    """Return what is asked of a metric, from the cache while its tables are as they were."""
+    cache: Cache = current_app.extensions["figures"]
+    key = wanted.name, *asked
+    if key in cache and (answer := cache.find(key, _version(wanted))):
+        return answer
+    with reading() as cursor:
+        now = moment(cursor, wanted)
+        with cache.made_once(key, now.version) as answer:
+            if answer is None:
+                answer = encode(compute(cursor, now))
+                cache.keep(key, now.version, *answer)
+    if now.pieces > _MANY:
+        writing(add_up_writes)
+    return answer
+
+
+def _version(wanted: Metric) -> str | None:
+    """Return the version of a metric's tables, by one statement and no more."""
+    with context().single.connection() as connection, transaction(connection) as cursor:
+        return moment(cursor, wanted).version
+
+
+def _answer(wanted: Metric, of_path: Mapping[str, str]) -> Response:
+    form, safe = _format(), _safe()
+    values = wanted.judge(_given(of_path))
+    body, headers = of_figures(
+        wanted, values, (form, safe), lambda found: _encoded(found, form, safe)
+    )
+    answer = Response(body, headers=headers)
+    answer.make_conditional(request)
+    return answer
+
+
+def _format() -> str:
+    """Return what the query or the header Accept asks for."""
+    form = request.args.get("format")
+    if form is None:
+        wanted = request.accept_mimetypes
+        best = wanted.best_match(FORMATS.values()) if wanted else FORMATS["json"]
+        form = next((name for name, kind in FORMATS.items() if kind == best), None)
+    if form not in FORMATS:
+        raise Problem(406, "a metric has no such form", _FORMS)
+    return form
+
+
+def _safe() -> bool:
+    given = request.args.get("safe", "false")
+    if given not in {"true", "false"}:
+        raise ParameterRefused(f"safe is {given!r} and must be true or false")
+    return given == "true"
+
+
+def _given(of_path: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters of path and query, each given once."""
+    found = dict(of_path)
+    for name, values in request.args.lists():
+        if name in found or len(values) > 1:
+            raise ParameterRefused(f"{name} is given twice", "give it once")
+        found[name] = values[0]
+    return {name: value for name, value in found.items() if name not in RESERVED}
+
+
+def _encoded(found: Figures, form: str, safe: bool) -> tuple[bytes, dict[str, str]]:
+    """Return body and headers of an answer."""
+    if form == "json":
+        body = json.dumps(found.document(), ensure_ascii=False).encode() + b"\n"
+    elif form == "csv":
+        body = csv_text(found.result.columns, found.result.rows, safe).encode()
+    elif form == "png":
+        body = _picture(found)
+    else:
+        body = workbook(found)
+    headers = {
+        "Content-Type": FORMATS[form] + ("; charset=utf-8" if form == "csv" else ""),
+        "ETag": f'"{hashlib.sha256(body).hexdigest()}"',
+        "Cache-Control": "private, no-cache",
+        "Vary": "Accept",
+        "X-As-Of": found.as_of.isoformat(),
+        "X-Left-Out": ", ".join(f"{quote(name)}={rows}" for name, rows in found.left_out.items()),
+    }
+    if form != "json":
+        name = "-".join([found.metric.name, *map(str, found.values.values())])
+        headers["Content-Disposition"] = f"attachment; filename={secure_filename(name)}.{form}"
+    return body, headers
+
+
+def _picture(found: Figures) -> bytes:
+    if found.chart_lacks:
+        lacks = f"the chart names the column {found.chart_lacks[0]}, which is not there"
+        raise Problem(406, lacks, "correct the metric's file, or ask for another form")
+    if (picture := charts.png(found)) is None:
+        raise Problem(406, f"the metric {found.metric.name} has no chart", _FORMS)
+    return picture

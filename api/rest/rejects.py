@@ -1,0 +1,91 @@
+"""The quarantine: refused rows with their reasons, and judging them again."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, g, jsonify, request
+from pydantic import Field
+
+from api.shared import forms
+from api.shared.access import scope
+from api.shared.context import context, reading, the_table
+from api.shared.problems import Problem
+from rowboat.catalog.tables import Table
+from rowboat.database.connections import Cursor, Steps
+from rowboat.door import rejected_rows
+from rowboat.door.rejected_rows import Which
+from rowboat.ingest import rejudge
+
+blueprint = Blueprint("rejects", __name__)
+
+JSON, CSV = "application/json", "text/csv"
+MOST = 1000
+
+
+class Page(forms.Form, strict=False):
+    """Which refused rows; those up to the id `after` have been seen."""
+
+    table: str | None = None
+    limit: int = Field(100, ge=1, le=MOST)
+    after: int = Field(0, ge=0, lt=2**63)
+
+
+class Choice(forms.Form):
+    """The table whose rows are to be judged again; all where it is missing."""
+
+    table: str | None = None
+
+
+@blueprint.get("/api/rejects")
+@scope("write")  # refused rows may be private: they are for those who bring rows, not for readers
+def page() -> Response:
+    """Return open refused rows, oldest first, as JSON or CSV."""
+    asked = forms.query(Page)
+    wanted = request.accept_mimetypes
+    media = wanted.best_match([JSON, CSV]) if wanted else JSON
+    if media is None:
+        raise Problem(406, "refused rows have no such form", f"there are {JSON} and {CSV}")
+    with reading() as cursor:
+        names = _names(cursor, asked.table)
+        found = rejected_rows.page(cursor, Which(names), asked.after, asked.limit)
+    more = asked.model_dump(exclude_none=True) | {"after": found[-1].id} if found else {}
+    link = f"{request.path}?{urlencode(more)}" if len(found) == asked.limit else None
+    answer = (
+        Response(rejected_rows.written(found), content_type="text/csv; charset=utf-8")
+        if media == CSV
+        else jsonify(rows=[each.to_json() for each in found], limit=asked.limit, next=link)
+    )
+    if link:
+        answer.headers["Link"] = f'<{link}>; rel="next"'
+    return answer
+
+
+@blueprint.post("/api/rejects/retry")
+@scope("write")
+def again() -> dict[str, Any]:
+    """Judge refused rows again, as when a rule has changed or a parent was added."""
+    choice = forms.body(Choice)
+    with reading() as cursor:
+        tables, catalog = _tables(cursor, choice.table), context().catalog(cursor)
+    with context().connection() as connection:
+        steps = Steps(connection)
+        reports = {
+            each.full_name: rejudge.rejected(steps, catalog, each, g.caller.id, g.request, Which())
+            for each in tables
+        }
+    return {"tables": {name: vars(report) for name, report in reports.items()}}
+
+
+def _tables(cursor: Cursor, name: str | None) -> list[Table]:
+    """Return the named table, or all that the caller may see, parents first."""
+    if name is not None:
+        return [the_table(cursor, name)]
+    every = context().catalog(cursor).in_order()
+    return [each for each in every if g.caller.sees(each.full_name)]
+
+
+def _names(cursor: Cursor, name: str | None) -> list[str] | None:
+    """Return the same by their names; None where there is no limit, not even to known ones."""
+    if name is None and g.caller.tables is None:
+        return None
+    return [each.full_name for each in _tables(cursor, name)]

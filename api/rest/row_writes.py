@@ -1,0 +1,74 @@
+"""Replaces one row, or some of its columns, through the same door as every other row."""
+
+from urllib.parse import quote
+
+from flask import Blueprint, Response, g, request
+
+from api.rest.batches import wake
+from api.shared import versions
+from api.shared.access import scope
+from api.shared.context import context, reading, the_table, writing
+from api.shared.problems import Problem
+from rowboat.catalog.tables import Table
+from rowboat.rows.read import reading as rows
+from rowboat.rows.write import bodies
+from rowboat.rows.write.bodies import Row
+from rowboat.rows.write.update_row import Revision
+
+blueprint = Blueprint("row_writes", __name__)
+
+
+@blueprint.put("/api/<table:table>/<key>")
+@scope("write")
+def replace(table: str, key: str) -> Response:
+    """Replace a row, or make one of this key; columns that are left out get their defaults."""
+    return _write(table, key.split(","), keeps_rest=False)
+
+
+@blueprint.patch("/api/<table:table>/<key>")
+@scope("write")
+def change(table: str, key: str) -> Response:
+    """Change some columns of a row."""
+    return _write(table, key.split(","), keeps_rest=True)
+
+
+def _write(name: str, key: list[str], keeps_rest: bool) -> Response:
+    """Write the row and return it."""
+    if request.mimetype != "application/json":
+        raise Problem(415, "a row comes as application/json", "set the header Content-Type")
+    with reading() as cursor:
+        table, catalog = the_table(cursor, name), context().catalog(cursor)
+    rows.check_key(table, key)
+    row = key, _row(table, key)
+    revision = Revision(catalog, table, row, (g.request, g.caller.id), _check, keeps_rest)
+    revision.go(writing)
+    if revision.written is None:
+        hint = "errors tells why; it waits in quarantine"
+        raise Problem(422, "the row is refused", hint, revision.errors)
+    wake(revision.batch)
+    place = {} if revision.held else {"Location": quote(request.path, safe="/,")}
+    headers = versions.etag(revision.written.version) | place
+    status = 200 if revision.held else 201
+    return Response(revision.written.json + "\n", status, headers, mimetype="application/json")
+
+
+def _row(table: Table, key: list[str]) -> Row:
+    """Read what the request says of the row."""
+    found = bodies.of_json(request.get_data(), table)
+    if len(found) != 1 or found[0].cells is None:
+        raise Problem(422, "the body is not one row", "send an object: column to value")
+    for name, text in rows.key_cells(table, key).items():
+        cell = found[0].cells.get(name, text)
+        if (cell if isinstance(cell, str) else repr(cell)) != text:
+            hint = f"leave {name} out, or send another row under its own address"
+            raise Problem(422, f"{name} is {text} in the address and another in the body", hint)
+    return found[0]
+
+
+def _check(held: rows.Row | None) -> None:
+    """Refuse a request that means another version than the row has."""
+    if held:
+        versions.demand()
+        versions.match(held.version)
+    elif "If-Match" in request.headers:
+        raise Problem(412, "there is no such row yet", "leave If-Match out to make it")

@@ -1,0 +1,158 @@
+"""Rows: a page, a sample, one by its key, where it came from, and its end."""
+
+import json
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Blueprint, Response, g, request
+
+from api.shared import forms, versions
+from api.shared.access import scope
+from api.shared.context import context, reading, the_table, writing
+from api.shared.problems import Problem
+from rowboat.cli import show
+from rowboat.database.connections import Cursor
+from rowboat.errors import AskRefused
+from rowboat.rows.read import listing_params, trace
+from rowboat.rows.read import reading as rows
+from rowboat.rows.read.filters import fault
+from rowboat.rows.read.listing_params import Ask
+from rowboat.rows.read.reading import Page
+from rowboat.rows.write import delete_row
+
+_PLAIN = " ,:'()"  # what a header's text may have besides letters and digits
+blueprint = Blueprint("rows", __name__)
+
+_JSON, _CSV = "application/json", "text/csv"
+_CHOICES: dict[str, dict[str, Any]] = {
+    "format": {"json": _JSON, "csv": _CSV},
+    "safe": {"true": True, "false": False},
+    "cascade": {"true": True, "false": False},
+}
+
+
+@blueprint.get("/api/<table:table>")
+@scope("read")
+def page(table: str) -> Response:
+    """Return rows that pass the filters: a page in order, or some by chance."""
+    form, asked = _taken("format", "safe")
+    media = form.get("format") or _accepted(_JSON, _CSV)
+    with reading() as cursor:
+        found = the_table(cursor, table)
+        ask = listing_params.read(cursor, found, asked)
+        got = rows.page(cursor, found, ask, as_text=media == _CSV)
+    headers = _headers(got, ask)
+    if media == _CSV:
+        return Response(got.csv(found, form.get("safe", False)), headers=headers, mimetype=_CSV)
+    return Response(_body(got, ask), headers=headers, mimetype=_JSON)
+
+
+@blueprint.get("/api/<table:table>/<key>")
+@scope("read")
+def row(table: str, key: str) -> Response:
+    """Return one row; its ETag is its version."""
+    _nothing_else(_taken()[1])
+    _accepted(_JSON)
+    with reading() as cursor:
+        found = rows.find(cursor, the_table(cursor, table), key.split(","))
+    tag = versions.etag(found.version)
+    if versions.known(found.version):
+        return Response(status=304, headers=tag)
+    return Response(found.json + "\n", headers=tag, mimetype=_JSON)
+
+
+@blueprint.get("/api/<table:table>/<key>/trace")
+@scope("read")
+def traced(table: str, key: str) -> Response:
+    """Tell where a row came from: file and line, key and request, or backup."""
+    _nothing_else(_taken()[1])
+    _accepted(_JSON)
+    with reading() as cursor:
+        found = the_table(cursor, table)
+        as_it_is = rows.find(cursor, found, key.split(","))
+        document = show.as_document(trace.row(cursor, found, key.split(",")))
+    del document["fields"]  # their numbers have lost digits
+    body = json.dumps(document, ensure_ascii=False, default=forms.plain)[1:]
+    return Response(f'{{"fields": {as_it_is.json}, {body}\n', mimetype=_JSON)
+
+
+@blueprint.delete("/api/<table:table>/<key>")
+@scope("write")
+def delete(table: str, key: str) -> Response:
+    """Delete one row; others only where that is asked for."""
+    choice, rest = _taken("cascade")
+    _nothing_else(rest)
+    cascade = choice.get("cascade", False)
+    order = delete_row.Order(g.caller.id, g.request, cascade, g.caller.check)
+    versions.demand()
+
+    def remove(cursor: Cursor) -> dict[str, int]:
+        found = the_table(cursor, table)
+        held = rows.find(cursor, found, key.split(","), hold=True)
+        versions.match(held.version)
+        return delete_row.remove(cursor, context().catalog(cursor), found, held, order)
+
+    deleted = writing(remove)
+    if cascade:
+        return Response(json.dumps({"deleted": deleted}) + "\n", mimetype=_JSON)
+    answer = Response(status=204)
+    del answer.headers["Content-Type"]
+    return answer
+
+
+def _taken(*words: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Read the parameters of these names; return the rest as they are."""
+    found: dict[str, Any] = {}
+    rest = []
+    for name, text in request.args.items(multi=True):
+        if name not in words:
+            rest.append((name, text))
+        elif name in found or text not in _CHOICES[name]:
+            message = f"{name} is {' or '.join(_CHOICES[name])}, once"
+            raise AskRefused(errors=[fault(name, "type", message)])
+        else:
+            found[name] = _CHOICES[name][text]
+    return found, rest
+
+
+def _nothing_else(rest: list[tuple[str, str]]) -> None:
+    if rest:
+        message = "this address has no such parameter"
+        raise AskRefused(errors=[fault(name, "shape", message) for name, _ in rest])
+
+
+def _accepted(*media: str) -> str:
+    """Return the first of these that the caller takes best."""
+    if not request.accept_mimetypes:
+        return media[0]
+    best = request.accept_mimetypes.best_match(media)
+    if best is None:
+        raise Problem(406, f"this address answers with {' or '.join(media)}", "change Accept")
+    return best
+
+
+def _body(page: Page, ask: Ask) -> str:
+    """Put rows as the database wrote them into an answer."""
+    about = {"limit": ask.limit, "next": _next(page)}
+    about |= {} if page.count is None else {"count": page.count}
+    about |= {} if page.note is None else {"note": page.note}
+    return f'{{"rows": {page.json}, {json.dumps(about, ensure_ascii=False)[1:]}\n'
+
+
+def _headers(page: Page, ask: Ask) -> dict[str, str]:
+    """Tell what a CSV body has no room for."""
+    link = _next(page)
+    return (
+        {"X-Limit": str(ask.limit), "Vary": "Accept"}
+        | ({"Link": f'<{link}>; rel="next"'} if link else {})
+        | ({} if page.count is None else {"X-Count": str(page.count)})
+        | ({} if page.note is None else {"X-Note": quote(page.note, safe=_PLAIN)})
+    )
+
+
+def _next(page: Page) -> str | None:
+    """Return the link to the next page, relative to the service."""
+    if page.after is None:
+        return None
+    given = [each for each in request.args.items(multi=True) if each[0] != "after"]
+    return f"{quote(request.path)}?{urlencode([*given, ('after', page.after)])}"

@@ -1,0 +1,170 @@
+"""Every error of the API, in one shape: problem details (RFC 9457)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import psycopg2
+import structlog
+from flask import Flask, Response, g, has_request_context
+from psycopg2 import errorcodes
+from werkzeug.exceptions import HTTPException
+
+from api.console.elements import frame
+from rowboat import errors as facts
+from rowboat.errors import RowboatError
+from rowboat_airflow.client import AirflowRefused, AirflowUnreachable, UnknownRun
+
+log = structlog.get_logger()
+
+STATUS: dict[type[RowboatError], int] = {
+    facts.UnknownTable: 404,
+    facts.UnknownRow: 404,
+    facts.UnknownSet: 404,
+    facts.UnknownRestore: 404,
+    facts.UnknownKey: 404,
+    facts.UnknownMetric: 404,
+    facts.ParameterRefused: 422,
+    facts.AskRefused: 422,
+    facts.HasDependents: 409,
+    facts.BodyRefused: 400,
+    facts.BatchRefused: 422,
+    facts.FileRefused: 422,
+    facts.KeyReused: 422,
+    facts.KeyRefused: 401,
+    facts.Forbidden: 403,
+    facts.RowRefused: 422,
+    facts.Contended: 409,
+    facts.FileExists: 409,
+    facts.RestoreRefused: 409,
+    facts.BackupRefused: 409,
+    facts.Unwritable: 503,
+    facts.ShelfUnusable: 503,
+    facts.ConnectionLost: 503,
+    facts.ServerError: 503,
+    facts.HomeUnusable: 503,
+    UnknownRun: 404,
+    AirflowRefused: 409,
+    AirflowUnreachable: 503,
+}
+# SQLSTATE → status and what may be said of it; all others are 500
+_SQLSTATE = {
+    errorcodes.QUERY_CANCELED: (503, "the database took too long", "ask for less, or again later"),
+    errorcodes.LOCK_NOT_AVAILABLE: (503, "other writers hold the rows", "try it again later"),
+    errorcodes.DISK_FULL: (503, "the database has no room left", "tell whoever runs it"),
+    errorcodes.TOO_MANY_CONNECTIONS: (503, "the database is busy", "try it again later"),
+    errorcodes.READ_ONLY_SQL_TRANSACTION: (503, "the database takes no writes now", "try later"),
+    errorcodes.INSUFFICIENT_PRIVILEGE: (403, "the API may not do this", "ask whoever runs it"),
+    errorcodes.PROGRAM_LIMIT_EXCEEDED: (422, "a value is too large to be kept", "make it smaller"),
+}
+_LATER = {503: {"Retry-After": "2"}}
+
+
+class Problem(Exception):
+    """An answer that is an error: status, what is wrong, what to do; errors by row."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        hint: str | None = None,
+        errors: Sequence[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.hint, self.errors = status, detail, hint, errors
+        self.headers, self.more = headers or {}, more
+
+    def response(self) -> Response:
+        """Return it as problem+json."""
+        body = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            **({"hint": self.hint} if self.hint else {}),
+            "errors": list(self.errors),
+            **self.more,
+            "request": g.get("request", "") if has_request_context() else "",
+        }
+        text = json.dumps(body, ensure_ascii=False) + "\n"
+        answer = Response(
+            text.encode("utf-8", "replace"), self.status,  # halves of characters cannot be answered
+            content_type="application/problem+json",
+        )  # fmt: skip
+        answer.headers.extend(_LATER.get(self.status, {}) | dict(self.headers))
+        return answer
+
+
+def register(app: Flask) -> None:
+    """Let every error of the application have this shape."""
+    app.register_error_handler(Problem, _answer)
+    app.register_error_handler(RowboatError, lambda error: _answer(of(error)))
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(Exception, _of_defect)
+
+
+def _answer(problem: Problem) -> Response:
+    return frame.of_problem(problem) if frame.wanted() else problem.response()
+
+
+def of(error: RowboatError) -> Problem:
+    """Return the problem of an error; what the database said of others' rows stays here."""
+    cause = error.__cause__
+    code = cause.pgcode if isinstance(cause, psycopg2.Error) else None
+    if code in _SQLSTATE:
+        return Problem(*_SQLSTATE[code])
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            if kind is facts.ConnectionLost:
+                return Problem(503, "the database cannot be reached", "try it again in a moment")
+            if kind is facts.Contended:
+                return Problem(409, "other writers keep changing the same rows", "try it again")
+            return Problem(STATUS[kind], error.fact, error.hint, **_more(error))
+    log.error("defect", fact=error.fact, sqlstate=code, exc_info=error)
+    return _defect()
+
+
+def _more(error: RowboatError) -> dict[str, Any]:
+    """Return what an error tells besides its words."""
+    return {name: vars(error)[name] for name in ("errors", "dependents") if name in vars(error)}
+
+
+def _of_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    detail = _DETAILS.get(status, (error.description or HTTPStatus(status).phrase).lower())
+    headers = {
+        name: value
+        for name, value in error.get_headers()
+        if name.lower() not in ("content-type", "content-length")
+    }
+    return _answer(Problem(status, detail, _HINTS.get(status, _HINT), headers=headers))
+
+
+def _of_defect(error: Exception) -> Response:
+    log.error("defect", exc_info=error)
+    return _answer(_defect())
+
+
+def _defect() -> Problem:
+    return Problem(
+        500, "the service failed", "tell whoever runs it the number of this request: its log tells"
+        " the cause",
+    )  # fmt: skip
+
+
+_DETAILS = {
+    404: "there is nothing at this address",
+    405: "this address does not take this method",
+    413: "the body is larger than this address takes",
+    415: "the body is in a form that this address does not take",
+}
+_HINT = "/docs tells what this address takes"
+_HINTS = {
+    404: "/docs lists the addresses",
+    405: "the header Allow lists those that it takes",
+    413: "send fewer rows at once, or upload a file",
+    415: "the header Content-Type names the form; /docs lists those that it takes",
+}

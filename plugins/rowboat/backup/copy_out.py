@@ -1,0 +1,136 @@
+"""Postgres's binary COPY, both ways: columns out of a table, columns into a stage.
+
+The format is that of the manual's page on COPY, "Binary Format"; the server sends one message a
+row ("Message Flow", COPY Operations). Out of a table a row of the COPY is a batch of the table's:
+the server puts the values of each column together, for all rows of some pages. By the row,
+receiving them would take longer than all that is done with them.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import TypeAlias
+
+import numpy as np
+from psycopg2 import sql
+
+from rowboat.backup.avro.arrays import Array
+from rowboat.backup.avro.schema import Field, Schema
+from rowboat.catalog.tables import Column, Table
+from rowboat.database.columnar import Cells, Piece, Word, assemble, buffer_of, constant
+from rowboat.database.connections import Cursor, one
+from rowboat.database.statements import query
+from rowboat.errors import BrokenPromise, Unholdable
+
+Take: TypeAlias = Callable[[list[Cells]], None]
+
+_PAGES = 64  # of a batch: some thousand short rows, small enough for the processor's caches
+_BYTES = 2**20  # of a batch where rows may be of any size
+_WIDTHS = {
+    "boolsend": 1, "int2send": 2, "int4send": 4, "date_send": 4, "float4send": 4, "int8send": 8,
+    "float8send": 8, "time_send": 8, "timestamp_send": 8, "timestamptz_send": 8, "uuid_send": 16,
+}  # fmt: skip
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0"
+HEADER = _SIGNATURE + bytes(8)
+TRAILER = b"\xff\xff"
+
+
+def fetch(cursor: Cursor, table: Table, schema: Schema, take: Take) -> None:
+    """Read all rows of a table and hand them over by columns, a batch at a time.
+
+    Raises Unholdable where they are not in pages of Postgres's own, and what `take` raises.
+    """
+    family = query("catalog.family", table=sql.Literal(table.identifier.as_string(cursor)))
+    cursor.execute(query("copy_out.keeping", family=family))
+    is_wide, elsewhere = one(cursor)
+    if elsewhere:
+        raise Unholdable(
+            f"the rows of {elsewhere} are kept outside Postgres",
+            f"detach it from {table.full_name}, or copy its rows into a table of Postgres",
+        )
+    columns = [_Fetched(field, table.by_name[field.column]) for field in schema.fields]
+    statement = query(
+        "copy_out.fetch_wide" if is_wide else "copy_out.fetch",
+        ranges=query("copy_out.ranges", family=family, pages=sql.Literal(_PAGES)),
+        table=table.identifier,
+        columns=sql.SQL(", ").join(part for column in columns for part in column.parts),
+        size=sql.SQL(" + ").join(query("copy_out.size", value=column.value) for column in columns),
+        bytes=sql.Literal(_BYTES),
+    )
+
+    def write(message: bytes) -> None:
+        is_first = message.startswith(_SIGNATURE)
+        message = message[len(HEADER) :] if is_first else message
+        if message not in (b"", TRAILER) and (batch := _batch(message, columns)):
+            take(batch)
+
+    cursor.copy_expert(statement, SimpleNamespace(write=write))
+
+
+def rows(columns: Sequence[Cells]) -> bytes:
+    """Return rows, given by columns, as COPY reads them between its header and its trailer."""
+    count = len(columns[0])
+    fields = int.from_bytes(struct.pack("!h", len(columns)), "little")
+    pieces: list[Piece] = [constant(fields, 2, count)]
+    for cells in columns:
+        size = cells.size.astype(">i4").view("<u4").astype(np.uint64)
+        pieces += [Word(size, np.full(count, 4, np.int64)), cells]
+    buffer, offsets = assemble(pieces, count)
+    return buffer[: offsets[-1]].tobytes()
+
+
+class _Fetched:
+    """A column: the SQL of its value, and of its parts of a message: sizes, unless all are the
+    same, and values.
+    """
+
+    def __init__(self, field: Field, column: Column) -> None:
+        send = sql.Identifier(field.kind.send)
+        self.name = field.column
+        self.value = query("copy_out.value", send=send, value=_expression(field, column))
+        self.width = None if field.nullable else _WIDTHS.get(field.kind.send)
+        self.parts = [query("copy_out.values", value=self.value)]
+        if self.width is None:
+            self.parts.insert(0, query("copy_out.sizes", value=self.value))
+
+
+def _expression(field: Field, column: Column) -> sql.Composable:
+    name = sql.Identifier("t", field.column)
+    kind = field.kind
+    factor = sql.Literal(10 ** column.digits[1] if column.digits else 1)
+    labels = sql.Literal(list(column.labels or ()))
+    if not isinstance(kind, Array):
+        return query(kind.fetch, column=name, factor=factor, labels=labels)
+    if kind.fetch == "copy_out.as_it_is":
+        return name
+    value = sql.Identifier("e", "value")
+    element = query(kind.element.fetch, column=value, factor=factor, labels=labels)
+    none = sql.SQL("null::bigint" if kind.element.fetch == "copy_out.unscaled" else "null::text")
+    return query(kind.fetch, column=name, element=element, none=none)
+
+
+def _batch(message: bytes, columns: Sequence[_Fetched]) -> list[Cells]:
+    """Take a message apart; an empty one where there are no rows in the pages."""
+    parts, buffer = _parts(message), buffer_of(message)
+    rows = int.from_bytes(message[slice(*next(parts))])
+    found = []
+    for column in columns if rows else ():
+        if column.width:
+            size = np.full(rows, column.width, np.int64)
+        else:
+            size = np.frombuffer(message, ">i4", rows, next(parts)[0]).astype(np.int64)
+        begin, end = next(parts)
+        behind = begin + np.cumsum(np.maximum(size, 0))
+        if behind[-1] != end:
+            raise BrokenPromise(f"the server did not send every {column.name}")
+        found.append(Cells(buffer, behind - np.maximum(size, 0), size))
+    return found
+
+
+def _parts(message: bytes) -> Iterator[tuple[int, int]]:
+    """Find where each part of a message begins and ends."""
+    (count,) = struct.unpack_from("!h", message)
+    at = 2
+    for _ in range(count):
+        (size,) = struct.unpack_from("!i", message, at)
+        yield at + 4, (at := at + 4 + max(size, 0))

@@ -1,0 +1,96 @@
+"""The drill: restores a set into a scratch schema, by the way of every restore, and compares.
+
+The scratch schema is the session's temporary one: Postgres drops it even if the process is killed.
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+
+from psycopg2 import sql
+
+from rowboat.backup import sets
+from rowboat.backup.source import of_set
+from rowboat.backup.table_restore import Order, Step
+from rowboat.backup.verify import Progress
+from rowboat.catalog import tables as catalogs
+from rowboat.catalog.tables import Catalog, Table
+from rowboat.database.connections import Connection, Cursor, transaction
+from rowboat.database.statements import query
+
+_SCHEMA = "pg_temp"
+
+
+@dataclass
+class Drilled:
+    """A set that was restored on trial: `tables` is table → rows; `findings` tell what failed."""
+
+    set: str
+    tables: dict[str, int] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the set is proven to be restorable."""
+        return not self.findings
+
+
+def drill(
+    connection: Connection,
+    actor: str,
+    name: str | None = None,
+    progress: Progress = lambda *_: None,
+) -> Drilled:
+    """Restore a set (default: the newest verified) on trial, and record that it could be.
+
+    Raises UnknownSet, BackupRefused.
+    """
+    start = time.monotonic()
+    with transaction(connection) as cursor:
+        catalog = catalogs.read(cursor)
+        found = sets.named(cursor, name) if name else sets.newest_whole(cursor, catalog)
+    done = Drilled(found.name)
+    with transaction(connection, keep=False) as cursor:
+        scratches = _scratches(cursor, catalog, found.tables)
+        for number, (table, scratch) in enumerate(scratches.items()):
+            source = of_set(found.name, table, progress)
+            order = Order({table: source}, "replace", actor, on_trial=True, progress=progress)
+            step = Step(scratch, source, order, number)
+            step.prepare(cursor)
+            bench = step.judge(cursor, {})
+            step.foresee(cursor, bench)
+            report = step.let_in(cursor, bench)
+            if report.rejected:
+                why = "; ".join(each["example"] for each in step.plan.reasons)
+                done.findings.append(f"{table}: {report.rejected:,} rows break a rule: {why}")
+            step.check(cursor, report)
+            done.tables[table] = report.inserted
+    done.findings += [f"{table} is no longer in the database"
+                      for table in found.tables if table not in done.tables]  # fmt: skip
+    if done.ok:
+        with transaction(connection) as cursor:
+            cursor.execute(query("backup.drilled"), {"set": found.name})
+    done.seconds = time.monotonic() - start
+    return done
+
+
+def _scratches(cursor: Cursor, catalog: Catalog, wanted: dict[str, int]) -> dict[str, Table]:
+    """Make an empty copy of each table, parents first; foreign keys lead to the copies."""
+    tables = [table for table in catalog.in_order() if table.full_name in wanted]
+    names = {table.full_name: f"rowboat_scratch_{n}" for n, table in enumerate(tables)}
+    scratches = {}
+    for table in tables:
+        name = names[table.full_name]
+        scratch = sql.Identifier(_SCHEMA, name)
+        cursor.execute(query("drill.scratch", scratch=scratch, table=table.identifier))
+        scratches[table.full_name] = replace(
+            table,
+            schema=_SCHEMA,
+            name=name,
+            foreign_keys=tuple(
+                replace(key, parent_schema=_SCHEMA, parent_name=names[key.parent])
+                for key in table.foreign_keys
+                if key.parent in names
+            ),
+        )
+    return scratches

@@ -1,0 +1,288 @@
+"""Restores tables from a backup: planned first, through the one door, in one transaction.
+
+A safety copy of everything that may be overwritten is taken and verified before; `undo` brings it
+back by the same path.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.errors import UndefinedTable
+from psycopg2.extras import Json
+
+from rowboat.backup import safety, sets, shelf
+from rowboat.backup.plan import Plan
+from rowboat.backup.source import Source, of_set
+from rowboat.backup.table_restore import Order, Step
+from rowboat.catalog import migrations
+from rowboat.catalog import tables as catalogs
+from rowboat.catalog.tables import Catalog
+from rowboat.database.connections import Connection, Cursor, one, persistently, rows, transaction
+from rowboat.database.statements import query
+from rowboat.door.context import Bench
+from rowboat.door.merge import may_be_silent
+from rowboat.door.passage import Report
+from rowboat.errors import (
+    PlanChanged,
+    RestoreRefused,
+    UnknownRestore,
+    UnknownSet,
+)
+
+_LONGEST_NAME = 63  # bytes, by Postgres
+
+
+@dataclass
+class Restored:
+    """A restore that was done; `safety` is the set that an undo brings back."""
+
+    id: int
+    plan: Plan
+    safety: str
+
+
+def plan(connection: Connection, order: Order) -> Plan:
+    """Tell what a restore would do; nothing is changed, and nobody has to wait."""
+    with transaction(connection, keep=False) as cursor:
+        steps = _steps(cursor, catalogs.read(cursor), order)
+        _prepare(cursor, steps)
+        for step, _ in _judged(cursor, steps):
+            step.progress_to(1)
+    return Plan(order.set, order.mode, [step.plan for step in steps])
+
+
+def restore(connection: Connection, order: Order) -> Restored:
+    """Take a safety copy, then carry the order out in one transaction.
+
+    Raises WouldCascade, PlanChanged, RestoreRefused; then everything is as it was.
+    """
+    with sets.writing(connection):
+        return persistently(partial(_restore, connection, order))
+
+
+def undo_order(connection: Connection, number: int, actor: str) -> Order:
+    """Return the order that brings back what a restore overwrote.
+
+    Raises UnknownRestore, or UnknownSet where its safety copy has expired.
+    """
+    with transaction(connection) as cursor:
+        found = recorded(cursor, number)
+    if (name := found["safety_set"]) not in shelf.names():
+        raise UnknownSet(
+            f"the safety copy of restore {number}, {name}, is no longer on the shelf",
+            "restore from a backup that is there: `rowboat backups` lists them",
+        )
+    sources = {table: of_set(name, table) for table in found["tables"]}
+    return Order(sources, "replace", actor, undoes=number)
+
+
+def recorded(cursor: Cursor, number: int) -> dict[str, Any]:
+    """Return the record of a restore; raises UnknownRestore."""
+    cursor.execute(query("restore.by_id"), {"id": number})
+    found = next(iter(rows(cursor)), None)
+    if found is None:
+        raise UnknownRestore(f"there is no restore {number}")
+    return found
+
+
+def of_run(cursor: Cursor, run: str) -> int | None:
+    """Return the number of the restore that a run has done."""
+    cursor.execute(query("restore.by_run"), {"run": run})
+    return next((row["id"] for row in rows(cursor)), None)
+
+
+def history(cursor: Cursor, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+    """Return the newest restores, or the newest before one of them."""
+    cursor.execute(query("restore.history"), {"limit": limit, "before": before})
+    return rows(cursor)
+
+
+def safety_copy(connection: Connection, order: Order) -> str:
+    """Take and verify the copy of what the order may overwrite; return its set."""
+    with sets.writing(connection), transaction(connection) as cursor:
+        catalog = catalogs.read(cursor)
+        return safety.take(cursor, catalog, _touched(catalog, order), order.progress)
+
+
+def into(connection: Connection, source: Source, table: str, name: str, actor: str) -> Report:
+    """Restore into a new table beside the old one, with its rules but no foreign keys.
+
+    The session is the owner's. Raises RestoreRefused where the name is taken.
+    """
+    with transaction(connection) as cursor:
+        catalog = catalogs.read(cursor)
+        like = catalog.table(table)
+        if len(name.encode()) > _LONGEST_NAME:
+            raise RestoreRefused(f"{name} is too long for a name", "name another table with --into")
+        target = sql.Identifier(like.schema, name)
+        cursor.execute(query("restore.is_taken"), {"name": target.as_string(cursor)})
+        if one(cursor)[0]:
+            raise RestoreRefused(
+                f"{like.schema}.{name} is there already", "name another table with --into"
+            )
+        cursor.execute(query("restore.create_like", into=target, table=like.identifier))
+        created = catalogs.read(cursor).table(f"{like.schema}.{name}")
+        order = Order({created.full_name: source}, "replace", actor)
+        step = Step(created, source, order, 0)
+        step.prepare(cursor)
+        report = step.let_in(cursor, step.judge(cursor, {}))
+        step.check(cursor, report)
+        migrations.grant(cursor)
+    return report
+
+
+def _steps(cursor: Cursor, catalog: Catalog, order: Order) -> list[Step]:
+    _check_tables(catalog, order)
+    tables = [each for each in catalog.in_order() if each.full_name in order.sources]
+    return [
+        Step(
+            table, order.sources[table.full_name], order, number,
+            silent=may_be_silent(cursor, catalog, table),
+        )
+        for number, table in enumerate(tables)
+    ]  # fmt: skip
+
+
+def _check_tables(catalog: Catalog, order: Order) -> None:
+    if missing := set(order.sources) - set(catalog.by_name):
+        raise RestoreRefused(
+            f"the database has no {', '.join(sorted(missing))}",
+            "`rowboat migrate` makes the tables; name those to restore",
+        )
+
+
+def _prepare(cursor: Cursor, steps: Sequence[Step]) -> None:
+    """Stage all tables, find what will be deleted and who refers to that."""
+    inside = {step.name for step in steps}
+    for step in steps:
+        step.prepare(cursor)
+        step.set_aside(cursor)
+    for step in steps:
+        step.count_outside(cursor, inside)
+
+
+def _judged(cursor: Cursor, steps: Sequence[Step]) -> Iterator[tuple[Step, Bench]]:
+    """Judge all tables, parents first; one may be let in before the next is judged.
+
+    Where tables refer to each other in a ring, rows are judged against parents that are still to
+    come. Raises RestoreRefused where some of those are refused.
+    """
+    inside = {step.name for step in steps}
+    stand_ins: dict[str, sql.Composable] = {}
+    promised: set[str] = set()
+    for number, step in enumerate(steps):
+        parents = {key.parent for key in step.table.foreign_keys}
+        for later in steps[number + 1 :] if step.silent else ():
+            if later.name in parents - promised:
+                later.stand_in(cursor, None, stand_ins)
+                promised.add(later.name)
+        step.take_up(cursor)
+        stand_ins.pop(step.name, None)
+        bench = step.judge(cursor, stand_ins)
+        step.foresee(cursor, bench)
+        if bench.refused and step.name in promised:
+            raise RestoreRefused(
+                f"{bench.refused:,} rows of {step.name} would be rejected, and its tables refer to "
+                f"each other: {step.plan.reasons[0]['example']}",
+                "restore --into new tables, or let the rule go first",
+            )
+        for parent in steps if bench.refused else ():
+            parent.count_kept(cursor, step, inside)
+        step.stand_in(cursor, bench, stand_ins)
+        yield step, bench
+
+
+def _restore(connection: Connection, order: Order) -> Restored:
+    with transaction(connection) as cursor:
+        catalog = catalogs.read(cursor)
+        touched = _touched(catalog, order)
+    taken = None
+    try:
+        with transaction(connection) as cursor:
+            try:
+                safety.lock(cursor, catalog, touched)
+                changed = catalogs.read(cursor) != catalog
+            except UndefinedTable:
+                changed = True
+            if changed:
+                raise RestoreRefused("the tables were changed meanwhile", "run it again")
+            if done_before := _done_before(cursor, order):
+                return done_before
+            held = order.safety
+            if held is None or not safety.still_holds(cursor, catalog, held, touched):
+                held = taken = safety.take(cursor, catalog, touched, order.progress)
+            done = _carry_out(cursor, _steps(cursor, catalog, order), touched, order)
+            cursor.execute(
+                query("restore.record"),
+                {
+                    "source_name": order.set,
+                    "tables": touched,
+                    "mode": order.mode,
+                    "cascades": order.cascade,
+                    "safety_set": held,
+                    "undoes": order.undoes,
+                    "report": Json(done.to_json()),
+                    "actor": order.actor,
+                    "run": order.run,
+                },
+            )
+            return Restored(one(cursor)[0], done, held)
+    except BaseException:
+        if taken is not None:
+            safety.drop_unused(connection, taken)
+        raise
+
+
+def _done_before(cursor: Cursor, order: Order) -> Restored | None:
+    """Return the restore that the same run has done: its answer was lost, not its work."""
+    cursor.execute(query("restore.by_run"), {"run": order.run})
+    found = next(iter(rows(cursor)), None)
+    if found is None:
+        return None
+    return Restored(found["id"], Plan.from_json(found["report"]), found["safety_set"])
+
+
+def _carry_out(cursor: Cursor, steps: list[Step], touched: Sequence[str], order: Order) -> Plan:
+    """Delete what is free, children first; rows in, parents first; delete the rest.
+
+    Returns the plan that became true. What is deleted first is in no new row's way.
+    """
+    _prepare(cursor, steps)
+    inside = {step.name for step in steps}
+    for step in steps:
+        step.covered = touched
+        step.check_dependents(step.dependents)
+    for step in reversed(steps):
+        if step.doomed:
+            step.doomed.delete_free(cursor, inside)
+    reports = []
+    for step, bench in _judged(cursor, steps):
+        for each in steps:
+            each.check_dependents(each.dependents)
+        reports.append(step.let_in(cursor, bench, inside))
+    for step in reversed(steps):
+        step.delete_rest(cursor, steps)
+    done = Plan(order.set, order.mode, [step.plan for step in steps])
+    _check_plan(done, order.expected)
+    for step, report in zip(steps, reports, strict=True):
+        step.check(cursor, report)
+    return done
+
+
+def _check_plan(done: Plan, expected: Plan | None) -> None:
+    if expected is None:
+        return
+    tables, expected_tables = ([each.table for each in plan.tables] for plan in (done, expected))
+    if (done.set, done.mode, tables) != (expected.set, expected.mode, expected_tables):
+        raise PlanChanged("the plan is that of another restore; nothing was changed")
+    for now, then in zip(done.tables, expected.tables, strict=True):
+        if changed := now.changed(then):
+            raise PlanChanged(f"the plan for {now.table} no longer holds: {', '.join(changed)}")
+
+
+def _touched(catalog: Catalog, order: Order) -> list[str]:
+    _check_tables(catalog, order)
+    return safety.touched(catalog, order.sources, order.cascade and order.mode == "replace")

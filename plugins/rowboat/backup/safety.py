@@ -1,0 +1,86 @@
+"""The safety copy: what a restore may overwrite, written and verified before it does."""
+
+from collections.abc import Collection, Sequence
+
+from rowboat.backup import sets, shelf, verify
+from rowboat.backup import take as backup
+from rowboat.backup.avro.schema import of_table
+from rowboat.backup.verify import Progress
+from rowboat.catalog.tables import Catalog
+from rowboat.database.connections import Connection, Cursor, one, transaction
+from rowboat.database.statements import query
+from rowboat.errors import BackupRefused, UnknownSet
+
+
+def touched(catalog: Catalog, tables: Collection[str], cascade: bool) -> list[str]:
+    """The tables that a restore of some may change: with `cascade` also those below them."""
+    found = dict.fromkeys(tables)
+    waiting = [catalog.by_name[name] for name in tables] if cascade else []
+    while waiting:
+        for child in catalog.children(waiting.pop()):
+            if child.full_name not in found:
+                found[child.full_name] = None
+                waiting.append(child)
+    return sorted(found)
+
+
+def lock(cursor: Cursor, catalog: Catalog, tables: Collection[str]) -> None:
+    """Keep other writers out of the tables, and of those that they refer to, in the order in which
+    other writers come. Must be first in the transaction, so that its snapshot comes after.
+    """
+    parents = {
+        key.parent: key.parent_identifier
+        for name in tables
+        for key in catalog.by_name[name].foreign_keys
+    }
+    inside = [table.full_name for table in catalog.in_order()]
+    outside = sorted(set(parents) - set(inside))
+    for name in [*outside, *inside]:
+        if name in tables:
+            cursor.execute(query("restore.lock", table=catalog.by_name[name].identifier))
+        elif name in parents:
+            cursor.execute(query("restore.lock_parent", table=parents[name]))
+
+
+def take(cursor: Cursor, catalog: Catalog, tables: Sequence[str], progress: Progress) -> str:
+    """Write, verify and record what the tables hold; return the set."""
+    manifest = backup.write(cursor, catalog, tables, "safety", progress)
+    if findings := _findings(manifest.set):
+        shelf.remove(manifest.set)
+        raise BackupRefused(f"the safety copy cannot be read back: {findings[0]}")
+    sets.record(cursor, manifest, pinned=False)
+    cursor.execute(query("backup.verified"), {"set": manifest.set, "ok": True})
+    return manifest.set
+
+
+def still_holds(cursor: Cursor, catalog: Catalog, name: str, tables: Sequence[str]) -> bool:
+    """Tell whether an earlier safety copy is whole, and the tables are still what it holds."""
+    try:
+        copies = {copy.table: copy for copy in shelf.read(name).tables}
+    except (UnknownSet, BackupRefused):
+        return False
+    return (
+        set(copies) == set(tables)
+        and not _findings(name)
+        and all(
+            copies[table].schema_hash == of_table(catalog.by_name[table]).digest
+            and copies[table].digest == backup.digest(cursor, catalog.by_name[table])
+            for table in tables
+        )
+    )
+
+
+def drop_unused(connection: Connection, name: str) -> None:
+    """Take a safety copy off the shelf, if it is certain that no restore needs it."""
+    if connection.closed or name not in shelf.names():
+        return
+    with transaction(connection) as cursor:
+        cursor.execute(query("restore.is_safety_set"), {"set": name})
+        needed = one(cursor)[0]
+    if not needed:
+        shelf.remove(name)
+
+
+def _findings(name: str) -> list[str]:
+    found = (verify.check(name, copy).findings for copy in shelf.read(name).tables)
+    return [each for findings in found for each in findings]

@@ -1,0 +1,244 @@
+"""The sets of the shelf together with their record in backup_status.
+
+The shelf says which sets there are, the record what is known of them. A set that is on the shelf
+but not on record (a killed backup's, or that of a database that is gone) is taken on record again.
+A set of the future, by a clock that went wrong, neither counts nor goes until its time has come.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rowboat.backup import shelf
+from rowboat.backup.shelf import Manifest
+from rowboat.catalog.tables import Catalog
+from rowboat.database.connections import Connection, Cursor, one, rows, transaction
+from rowboat.database.statements import query
+from rowboat.errors import BackupRefused, UnknownSet
+from rowboat.settings import settings
+
+FUTURE = "dated in the future"
+_SLACK = timedelta(days=1)  # clocks and time zones that are only a little wrong
+
+
+@dataclass
+class Set:
+    """One set: `tables` is table → number of rows; `state` tells what is wrong with it, if any:
+    whole, missing, damaged, unreadable (for now), dated in the future.
+    """
+
+    name: str
+    taken_at: datetime
+    purpose: str = "backup"
+    tables: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    verified_at: datetime | None = None
+    drilled_at: datetime | None = None
+    pinned: bool = False
+    suspicion: str | None = None
+    state: str = "whole"
+
+    @property
+    def counts(self) -> bool:
+        """Tell whether other sets may expire because this one is there."""
+        return (
+            self.purpose == "backup"
+            and self.state == "whole"
+            and self.verified_at is not None
+            and self.suspicion is None
+        )
+
+
+@contextmanager
+def writing(connection: Connection) -> Iterator[None]:
+    """Be the only writer of the shelf; what killed writers left is put in order first."""
+    with transaction(connection) as cursor:
+        cursor.execute(query("backup.lock_shelf"))
+    try:
+        shelf.clean()
+        with transaction(connection) as cursor:
+            adopt(cursor)
+        yield
+    finally:
+        if not connection.closed:
+            with transaction(connection) as cursor:
+                cursor.execute(query("backup.unlock_shelf"))
+
+
+def adopt(cursor: Cursor) -> None:
+    """Take on record what is on the shelf without one; a damaged set stays unrecorded.
+
+    Where another session writes, it is left to that one: its newest set is not yet a set.
+    """
+    cursor.execute(query("backup.try_lock_shelf"))
+    if not one(cursor)[0]:
+        return
+    known = recorded_names(cursor)
+    for name in shelf.names():
+        if name not in known:
+            try:
+                record(cursor, shelf.read(name), shelf.is_pinned(name))
+            except (BackupRefused, UnknownSet):
+                continue
+
+
+def record(cursor: Cursor, manifest: Manifest, pinned: bool) -> str | None:
+    """Take a set on record; return why it is suspicious, where it is."""
+    suspicions = _suspicions(cursor, manifest)
+    for copy in manifest.tables:
+        facts = vars(copy) | {name: getattr(manifest, name)
+                              for name in ("set", "snapshot", "taken_at", "purpose")}  # fmt: skip
+        facts |= {"pinned": pinned, "suspicion": suspicions.get(copy.table)}
+        facts.pop("schema")
+        cursor.execute(query("backup.record"), facts)
+    return "; ".join(dict.fromkeys(suspicions.values())) or None
+
+
+def read(cursor: Cursor) -> list[Set]:
+    """Return all sets, oldest first: those on the shelf, and those that should be.
+
+    The files of a whole one are there and have their sizes; what is in them, `verify` proves.
+    """
+    found: dict[str, Set] = {}
+    sums: dict[str, dict[str, str]] = {}
+    for row in _recorded(cursor):
+        name = row["set_name"]
+        each = found.setdefault(name, Set(name, row["taken_at"], row["purpose"]))
+        each.tables[row["table_name"]] = row["number_rows"]
+        each.bytes += row["bytes"]
+        each.pinned |= row["pinned"]
+        each.suspicion = each.suspicion or row["suspicion"]
+        each.verified_at, each.drilled_at = row["verified_at"], row["drilled_at"]
+        sums.setdefault(name, {})[row["table_name"]] = row["sha256"]
+    on_shelf = set(shelf.names())
+    for name, each in found.items():
+        each.state = _state(name, sums[name]) if name in on_shelf else "missing"
+    for name in on_shelf - set(found):
+        if unrecorded := _unrecorded(name):
+            found[name] = unrecorded
+    for each in found.values():
+        if each.state == "whole" and each.taken_at > datetime.now(UTC) + _SLACK:
+            each.state = FUTURE
+    return sorted(found.values(), key=lambda each: (each.taken_at, each.name))
+
+
+def recorded_names(cursor: Cursor) -> set[str]:
+    """Return the names of the sets on record."""
+    return {row["set_name"] for row in _recorded(cursor)}
+
+
+def newest(cursor: Cursor, tables: Sequence[str] = ()) -> Set:
+    """Return the newest verified backup that has the tables; raises UnknownSet."""
+    for each in reversed(read(cursor)):
+        if each.counts and set(tables) <= set(each.tables):
+            return each
+    of = f" of {', '.join(tables)}" if tables else ""
+    raise UnknownSet(
+        f"there is no verified backup{of}",
+        "take one with `rowboat backup`, or prove one that is there with `rowboat verify SET`",
+    )
+
+
+def newest_whole(cursor: Cursor, catalog: Catalog) -> Set:
+    """Return the newest verified backup of every table that has ever been backed up.
+
+    Raises UnknownSet.
+    """
+    backed_up = {table for each in read(cursor) if each.counts for table in each.tables}
+    return newest(cursor, sorted(backed_up & set(catalog.by_name)))
+
+
+def named(cursor: Cursor, name: str) -> Set:
+    """Return a set by its name; raises UnknownSet."""
+    for each in read(cursor):
+        if each.name == name:
+            return each
+    raise UnknownSet(f"there is no set {name} in {shelf.folder()}")
+
+
+def files(cursor: Cursor, name: str) -> list[dict[str, Any]]:
+    """Return a set's files by its record, or by its manifest where it has none.
+
+    Raises UnknownSet, BackupRefused.
+    """
+    recorded = [row for row in _recorded(cursor) if row["set_name"] == name]
+    return [
+        {
+            "table": row["table_name"],
+            "file": row["file_name"],
+            "rows": row["number_rows"],
+            "bytes": row["bytes"],
+            "sha256": row["sha256"],
+            "digest": row["row_digest"],
+        }
+        for row in recorded
+    ] or [vars(copy) for copy in shelf.read(name).tables]
+
+
+def pin(cursor: Cursor, name: str, pinned: bool) -> None:
+    """Keep a set whatever its age, or let it go when its time comes; raises UnknownSet.
+
+    The mark on the shelf is enough for a set that is not on record yet.
+    """
+    named(cursor, name)
+    cursor.execute(query("backup.pin"), {"set": name, "pinned": pinned})
+    if name in shelf.names():
+        shelf.pin(name, pinned)
+
+
+def _recorded(cursor: Cursor) -> list[dict[str, Any]]:
+    cursor.execute(query("backup.recorded"))
+    return rows(cursor)
+
+
+def _unrecorded(name: str) -> Set | None:
+    """Describe a set by its manifest; None where it leaves the shelf in this moment."""
+    try:
+        manifest = shelf.read(name)
+    except BackupRefused:
+        with suppress(OSError):
+            return Set(name, shelf.time(name), pinned=shelf.is_pinned(name), state="damaged")
+        return None
+    except UnknownSet:
+        return None
+    copies = {copy.table: copy.rows for copy in manifest.tables}
+    state = _state(name, {copy.table: copy.sha256 for copy in manifest.tables})
+    size = sum(copy.bytes for copy in manifest.tables)
+    pinned = shelf.is_pinned(name)
+    return Set(name, manifest.taken, manifest.purpose, copies, size, pinned=pinned, state=state)
+
+
+def _state(name: str, sums: dict[str, str]) -> str:
+    """Tell what is wrong with a set on the shelf, as far as it shows without reading its files."""
+    try:
+        manifest = shelf.read(name)
+        sizes = shelf.sizes(name, [copy.file for copy in manifest.tables])
+    except UnknownSet:
+        return "missing"
+    except (BackupRefused, FileNotFoundError) as error:
+        return "unreadable" if isinstance(error.__cause__, OSError) else "damaged"
+    except OSError:
+        return "unreadable"
+    same = sums.items() <= {copy.table: copy.sha256 for copy in manifest.tables}.items()
+    whole = same and sizes == {copy.file: copy.bytes for copy in manifest.tables}
+    return "whole" if whole else "damaged"
+
+
+def _suspicions(cursor: Cursor, manifest: Manifest) -> dict[str, str]:
+    """Tell which tables look wrong: all empty, or many rows fewer than in the backup before."""
+    if manifest.purpose != "backup":
+        return {}
+    if not any(copy.rows for copy in manifest.tables):
+        return {copy.table: "it holds no rows" for copy in manifest.tables}
+    tables = [copy.table for copy in manifest.tables]
+    moment = {"set": manifest.set, "taken_at": manifest.taken_at}
+    cursor.execute(query("backup.earlier_rows"), {"tables": tables, **moment})
+    before = {row["table_name"]: row["number_rows"] for row in rows(cursor)}
+    percent = settings().suspicious_loss
+    return {
+        copy.table: f"{copy.table} has {copy.rows:,} rows, the last backup {before[copy.table]:,}"
+        for copy in manifest.tables
+        if 100 * (before.get(copy.table, 0) - copy.rows) > percent * before.get(copy.table, 0)
+    }

@@ -1,0 +1,118 @@
+"""Where restored rows come from: a table of a set, or an AVRO file on its own."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rowboat.address import Address
+from rowboat.backup import copy_out, shelf
+from rowboat.backup.avro.container import Reader
+from rowboat.backup.avro.digests import Digest
+from rowboat.backup.avro.schema import Schema
+from rowboat.backup.verify import Progress, check
+from rowboat.catalog.tables import Table
+from rowboat.door.stage import Cargo
+from rowboat.errors import BackupRefused
+from rowboat.storage import opening
+
+
+@dataclass(frozen=True)
+class Source:
+    """One table of a backup, proven whole: `set` is its name, or the path of a file."""
+
+    set: str
+    path: Address
+    schema: Schema
+    rows: int
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """How loads and the quarantine name it."""
+        return f"{self.set}/{self.path.name}" if self.set != str(self.path) else self.set
+
+    def cargo(self, table: Table) -> Cargo:
+        """Return its rows for the door: the columns that the table has too."""
+        common = self.common(table)
+        typed = frozenset(name for name in common if self._is_typed(table, name))
+        return Cargo(common, lambda: _Stream(self, common, typed), self.rows, typed=typed)
+
+    def common(self, table: Table) -> tuple[str, ...]:
+        """The columns that both the backup and the table have."""
+        held = self.schema.by_column
+        return tuple(column.name for column in table.stored if column.name in held)
+
+    def _is_typed(self, table: Table, name: str) -> bool:
+        """Tell whether the column's values need no judgement of their type."""
+        column, field = table.by_name[name], self.schema.by_column[name]
+        same = (field.type, field.base) == (column.type, column.base)
+        fits = field.kind.native and same and not column.is_domain
+        return fits and not (column.modifier >= 0 and column.is_text)
+
+
+def of_set(name: str, table: str, progress: Progress = lambda *_: None) -> Source:
+    """Open a table of a set; raises BackupRefused unless it is what the manifest says."""
+    copy = shelf.read(name).copy(table)
+    found = check(name, copy, progress)
+    if found.findings:
+        raise BackupRefused(f"{name}/{copy.file} {found.findings[0]}")
+    path = shelf.path(name, copy.file)
+    return Source(name, path, shelf.schema_of(copy), copy.rows, copy.digest)
+
+
+def of_file(path: Address, table: str) -> Source:
+    """Open an AVRO file of any origin; raises BackupRefused for what Rowboat would not write."""
+    try:
+        with opening.opened(path) as file:
+            reader = Reader(file, file.size)
+            schema, digest = reader.schema(table), Digest()
+            for part in reader.rows(schema):
+                digest.add(part.buffer, part.at, part.size)
+                for column in schema.by_column:
+                    part.cells(column)
+    except OSError as error:
+        raise BackupRefused(
+            f"{path} cannot be read: {error.strerror}", "name a set or a file"
+        ) from error
+    except BackupRefused as error:
+        raise BackupRefused(f"{path.name} {error.fact}", error.hint) from None
+    return Source(str(path), path, schema, digest.rows, str(digest))
+
+
+class _Stream:
+    """A source's rows as COPY's binary format, some at a time."""
+
+    def __init__(self, source: Source, columns: Sequence[str], typed: frozenset[str]) -> None:
+        self._parts = self._copy(source, columns, typed)
+        self._rest = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        if not self._rest:
+            self._rest = memoryview(next(self._parts, b""))
+        part, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(part)
+
+    def _copy(
+        self, source: Source, columns: Sequence[str], typed: frozenset[str]
+    ) -> Iterator[bytes]:
+        """Yield the rows; raises BackupRefused where they are not those that were proven."""
+        yield copy_out.HEADER
+        kinds = {name: source.schema.by_column[name].kind for name in columns}
+        digest = Digest()
+        try:
+            with opening.opened(source.path) as file:
+                for part in Reader(file, file.size).rows(source.schema):
+                    digest.add(part.buffer, part.at, part.size)
+                    cells = {name: part.cells(name) for name in columns}
+                    yield copy_out.rows([
+                        kinds[name].literal(cells[name])
+                        if kinds[name].native and name not in typed
+                        else cells[name]
+                        for name in columns
+                    ])  # fmt: skip
+        except OSError as error:
+            raise BackupRefused(f"{source.name} cannot be read: {error.strerror}") from error
+        except BackupRefused as error:
+            raise BackupRefused(f"{source.name} {error.fact}", error.hint) from None
+        if str(digest) != source.digest:
+            raise BackupRefused(f"{source.name} changed after it was checked", "run it again")
+        yield copy_out.TRAILER

@@ -1,0 +1,275 @@
+"""One table of a restore: staged, compared, judged, let in, and what the backup lacks deleted."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg2 import sql
+from psycopg2.errors import UniqueViolation
+
+from rowboat.backup import take
+from rowboat.backup.avro.schema import of_table
+from rowboat.backup.plan import Mode, Plan, TablePlan, drift
+from rowboat.backup.source import Source
+from rowboat.backup.verify import Progress
+from rowboat.catalog.tables import Table
+from rowboat.database.connections import Cursor, rows
+from rowboat.database.statements import query
+from rowboat.door import judge, passage, stage
+from rowboat.door.context import Bench, OnKnown
+from rowboat.door.dependents import Dependents, Doomed, Reference, references
+from rowboat.door.merge import fire_triggers, skip_triggers, wanted
+from rowboat.door.passage import Passage, Report
+from rowboat.errors import BrokenPromise, RestoreRefused, WouldCascade
+
+_ON_KNOWN: dict[Mode, OnKnown] = {"replace": "update", "merge": "update", "missing": "leave"}
+
+
+@dataclass
+class Order:
+    """What to restore and on whose behalf.
+
+    `sources` is table → where its rows come from; `expected` the plan that was approved;
+    `safety` a safety copy that was taken already; `undoes` the restore that is taken back;
+    `on_trial` leaves the sequences alone, which no rollback takes back.
+    """
+
+    sources: dict[str, Source]
+    mode: Mode
+    actor: str
+    run: str | None = None
+    cascade: bool = False
+    expected: Plan | None = None
+    safety: str | None = None
+    undoes: int | None = None
+    on_trial: bool = False
+    progress: Progress = lambda *_: None
+
+    @property
+    def set(self) -> str:
+        """The set or file that the rows come from."""
+        return next(iter(self.sources.values())).set
+
+
+class Step:
+    """One table of a restore; with `silent` rows may come and go without its row triggers."""
+
+    def __init__(
+        self, table: Table, source: Source, order: Order, number: int, silent: bool = False
+    ) -> None:
+        self.table, self.source, self.order, self.number = table, source, order, number
+        self.silent = silent
+        self.cargo = source.cargo(table)
+        self.doomed: Doomed | None = None
+        self.cleared = 0
+        self.covered: Collection[str] = ()
+        self.dependents: dict[str, Dependents] = {}
+        self.references: list[Reference] = []
+        self.plan = TablePlan(table.full_name, drift=drift(source.schema, table, order.mode))
+
+    def prepare(self, cursor: Cursor) -> None:
+        """Stage the backup's rows and find the rows that it does not have."""
+        self._open_door(cursor)
+        self.progress_to(0)
+        stage.fill(cursor, self.table, self.cargo)
+        self.progress_to(0.5)
+        self.references = references(cursor, self.table)
+        if self.order.mode == "replace":
+            absent = self._absent()
+            self.doomed = Doomed(cursor, self.table, self.number, absent, self.references)
+            self.plan.delete = self.doomed.count
+
+    def set_aside(self, cursor: Cursor) -> None:
+        """Make room on the stage for other tables."""
+        stage.set_aside(cursor, self.number)
+
+    def take_up(self, cursor: Cursor) -> None:
+        """Put what was set aside back on the stage."""
+        self._open_door(cursor)
+        stage.take_up(cursor, self.number)
+
+    def judge(self, cursor: Cursor, stand_ins: dict[str, sql.Composable]) -> Bench:
+        """Judge the rows on the stage."""
+        bench = self._bench()
+        bench.gone = self.doomed.places if self.doomed and self.doomed.count else None
+        bench.parents = stand_ins
+        bench.replaces = self._replaces
+        judge.judge(cursor, bench)
+        return bench
+
+    def foresee(self, cursor: Cursor, bench: Bench) -> None:
+        """Put into the plan what letting the rows in would do."""
+        report = passage.foresee(cursor, self.cargo, bench)
+        self.plan.insert, self.plan.update = report.inserted, report.updated
+        self.plan.unchanged, self.plan.rejected = report.unchanged, report.rejected
+        if report.rejected:
+            cursor.execute(query("restore.reasons"))
+            self.plan.reasons = rows(cursor)
+
+    def count_outside(self, cursor: Cursor, inside: Collection[str]) -> None:
+        """Put into the plan how many rows of tables that are not restored refer to doomed ones."""
+        if self.doomed:
+            outside = [each for each in self.references if each.child_name not in inside]
+            self._count(self.doomed.dependents(cursor, outside, {}, inside))
+
+    def count_kept(self, cursor: Cursor, child: "Step", inside: Collection[str]) -> None:
+        """The same for rows of a child on the stage that stay, as the backup's are refused."""
+        if self.doomed:
+            stays = [query("restore.keeps"), *([child.doomed.stays] if child.doomed else [])]
+            of_child = [each for each in self.references if each.child_name == child.name]
+            kept = {child.name: sql.SQL(" and ").join(stays)}
+            self._count(self.doomed.dependents(cursor, of_child, kept, inside))
+
+    def check_dependents(self, found: Mapping[str, Dependents]) -> None:
+        """Refuse what may not be touched; raises RestoreRefused, WouldCascade."""
+        for label, each in found.items():
+            if each.rows and each.reference.forbids:
+                raise RestoreRefused(
+                    f"{each.rows:,} rows of {label} refer to rows of {self.name} that the backup "
+                    "does not have, and their foreign key lets none of those go",
+                    "restore that table too (--all), or use --mode merge, which deletes nothing",
+                )
+        touched = [f"{each.rows:,} of {label}" for label, each in found.items() if each.rows]
+        if touched and not self.order.cascade:
+            raise WouldCascade(
+                f"rows of {self.name} that the backup does not have would take others with them: "
+                + ", ".join(touched)
+            )
+        for label, each in found.items():
+            if each.rows and each.reference.child_name not in self.covered:
+                raise RestoreRefused(
+                    f"{each.rows:,} rows of {label} would be {each.reference.action}, and no "
+                    "safety copy can hold them: Rowboat does not manage their table",
+                    "delete them yourself, or use --mode merge, which deletes nothing",
+                )
+
+    def stand_in(
+        self, cursor: Cursor, bench: Bench | None, stand_ins: dict[str, sql.Composable]
+    ) -> None:
+        """Let children be judged against what the table will be; without a bench, that is not
+        judged yet, against what it may be.
+        """
+        wanted = {name for each in self.references for name in each.parent_columns}
+        names = sorted(wanted & set(self.cargo.columns))
+        if not names or wanted - set(names):
+            return
+        name = sql.Identifier(f"rowboat_{'parent' if bench else 'promise'}_{self.number}")
+        found = bench or self._unjudged()
+        values = [
+            sql.SQL("{} as {}").format(found.value(each), sql.Identifier(each)) for each in names
+        ]
+        columns = [sql.Identifier("t", each) for each in names]
+        cursor.execute(
+            query(
+                "restore.stand_in",
+                stand_in=name,
+                values=sql.SQL(", ").join(values),
+                stage=stage.NAME if bench else stage.aside(self.number),
+                good=query("merge.good") if bench else sql.SQL("true"),
+                columns=sql.SQL(", ").join(columns),
+                table=self.table.identifier,
+                stays=query("judge.stays", gone=self.doomed.places)
+                if self.doomed
+                else sql.SQL("true"),
+            )
+        )
+        stand_ins[self.name] = name
+
+    def let_in(self, cursor: Cursor, bench: Bench, inside: Collection[str] = ()) -> Report:
+        """Let the good rows in, quarantine the others."""
+        if self.silent:
+            skip_triggers(cursor, self.table)
+            if self.doomed and bench.replaces:
+                in_way = wanted(bench, sql.SQL("null"))
+                self.cleared = self.doomed.delete_in_way(cursor, in_way, inside)
+        elif self.doomed and self.doomed.count and self.table.refers_to_itself:
+            bench.leaving = self.doomed.leaving(set(inside) - {self.name})
+        if not self.order.on_trial:
+            cursor.execute(
+                query("restore.supersede"), {"table": self.name, "source_name": self.source.name}
+            )
+        try:
+            report, _ = passage.let_in(cursor, self.cargo, bench, self._passage())
+        except UniqueViolation as error:  # it is no race: other writers are locked out
+            raise self._in_way() from error
+        if self.silent:
+            fire_triggers(cursor)
+        self.progress_to(1)
+        return report
+
+    def delete_rest(self, cursor: Cursor, steps: Sequence["Step"]) -> None:
+        """Delete the doomed rows that rows of the backup's tables referred to until now."""
+        if not self.doomed or not self.doomed.count:
+            return
+        stays = {each.name: each.doomed.stays for each in steps if each.doomed}
+        found = self.doomed.dependents(cursor, self.references, stays)
+        self.check_dependents(found)
+        some = any(each.rows for each in found.values())
+        if some and self.cleared:
+            raise self._in_way()
+        if self.silent and not some:
+            skip_triggers(cursor, self.table)  # they may refer to each other in a ring
+        self.doomed.delete_rest(cursor)
+        if self.silent:
+            fire_triggers(cursor)
+
+    def check(self, cursor: Cursor, report: Report) -> None:
+        """Assert that the table is the backup, where it should be; raises BrokenPromise."""
+        same_columns = of_table(self.table).digest == self.source.schema.digest
+        if self.order.mode != "replace" or report.rejected or not same_columns:
+            return
+        if take.digest(cursor, self.table) != self.source.digest:
+            raise BrokenPromise(f"{self.name} is not what the backup holds; it was rolled back")
+
+    @property
+    def name(self) -> str:
+        """The table's full name."""
+        return self.table.full_name
+
+    def progress_to(self, share: float) -> None:
+        """Tell how far it is."""
+        rows_ = self.source.rows
+        self.order.progress(self.source.schema.table, int(share * rows_), rows_)
+
+    @property
+    def _replaces(self) -> bool:
+        """Tell whether rows may be deleted and inserted where an update would not do."""
+        whole = len(self.cargo.columns) == len(self.table.stored)
+        may = self.silent or not self.references
+        return self.order.mode != "missing" and self.table.key is not None and whole and may
+
+    def _in_way(self) -> RestoreRefused:
+        return RestoreRefused(
+            f"rows of {self.name} that others refer to hold unique values that the backup needs",
+            "restore the tables that refer to it too (--all), or restore --into a new table",
+        )
+
+    def _count(self, found: dict[str, Dependents]) -> None:
+        self.dependents |= {label: each for label, each in found.items() if each.rows}
+        for label, each in found.items():
+            self.plan.dependents[label] = each.rows + self.plan.dependents.get(label, 0)
+            if each.rows:
+                self.plan.actions[label] = each.reference.action
+
+    def _open_door(self, cursor: Cursor) -> None:
+        passage.open_door(cursor, self.table, self.cargo.columns, self.cargo.typed)
+
+    def _bench(self) -> Bench:
+        return passage.bench_for(self.table, self.cargo, self._passage())
+
+    def _unjudged(self) -> Bench:
+        bench = self._bench()
+        bench.dirty = set(self.cargo.columns)
+        return bench
+
+    def _absent(self) -> sql.Composable:
+        if self.table.key is None:
+            return sql.SQL("true")
+        columns = self.table.key.columns
+        others = [sql.Identifier("t", name) for name in columns]
+        return query("restore.absent", joined=self._unjudged().joined(columns, others))
+
+    def _passage(self) -> Passage:
+        return Passage(
+            "backup", self.source.name, self.order.actor, self.order.run,
+            on_known=_ON_KNOWN[self.order.mode], on_trial=self.order.on_trial,
+        )  # fmt: skip

@@ -1,0 +1,101 @@
+"""What a canonical literal of each type looks like, as SQL over a cell of text."""
+
+from dataclasses import dataclass, replace
+
+from psycopg2 import sql
+
+from rowboat.catalog.tables import Column
+from rowboat.database.statements import printed, query
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A type's form (a statement of sql/queries/literals.sql) and its words in a reject."""
+
+    form: str
+    noun: str
+    beyond: str
+
+
+_INTEGER = Literal("integer", "an integer", "out of the range of {type}")
+_NUMBER = Literal("number", "a number", "out of the range of {type}")
+_TEXT = Literal("any", "text", "longer than {type} holds")
+_DAY = "not a day of the calendar"
+
+_LITERALS = {
+    **dict.fromkeys(("int2", "int4", "int8"), _INTEGER),
+    **dict.fromkeys(("float4", "float8"), _NUMBER),
+    "numeric": Literal("number", "a number", "more digits than {type} holds"),
+    "bool": Literal("boolean", "true or false", "not true or false"),
+    "date": Literal("date", "an ISO 8601 date", _DAY),
+    "time": Literal("time", "an ISO 8601 time of day", "not a time of day"),
+    "timestamp": Literal("timestamp", "an ISO 8601 timestamp without an offset", _DAY),
+    "timestamptz": Literal("timestamptz", "an ISO 8601 timestamp", _DAY),
+    "uuid": Literal("uuid", "a UUID", "not a UUID"),
+    "bytea": Literal("bytea", "bytes in hexadecimal after \\x", "not bytes in hexadecimal"),
+    **dict.fromkeys(("text", "varchar", "bpchar"), _TEXT),
+}
+
+
+def literal(column: Column) -> Literal:
+    """Return the form and the words for a column's type."""
+    if column.labels:
+        noun = "one of " + ", ".join(column.labels)
+        return Literal("any", noun, f"not {noun}")
+    other = Literal("any", f"a value of type {column.type}", "no value of type {type}")
+    found = _LITERALS.get(column.base, other)
+    return replace(found, beyond=other.beyond) if column.is_domain else found
+
+
+def always_valid(column: Column) -> bool:
+    """Tell whether any text is a value of the column."""
+    return column.type in ("text", "character varying")
+
+
+def form(column: Column, cell: sql.Composable) -> sql.Composed:
+    """SQL: does the cell have the canonical form of the column's type?"""
+    return query(f"literals.{literal(column).form}", cell=cell)
+
+
+def valid(column: Column, cell: sql.Composable, as_written: bool = False) -> sql.Composed:
+    """SQL: is the cell (not null) a value of the column, in canonical form, with no loss?
+
+    What Postgres itself wrote may have any form of its own.
+    """
+    return query(
+        "literals.valid",
+        cell=cell,
+        type=sql.Literal(column.type),
+        form=query("literals.any") if as_written else form(column, cell),
+        fits=_fits(column, cell),
+    )
+
+
+def typed(
+    column: Column, cell: sql.Composable, trusted: bool, as_written: bool = False
+) -> sql.Composed:
+    """SQL: the cell as a value of the column; null where it is none, unless all are trusted."""
+    if trusted or always_valid(column):
+        return query("literals.trusted", cell=cell, type=printed(column.type))
+    found = valid(column, cell, as_written)
+    return query("literals.typed", cell=cell, type=printed(column.type), valid=found)
+
+
+def plain(value: sql.Composable) -> sql.Composed:
+    """SQL: a value of a domain as one of the type below it."""
+    return query("literals.plain", value=value)
+
+
+def default(column: Column) -> sql.Composed:
+    """SQL: what the database puts into the column of a row that does not bring it."""
+    known = column.default is not None and not column.generated and "nextval" not in column.default
+    text = column.default if known else None
+    return query("literals.default", value=printed(text or "null"), type=printed(column.type))
+
+
+def _fits(column: Column, cell: sql.Composable) -> sql.Composed:
+    if column.base in ("varchar", "bpchar") and column.modifier > 0:
+        return query("literals.fits_length", cell=cell, length=sql.Literal(column.modifier - 4))
+    if column.base == "numeric" and column.digits:
+        return query("literals.fits_scale", cell=cell, scale=sql.Literal(column.digits[1]))
+    return query("literals.fits_any")

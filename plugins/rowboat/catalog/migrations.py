@@ -1,0 +1,198 @@
+"""Brings the schema up to date: numbered .sql files, each applied once, in order.
+
+A file NNNN_name.sql holds `-- migrate:up`, its statements, `-- migrate:down` and theirs (the form
+of dbmate). Each runs in one transaction with its record, under an advisory lock, so two starts at
+once apply it once. After it the roles get what they may do with the tables that are there now.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.errors import InsufficientPrivilege
+
+from rowboat.catalog import outline, tables
+from rowboat.database.connections import Connection, Cursor, one, rows, said, transaction
+from rowboat.database.statements import query, quoted
+from rowboat.errors import MigrationFailed
+from rowboat.settings import settings
+
+_FORM = re.compile(
+    r"\A(?:--[^\n]*\n|\s)*?-- migrate:up\n(?P<up>.*?)^-- migrate:down\n(?P<down>.*)\Z",
+    re.DOTALL | re.MULTILINE,
+)
+_NAME = re.compile(r"(?P<number>\d{4})_\w+\.sql")
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file: its number, its name, how to apply it and how to take it back."""
+
+    number: int
+    name: str
+    up: str
+    down: str
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of what it applies."""
+        return hashlib.sha256(self.up.encode()).hexdigest()
+
+
+def migrate(connection: Connection, to: int | None = None) -> list[str]:
+    """Apply what is missing up to number `to` (default: all), or take back what is above it.
+
+    Returns the names of the migrations that ran. Raises MigrationFailed; what ran before the
+    failing file stays, the failing file leaves nothing.
+    """
+    known = {each.number: each for each in read(settings().migrations)}
+    target = max(known, default=0) if to is None else to
+    ran = []
+    with _alone(connection):
+        while (step := _next(connection, known, target)) is not None:
+            ran.append(step)
+        if target:
+            with transaction(connection) as cursor:
+                grant(cursor)
+                _count_writes(cursor)
+                outline.write(tables.read(cursor))
+    return ran
+
+
+def read(folder: Path) -> list[Migration]:
+    """Read the migrations of a folder in order; raises MigrationFailed for a malformed one."""
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        name, form = _NAME.fullmatch(path.name), _FORM.match(path.read_text(encoding="utf-8"))
+        if name is None:
+            raise MigrationFailed(
+                f"{path.name} is not named like 0007_orders.sql", "give it the next number"
+            )
+        if form is None:
+            raise MigrationFailed(
+                f"{path.name} has no '-- migrate:up' and '-- migrate:down' part",
+                "put the statements below '-- migrate:up', how to undo them below the other",
+            )
+        found.append(Migration(int(name["number"]), path.stem, form["up"], form["down"]))
+    numbers = [each.number for each in found]
+    if twice := {number for number in numbers if numbers.count(number) > 1}:
+        raise MigrationFailed(f"migration {min(twice):04} stands twice", "rename one of the files")
+    return found
+
+
+def applied(cursor: Cursor) -> dict[int, str]:
+    """Return number → digest of the migrations that the database has."""
+    cursor.execute(query("migrations.applied"))
+    return {row["number"]: row["digest"] for row in rows(cursor)}
+
+
+def since(cursor: Cursor) -> datetime:
+    """Return when the database was made."""
+    cursor.execute(query("migrations.since"))
+    made: datetime = one(cursor)[0]
+    return made
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Keep other migrating processes waiting; the end of the session lets them go on too."""
+    with transaction(connection) as cursor:
+        cursor.execute(query("migrations.lock"))
+        _prepare(cursor)
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            with transaction(connection) as cursor:
+                cursor.execute(query("migrations.unlock"))
+
+
+def _prepare(cursor: Cursor) -> None:
+    """Make the table of records; raises MigrationFailed for a role that may not migrate."""
+    cursor.execute(query("migrations.place"))
+    role, database, may_create, owner, is_owner = one(cursor)
+    if owner is None and not may_create:
+        raise MigrationFailed(
+            f"the role {role} may make no schema in the database {database}",
+            "let an administrator grant it: "
+            f"grant create on database {quoted((database,))} to {quoted((role,))}",
+        )
+    if owner is None:
+        cursor.execute(query("migrations.prepare"))
+    elif not is_owner:
+        raise MigrationFailed(
+            f"the role {role} may not migrate the database {database}: its schema is {owner}'s",
+            f"set ROWBOAT_DATABASE_URL to the login of {owner} for `rowboat migrate`",
+        )
+
+
+def _next(connection: Connection, known: dict[int, Migration], target: int) -> str | None:
+    """Run the one migration that comes next towards the target; None when it is reached."""
+    with transaction(connection) as cursor:
+        done = applied(cursor)
+        _check(done, known)
+        if missing := [each for each in sorted(known) if each <= target and each not in done]:
+            step = known[missing[0]]
+            _run(cursor, step, step.up, "migrations.record")
+        elif surplus := [each for each in done if each > target]:
+            step = known[max(surplus)]
+            _run(cursor, step, step.down, "migrations.forget")
+        else:
+            return None
+    return step.name
+
+
+def _run(cursor: Cursor, step: Migration, statements: str, record: str) -> None:
+    try:
+        cursor.execute(statements)
+    except psycopg2.Error as error:
+        if cursor.connection.closed:
+            raise
+        hint = None
+        if isinstance(error, InsufficientPrivilege):
+            hint = "let an administrator give the role that right, then run `rowboat migrate` again"
+        raise MigrationFailed(f"{step.name}: {said(error)}", hint) from error
+    cursor.execute(query(record), {"number": step.number, "name": step.name, "digest": step.digest})
+
+
+def _check(done: dict[int, str], known: dict[int, Migration]) -> None:
+    for number, digest in done.items():
+        if number not in known:
+            raise MigrationFailed(
+                f"the database has migration {number:04}, which is not in {settings().migrations}",
+                "use the version of Rowboat that made it, or put the file back",
+            )
+        if known[number].digest != digest:
+            raise MigrationFailed(
+                f"{known[number].name} was changed after it was applied",
+                "put the file back as it was and write the change as a new migration",
+            )
+
+
+def _count_writes(cursor: Cursor) -> None:
+    """Let every managed table count its writes: so figures know whether they are still true."""
+    managed = sorted({table.schema for table in tables.read(cursor)})
+    cursor.execute(query("migrations.uncounted"), {"schemas": managed})
+    for schema, name in cursor.fetchall():
+        cursor.execute(query("migrations.count_writes", table=sql.Identifier(schema, name)))
+
+
+def grant(cursor: Cursor) -> None:
+    """Let each role do what its work needs with every table that is there now, and no more."""
+    cursor.execute(query("migrations.roles"))
+    roles = {row["rolname"] for row in rows(cursor)}
+    managed = sorted({table.schema for table in tables.read(cursor)})
+    for role in sorted(roles):
+        name = sql.Identifier(role)
+        cursor.execute(query(f"grants.{role.removeprefix('rowboat_')}_service", role=name))
+        for schema in managed:
+            parts = {"schema": sql.Identifier(schema), "role": name}
+            cursor.execute(query("grants.use", **parts))
+            right = "grants.look" if role == "rowboat_reader" else "grants.change"
+            cursor.execute(query(right, **parts))

@@ -1,0 +1,68 @@
+"""The outline of the catalog as a file, for readers that must not ask the database each time.
+
+Airflow reads its DAG files every few seconds, and again for each task; their tasks and forms follow
+this outline.
+"""
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rowboat.catalog.tables import Catalog
+from rowboat.settings import settings
+
+_FRESH = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A table and its parents, by full name; a ring of foreign keys is left open."""
+
+    table: str
+    parents: tuple[str, ...]
+
+
+def path() -> Path:
+    """The file: HOME/catalog.json."""
+    return settings().home / "catalog.json"
+
+
+def is_fresh() -> bool:
+    """Tell whether the file was written within the last minute."""
+    try:
+        return time.time() - path().stat().st_mtime < _FRESH
+    except FileNotFoundError:
+        return False
+
+
+def write(catalog: Catalog) -> None:
+    """Write the outline, parents first; a reader never sees half of it."""
+    depths = catalog.depths
+    outline = [
+        Outline(
+            table.full_name,
+            tuple(
+                sorted(
+                    name
+                    for name in catalog.parents(table)
+                    if depths[name] < depths[table.full_name]
+                )
+            ),
+        )
+        for table in catalog.in_order()
+    ]
+    settings().home.mkdir(parents=True, exist_ok=True)
+    aside = path().with_suffix(f".{os.getpid()}.new")
+    aside.write_text(json.dumps([asdict(each) for each in outline], indent=2) + "\n")
+    aside.replace(path())
+
+
+def read() -> list[Outline]:
+    """Read the outline, parents first; empty before the first migration."""
+    try:
+        known = json.loads(path().read_text())
+    except FileNotFoundError:
+        return []
+    return [Outline(each["table"], tuple(each["parents"])) for each in known]

@@ -1,0 +1,294 @@
+"""The data dictionary: tables, columns and rules as Postgres itself declares them."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from psycopg2 import sql
+
+from rowboat.database.connections import Cursor, rows
+from rowboat.database.statements import query
+from rowboat.errors import UnknownTable
+from rowboat.settings import settings
+
+INTEGERS = {"int2", "int4", "int8"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; `type` as Postgres writes it, `base` the plain type below a domain, `element`
+    that of an array's elements.
+    """
+
+    name: str
+    type: str
+    base: str
+    modifier: int
+    category: str
+    is_domain: bool
+    not_null: bool
+    default: str | None
+    identity: str | None
+    generated: bool
+    sequence: str | None
+    labels: tuple[str, ...] | None
+    element: str | None
+    comment: str | None
+
+    @property
+    def is_text(self) -> bool:
+        """Tell whether an empty string is a value of its type."""
+        return self.category == "S"
+
+    @property
+    def digits(self) -> tuple[int, int] | None:
+        """Precision and scale of a numeric that has them (its type modifier, numeric.c)."""
+        if "numeric" not in (self.base, self.element) or self.modifier < 0:
+            return None
+        packed = self.modifier - 4
+        scale = packed & 0x7FF
+        return packed >> 16 & 0xFFFF, scale - 0x800 if scale & 0x400 else scale
+
+    @property
+    def settable(self) -> bool:
+        """Tell whether a source may give its value (not generated, not identity always)."""
+        return not self.generated and self.identity != "a"
+
+    @property
+    def required(self) -> bool:
+        """Tell whether a source must have the column."""
+        return self.not_null and self.default is None and self.identity is None
+
+    @property
+    def has_constant_default(self) -> bool:
+        """Tell whether its default is known beforehand: one that calls no function."""
+        if self.default is None or self.generated or self.identity:
+            return False
+        return not re.search(r"[\w\"]\(", re.sub(r"'([^']|'')*'", "''", self.default))
+
+
+@dataclass(frozen=True)
+class Unique:
+    """A primary key or unique constraint."""
+
+    name: str
+    columns: tuple[str, ...]
+    nulls_equal: bool
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """Columns that name a row of a parent table."""
+
+    name: str
+    columns: tuple[str, ...]
+    parent_schema: str
+    parent_name: str
+    parent_columns: tuple[str, ...]
+    on_delete: str
+    all_or_none: bool
+
+    @property
+    def parent(self) -> str:
+        """The full name of the parent table."""
+        return f"{self.parent_schema}.{self.parent_name}"
+
+    @property
+    def parent_identifier(self) -> sql.Identifier:
+        """The parent table, quoted for a statement."""
+        return sql.Identifier(self.parent_schema, self.parent_name)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A CHECK: its columns, its expression, and its comment as the sentence of a reject."""
+
+    name: str
+    columns: tuple[str, ...]
+    expression: str
+    comment: str | None
+
+    @property
+    def message(self) -> str:
+        """The sentence that explains a row that breaks it."""
+        return self.comment or f"breaks the rule {self.name}: {self.expression}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One managed table."""
+
+    schema: str
+    name: str
+    comment: str | None
+    has_triggers: bool
+    columns: tuple[Column, ...]
+    key: Unique | None
+    uniques: tuple[Unique, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def full_name(self) -> str:
+        """Schema and name, as Rowboat writes the table everywhere."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """Schema and name, quoted for a statement."""
+        return sql.Identifier(self.schema, self.name)
+
+    @cached_property
+    def by_name(self) -> dict[str, Column]:
+        """Its columns by name."""
+        return {column.name: column for column in self.columns}
+
+    @cached_property
+    def settable(self) -> tuple[Column, ...]:
+        """The columns that a source may give, in order."""
+        return tuple(column for column in self.columns if column.settable)
+
+    @property
+    def stored(self) -> tuple[Column, ...]:
+        """The columns that a backup holds: all but those that Postgres computes."""
+        return tuple(column for column in self.columns if not column.generated)
+
+    @property
+    def serial_key(self) -> str | None:
+        """The name of the key column, where the key is one integer."""
+        if self.key is None or len(self.key.columns) != 1:
+            return None
+        name = self.key.columns[0]
+        return name if self.by_name[name].base in INTEGERS else None
+
+    def covers(self, names: Sequence[str], columns: Sequence[str]) -> bool:
+        """Tell whether rows of some columns have a known value in others, given or by default."""
+        return all(name in columns or self.by_name[name].has_constant_default for name in names)
+
+    @property
+    def refers_to_itself(self) -> bool:
+        """Tell whether a foreign key points back at the table."""
+        return any(key.parent == self.full_name for key in self.foreign_keys)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All managed tables."""
+
+    tables: tuple[Table, ...]
+
+    def __iter__(self) -> Iterator[Table]:
+        return iter(self.tables)
+
+    @cached_property
+    def by_name(self) -> dict[str, Table]:
+        """The tables by full name."""
+        return {table.full_name: table for table in self.tables}
+
+    @cached_property
+    def names(self) -> list[tuple[str, str, Table]]:
+        """The names by which tables are known, with and without schema: as it is, and folded."""
+        return [
+            (name, name.casefold(), table)
+            for table in self.tables
+            for name in (table.name, table.full_name)
+        ]
+
+    def table(self, name: str) -> Table:
+        """Find a table by its name, with or without schema; raises UnknownTable."""
+        found = [table for table in self.tables if name in (table.name, table.full_name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(table.full_name for table in found)
+            raise UnknownTable(f"{name} stands for several tables: {names}", "name the schema too")
+        raise UnknownTable(f"there is no table {name}")
+
+    def parents(self, table: Table) -> set[str]:
+        """The full names of the managed tables that a table refers to, itself left out."""
+        return {key.parent for key in table.foreign_keys} & (set(self.by_name) - {table.full_name})
+
+    def children(self, table: Table) -> list[Table]:
+        """The tables that refer to a table; itself too where it does."""
+        return [
+            each
+            for each in self.tables
+            if any(key.parent == table.full_name for key in each.foreign_keys)
+        ]
+
+    @cached_property
+    def depths(self) -> dict[str, int]:
+        """Table → 0 without parents, else one more than its deepest parent.
+
+        Where foreign keys form a ring, the ring is opened at its first table by name.
+        """
+        depths: dict[str, int] = {}
+
+        def depth(name: str, above: tuple[str, ...]) -> int:
+            if name not in depths:
+                parents = self.parents(self.by_name[name]) - {*above, name}
+                found = 1 + max(
+                    (depth(each, (*above, name)) for each in sorted(parents)), default=-1
+                )
+                if above and self.parents(self.by_name[name]) & set(above):
+                    return found
+                depths[name] = found
+            return depths[name]
+
+        for name in sorted(self.by_name):
+            depth(name, ())
+        return depths
+
+    def in_order(self) -> list[Table]:
+        """The tables, parents first."""
+        return sorted(
+            self.tables, key=lambda table: (self.depths[table.full_name], table.full_name)
+        )
+
+
+def read(cursor: Cursor) -> Catalog:
+    """Read the catalog of the managed tables."""
+    cursor.execute(query("catalog.tables"), {"schemas": list(settings().schemas)})
+    return Catalog(tuple(_table(row) for row in rows(cursor)))
+
+
+def _table(row: dict[str, Any]) -> Table:
+    constraints = row["constraints"] or []
+    uniques = [
+        Unique(each["name"], tuple(each["columns"]), each["nulls_equal"])
+        for each in sorted(constraints, key=lambda each: str(each["kind"]))
+        if each["kind"] in "pu"
+    ]
+    has_key = any(each["kind"] == "p" for each in constraints)
+    return Table(
+        schema=row["schema"],
+        name=row["name"],
+        comment=row["comment"],
+        has_triggers=row["has_triggers"],
+        columns=tuple(
+            Column(**(each | {"labels": each["labels"] and tuple(each["labels"])}))
+            for each in row["columns"] or []
+        ),
+        key=uniques[0] if has_key else None,
+        uniques=tuple(uniques[1:] if has_key else uniques),
+        foreign_keys=tuple(
+            ForeignKey(
+                each["name"],
+                tuple(each["columns"]),
+                each["parent_schema"],
+                each["parent"],
+                tuple(each["parent_columns"]),
+                each["on_delete"],
+                each["match"] == "f",
+            )
+            for each in constraints
+            if each["kind"] == "f"
+        ),
+        checks=tuple(
+            Check(each["name"], tuple(each["columns"] or ()), each["expression"], each["comment"])
+            for each in constraints
+            if each["kind"] == "c"
+        ),
+    )

@@ -1,0 +1,169 @@
+"""The commands of the shelf: backups, proofs, restores."""
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rowboat import address
+from rowboat.backup import drill as drills
+from rowboat.backup import restore, retention, sets, source, take, verify
+from rowboat.backup.plan import MODES, Mode
+from rowboat.backup.source import Source
+from rowboat.backup.table_restore import Order
+from rowboat.catalog import tables as catalogs
+from rowboat.cli import show_backups, terminal
+from rowboat.cli.terminal import bars, command, main
+from rowboat.database import connections
+from rowboat.database.connections import Connection, transaction
+from rowboat.errors import RestoreRefused
+
+_plan = click.option("--plan", "plan_only", is_flag=True, help="Tell what it would do, and stop.")
+_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+_cascade = click.option(
+    "--cascade", is_flag=True, help="Let deletes touch rows of other tables, by their foreign keys."
+)
+
+
+@command(main, "backup")
+@click.argument("tables", nargs=-1)
+@click.option("--pin", is_flag=True, help="Keep the set whatever its age.")
+def backup_(tables: tuple[str, ...], pin: bool) -> Any:
+    """Back up all tables, or some, as one set."""
+    with connections.session("loader") as connection, bars() as progress:
+        taken = take.take(connection, tables, pin, progress)
+    shown = show_backups.taken(taken)
+    return show_backups.taken_document(taken), shown, not taken.findings
+
+
+@command(main, "backups")
+def backups_() -> Any:
+    """Show the sets on the shelf and the restores that can be undone."""
+    with connections.session("loader") as connection, transaction(connection) as cursor:
+        found, done = sets.read(cursor), restore.history(cursor)
+    document = {"sets": show_backups.sets_document(found), "restores": done}
+    return document, show_backups.shelf(found, done), True
+
+
+@command(main, "verify")
+@click.argument("set_name", metavar="[SET]", required=False)
+def verify_(set_name: str | None) -> Any:
+    """Re-read a set (default: the newest) and compute everything again."""
+    with connections.session("loader") as connection, bars() as progress:
+        found = verify.verify(connection, set_name, progress)
+    return show_backups.checked_document(found), show_backups.checked(found), found.ok
+
+
+@command(main)
+@click.argument("set_name", metavar="SET")
+@click.option("--off", is_flag=True, help="Let it go when its time comes.")
+def pin(set_name: str, off: bool) -> Any:
+    """Keep a set whatever its age."""
+    with connections.session("loader") as connection, transaction(connection) as cursor:
+        sets.pin(cursor, set_name, not off)
+    shown = f"{set_name} goes when its time comes" if off else f"{set_name} stays"
+    return {"set": set_name, "pinned": not off}, shown, True
+
+
+@command(main)
+@click.option("--dry-run", is_flag=True, help="Tell what would go, change nothing.")
+def prune(dry_run: bool) -> Any:
+    """Take the sets off the shelf that no rule keeps, and tell why each stays or goes."""
+    with connections.session("loader") as connection:
+        verdicts = retention.prune(connection, dry_run)
+    document = {"dry_run": dry_run, "sets": [vars(each) for each in verdicts]}
+    return document, show_backups.verdicts(verdicts, dry_run), True
+
+
+@command(main)
+@click.argument("set_name", metavar="[SET]", required=False)
+def drill(set_name: str | None) -> Any:
+    """Restore a set (default: the newest verified) on trial, compare, and throw it away."""
+    with connections.session("loader") as connection, bars() as progress:
+        done = drills.drill(connection, getpass.getuser(), set_name, progress)
+    return vars(done) | {"ok": done.ok}, show_backups.drilled(done), done.ok
+
+
+@command(main, "restore")
+@click.argument("table", required=False)
+@click.option("--from", "from_", metavar="SET|FILE", help="Default: the newest verified set.")
+@click.option(
+    "--mode", type=click.Choice(MODES), default="replace", show_default=True,
+    help="Make the table equal to the backup; insert and update; only insert.",
+)  # fmt: skip
+@click.option("--into", metavar="NAME", help="Write a new table beside the old one.")
+@click.option("--all", "every", is_flag=True, help="All tables of the set, parents first.")
+@_cascade
+@_plan
+@_yes
+def restore_(
+    table: str | None, from_: str | None, mode: Mode, into: str | None, every: bool,
+    cascade: bool, plan_only: bool, yes: bool,
+) -> Any:  # fmt: skip
+    """Restore a table, or --all, from a backup."""
+    if (table is None) != every or (into and every):
+        raise click.UsageError("name one table, or give --all")
+    with connections.session("owner" if into else "loader") as connection:
+        sources = _sources(connection, table, from_)
+        actor = getpass.getuser()
+        if table and into:
+            [(name, found)] = sources.items()
+            report = restore.into(connection, found, name, into, actor)
+            document = {"table": name, "into": into, "set": found.set, **vars(report)}
+            return document, show_backups.copied(name, into, found.set, report), True
+        return _carry_out(
+            connection, Order(sources, mode, actor, cascade=cascade), plan_only, yes
+        )  # fmt: skip
+
+
+@command(main)
+@click.argument("number", metavar="ID", type=int)
+@_cascade
+@_plan
+@_yes
+def undo(number: int, cascade: bool, plan_only: bool, yes: bool) -> Any:
+    """Bring back what a restore overwrote."""
+    with connections.session("loader") as connection:
+        order = restore.undo_order(connection, number, getpass.getuser())
+        order.cascade = cascade
+        return _carry_out(connection, order, plan_only, yes)
+
+
+def _carry_out(connection: Connection, order: Order, plan_only: bool, yes: bool) -> Any:
+    """Plan, ask, restore."""
+    if plan_only or not yes:
+        with bars() as order.progress:
+            order.expected = restore.plan(connection, order)
+        shown = show_backups.plan(order.expected)
+        if plan_only:
+            return order.expected.to_json(), shown, True
+        _ask(shown)
+    with bars() as order.progress:
+        done = restore.restore(connection, order)
+    return show_backups.restored_document(done), show_backups.restored(done), True
+
+
+def _ask(shown: Any) -> None:
+    if not sys.stdin.isatty():
+        raise RestoreRefused("a restore must be confirmed", "add --yes, or --plan to look first")
+    terminal.err.print(shown, highlight=False)
+    if not click.confirm("Restore?", err=True):
+        raise RestoreRefused("the restore was not confirmed; nothing was changed")
+
+
+def _sources(connection: Connection, table: str | None, from_: str | None) -> dict[str, Source]:
+    """Open the named set or file, each table proven whole first."""
+    with transaction(connection) as cursor:
+        catalog = catalogs.read(cursor)
+        name = catalog.table(table).full_name if table else None
+        if from_ and name and (from_.endswith(".avro") or Path(from_).is_file()):
+            return {name: source.of_file(address.parse(from_), name)}
+        if from_:
+            found = sets.named(cursor, from_)
+        else:
+            found = sets.newest(cursor, [name]) if name else sets.newest_whole(cursor, catalog)
+    wanted = [name] if name else list(found.tables)
+    with bars() as progress:
+        return {each: source.of_set(found.name, each, progress) for each in wanted}

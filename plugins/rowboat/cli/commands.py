@@ -1,0 +1,132 @@
+"""The command line: the library's face. `--json` gives one document on stdout."""
+
+import getpass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rowboat import address, status
+from rowboat.address import Address
+from rowboat.catalog import migrations
+from rowboat.catalog import tables as catalogs
+from rowboat.cli import backups, keys, metrics, serve, show
+from rowboat.cli.terminal import bars, command, err, main
+from rowboat.database import connections
+from rowboat.database.connections import transaction
+from rowboat.door import rejected_rows
+from rowboat.ingest.rejudge import rejected as judge_again
+from rowboat.ingest.reports import Run
+from rowboat.ingest.run import ingest
+from rowboat.rows.read import trace
+
+__all__ = ["backups", "keys", "main", "metrics", "serve"]  # each adds its commands to `main`
+
+
+@command(main)
+def up() -> Any:
+    """Run everything on this machine until Ctrl-C."""
+    from rowboat_airflow.up import up as run_everything
+
+    return run_everything(err)
+
+
+@command(main)
+@click.option(
+    "--to", type=click.IntRange(min=0), help="Stop at this number; what is above it is taken back."
+)
+def migrate(to: int | None) -> Any:
+    """Bring the schema up to date."""
+    with connections.session("owner") as connection:
+        ran = migrations.migrate(connection, to)
+    shown = "\n".join(f"ran {name}" for name in ran) or "the schema is up to date"
+    return {"ran": ran}, shown, True
+
+
+@command(main, "ingest")
+@click.argument("paths", nargs=-1, type=address.parse)
+@click.option("--dry-run", is_flag=True, help="Judge everything, change nothing.")
+@click.option("--checksum", is_flag=True, help="Look into files of the same size and time too.")
+def ingest_(paths: tuple[Address, ...], dry_run: bool, checksum: bool) -> Any:
+    """Load what changed in raw_data, or in the given files."""
+    run = Run(getpass.getuser(), dry_run=dry_run, checksum=checksum)
+    with bars() as run.progress:
+        reports = ingest(paths, run)
+    well = all(report.state != "failed" for report in reports)
+    return show.ingest_document(reports), show.ingest_table(reports, dry_run), well
+
+
+@command(main, "status")
+def status_() -> Any:
+    """Show tables, files and positions, quarantine, newest backup."""
+    with connections.session("loader") as connection, transaction(connection) as cursor:
+        found = status.read(cursor)
+    return found.to_json(), show.status(found), True
+
+
+@main.group("rejects")
+def rejects_() -> None:
+    """Look at the quarantine, take it out as CSV, judge it again."""
+
+
+@command(rejects_, "list")
+@click.argument("table", required=False)
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Rows shown."
+)
+def list_(table: str | None, limit: int) -> Any:
+    """Show refused rows with their reasons."""
+    with connections.session("loader") as connection, transaction(connection) as cursor:
+        name = catalogs.read(cursor).table(table).full_name if table else None
+        found = rejected_rows.read(cursor, name)
+    return [each.to_json() for each in found], show.rejects(found, limit), True
+
+
+@command(rejects_)
+@click.argument("table", required=False)
+@click.option(
+    "--to", type=click.Path(dir_okay=False, path_type=Path), default=Path("rejects.csv"),
+    show_default=True, help="File to write; it must not exist.",
+)  # fmt: skip
+def export(table: str | None, to: Path) -> Any:
+    """Write refused rows, byte for byte, with their reasons into a CSV file."""
+    with connections.session("loader") as connection, transaction(connection) as cursor:
+        name = catalogs.read(cursor).table(table).full_name if table else None
+        found = rejected_rows.read(cursor, name)
+    rejected_rows.export(found, to)
+    return {"file": str(to), "rows": len(found)}, f"{len(found):,} rows written to {to}", True
+
+
+@command(rejects_)
+@click.argument("table", required=False)
+def retry(table: str | None) -> Any:
+    """Judge refused rows again, as when a rule has changed or a parent was added by hand."""
+    actor = getpass.getuser()
+    with connections.session("loader") as connection:
+        with transaction(connection) as cursor:
+            catalog = catalogs.read(cursor)
+        tables = [catalog.table(table)] if table else catalog.in_order()
+        steps = connections.Steps(connection)
+        reports = {
+            each.full_name: judge_again(steps, catalog, each, actor, which=rejected_rows.Which())
+            for each in tables
+        }
+    shown = "\n".join(f"{name}: {report}" for name, report in reports.items())
+    return {name: vars(report) for name, report in reports.items()}, shown, True
+
+
+@command(main, "trace")
+@click.argument("subject")
+@click.argument("key", required=False)
+def trace_(subject: str, key: str | None) -> Any:
+    """Tell where a row came from (TABLE KEY) or what became of a line (FILE:LINE)."""
+    with connections.session("loader") as connection, transaction(connection) as cursor:
+        catalog = catalogs.read(cursor)
+        if key is not None:
+            found = trace.row(cursor, catalog.table(subject), key.split(","))
+            return show.as_document(found), show.row_trace(found), True
+        name, colon, number = subject.rpartition(":")
+        if not colon or not number.isdecimal() or not int(number):
+            raise click.UsageError("give TABLE KEY, or FILE:LINE")
+        found_line = trace.line(cursor, catalog, trace.file_name(name), int(number))
+        return show.as_document(found_line), show.line_trace(found_line), True

@@ -1,0 +1,184 @@
+"""Backups and restores as documents for programs and tables for eyes."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from rowboat.backup.drill import Drilled
+from rowboat.backup.plan import Plan
+from rowboat.backup.restore import Restored
+from rowboat.backup.retention import Verdict
+from rowboat.backup.sets import Set
+from rowboat.backup.take import Taken
+from rowboat.backup.verify import Checked
+from rowboat.cli.show import age, plain, short, table_of
+from rowboat.door.passage import Report
+
+_NUMBERS = ("insert", "update", "delete", "unchanged", "rejected")
+
+
+def taken_document(taken: Taken) -> dict[str, Any]:
+    """Return a set as `rowboat backup --json` answers it."""
+    names = ("table", "rows", "bytes", "sha256", "digest")
+    tables = [{name: getattr(copy, name) for name in names} for copy in taken.tables]
+    return {
+        "set": taken.set,
+        "tables": tables,
+        "suspicion": taken.suspicion,
+        "findings": taken.findings,
+    }
+
+
+def taken(taken_: Taken) -> RenderableType:
+    """Show a set that was taken."""
+    table = table_of("table", numbers=("rows", "bytes"))
+    for copy in taken_.tables:
+        table.add_row(plain(copy.table), f"{copy.rows:,}", f"{copy.bytes:,}")
+    parts: list[RenderableType] = [table, *_findings(taken_.findings)]
+    if taken_.suspicion:
+        parts.append(
+            Text(f"suspicious: {taken_.suspicion}; nothing expires because of it", style="yellow")
+        )
+    if taken_.findings:
+        parts.append(Text(f"{taken_.set} cannot be trusted: look at the disk, then take another"))
+    else:
+        parts.append(Text(f"{taken_.set} is taken and verified", style="green"))
+    return Group(*parts)
+
+
+def sets_document(found: Sequence[Set]) -> list[dict[str, Any]]:
+    """Return sets as JSON."""
+    return [asdict(each) for each in found]
+
+
+def shelf(found: Sequence[Set], restores: Sequence[dict[str, Any]]) -> RenderableType:
+    """Show the sets, newest last, and the restores, newest first."""
+    if not found:
+        return Text("there is no backup yet: `rowboat backup` takes one")
+    now = datetime.now(UTC)
+    table = table_of("set", "age", "state", "tables", numbers=("rows", "bytes"))
+    for each in found:
+        table.add_row(
+            plain(each.name), age((now - each.taken_at).total_seconds()), _state(each),
+            ", ".join(map(short, each.tables)),
+            f"{sum(each.tables.values()):,}", f"{each.bytes:,}",
+        )  # fmt: skip
+    parts: list[RenderableType] = [table]
+    if restores:
+        history = table_of("restore", "when", "from", "mode", "tables", "undo")
+        for row in restores:
+            history.add_row(
+                str(row["id"]), f"{row['finished_at']:%Y-%m-%d %H:%M}", plain(row["source_name"]),
+                row["mode"], ", ".join(map(short, row["tables"])),
+                f"rowboat undo {row['id']}",
+            )  # fmt: skip
+        parts += [Text(), history]
+    return Group(*parts)
+
+
+def checked_document(found: Checked) -> dict[str, Any]:
+    """Return what was found in a set as `rowboat verify --json` answers it."""
+    tables = [asdict(each) | {"ok": not each.findings} for each in found.tables]
+    return {"set": found.set, "ok": found.ok, "tables": tables, "findings": found.findings}
+
+
+def checked(found: Checked) -> RenderableType:
+    """Show what was found in a set."""
+    table = table_of("table", "digest", numbers=("rows", "bytes"))
+    for each in found.tables:
+        table.add_row(
+            plain(each.table), each.digest or "-", f"{each.rows:,}", f"{each.bytes:,}"
+        )  # fmt: skip
+    if found.ok:
+        last = Text(f"{found.set} is whole: every row was read, every digest is right")
+    else:
+        last = Text(f"{found.set} is damaged: take another backup, and restore from an older one")
+    return Group(table, *_findings(found.findings), last)
+
+
+def verdicts(found: Sequence[Verdict], dry_run: bool) -> RenderableType:
+    """Show for each set why it stays or goes."""
+    if not found:
+        return Text("there is no backup yet: `rowboat backup` takes one")
+    lines = [Text(str(each), style="" if each.keep else "yellow") for each in found]
+    gone = sum(not each.keep for each in found)
+    last = f"dry run: {gone} sets would go" if dry_run else f"{gone} sets went"
+    return Group(*lines, Text(last, style="cyan"))
+
+
+def drilled(done: Drilled) -> RenderableType:
+    """Show a drill."""
+    if done.ok:
+        rows = sum(done.tables.values())
+        return Text(
+            f"{done.set} can be restored: {rows:,} rows of {len(done.tables)} tables in "
+            f"{done.seconds:.1f} s, all digests equal"
+        )
+    return Group(*_findings(done.findings), Text(f"{done.set} cannot be restored as it is"))
+
+
+def plan(found: Plan) -> RenderableType:
+    """Show what a restore would do."""
+    table = table_of("table", numbers=_NUMBERS)
+    for each in found.tables:
+        numbers = (f"{getattr(each, name):,}" for name in _NUMBERS)
+        table.add_row(plain(each.table), *numbers)
+    parts: list[RenderableType] = [Text(f"{found.mode} from {found.set}"), table]
+    for each in found.tables:
+        parts += [Text(f"{each.table}: {sentence}", style="cyan") for sentence in each.drift]
+        parts += [
+            Text(f"{count:,} rows of {label} would be {each.actions[label]}", style="yellow")
+            for label, count in each.dependents.items()
+            if count
+        ]
+        parts += [
+            Text(f"{why['rows']:,} rows would be rejected, {why['rule']}: {why['example']}",
+                 style="yellow")
+            for why in each.reasons
+        ]  # fmt: skip
+    if not found.changes:
+        parts.append(Text("nothing would change", style="cyan"))
+    return Group(*parts)
+
+
+def restored_document(done: Restored) -> dict[str, Any]:
+    """Return a restore as a document: its plan became true."""
+    return {"id": done.id, **done.plan.to_json(), "safety": done.safety}
+
+
+def restored(done: Restored) -> RenderableType:
+    """Show a restore and how to take it back."""
+    rejected = sum(each.rejected for each in done.plan.tables)
+    parts = [plan(done.plan)]
+    if rejected:
+        parts.append(Text("`rowboat rejects list` shows the rejected rows and why", style="cyan"))
+    parts.append(Text(f"restored; `rowboat undo {done.id}` brings back what was there before "
+                      f"(set {done.safety})", style="green"))  # fmt: skip
+    return Group(*parts)
+
+
+def copied(table: str, into: str, set_name: str, report: Report) -> RenderableType:
+    """Show a restore into a new table."""
+    return Text(
+        f"{into}, made like {table} without its foreign keys, holds {report.inserted:,} rows of "
+        f"{set_name}; {report.rejected:,} were rejected"
+    )
+
+
+def _state(each: Set) -> str:
+    if each.state != "whole":
+        return f"[red]{each.state}[/]"
+    words = ["verified" if each.verified_at else "[yellow]not verified[/]"]
+    words += ["drilled"] if each.drilled_at else []
+    words += ["pinned"] if each.pinned else []
+    words += ["safety copy"] if each.purpose == "safety" else []
+    words += ["[yellow]suspicious[/]"] if each.suspicion else []
+    return ", ".join(words)
+
+
+def _findings(found: Sequence[str]) -> list[RenderableType]:
+    return [Text(each, style="red") for each in found]

@@ -1,0 +1,110 @@
+"""What every command of the line shares: consoles, bars, `--json`, errors, exit codes."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import click
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
+
+from rowboat import __version__
+from rowboat.cli.show import harmless
+from rowboat.errors import RowboatError
+
+WIDE = 200  # columns of a table that goes into a pipe or a file
+
+
+class Terminal(Console):
+    """A console that shows text as it is written."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render as rich does; the orders to the terminal are those of rich alone."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else harmless(text), style, control)
+
+
+out = Terminal(width=None if sys.stdout.isatty() else WIDE)
+err = Terminal(stderr=True, width=None if sys.stderr.isatty() else WIDE)
+
+
+@click.group()
+@click.version_option(__version__)
+def main() -> None:
+    """Keep a folder of CSV files, a Postgres database and a shelf of AVRO backups in step."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.default_int_handler)
+
+
+def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Add a command: `--json`, errors as a fact and a hint, exit code 1 for them.
+
+    A command returns (document, how to show it, whether it went well); bytes are shown as they are.
+    """
+
+    def add(function: Callable[..., Any]) -> click.Command:
+        @wraps(function)
+        def run(as_json: bool, **arguments: Any) -> None:
+            try:
+                document, shown, well = function(**_readable(arguments))
+            except RowboatError as error:
+                document, shown, well = {"error": error.fact, "hint": error.hint}, str(error), False
+                if not as_json:
+                    err.print(str(error), style="red", highlight=False, markup=False)
+                    sys.exit(1)
+            except KeyboardInterrupt:
+                err.print("stopped: run it again, and it goes on from here", style="yellow")
+                sys.exit(1)
+            if as_json:
+                text = json.dumps(document, indent=2, default=str, ensure_ascii=False)
+                click.echo(harmless(text))
+            elif isinstance(shown, bytes):
+                click.echo(shown, nl=False)
+            else:
+                out.print(shown, highlight=False)
+            sys.exit(0 if well else 1)
+
+        option = click.option(
+            "--json", "as_json", is_flag=True, help="One JSON document on stdout."
+        )
+        name = names[0] if names else function.__name__.rstrip("_")
+        return group.command(name)(option(run))
+
+    return add
+
+
+def _readable(given: Any) -> Any:
+    """Write bytes of arguments that are no UTF-8 as \\xNN, as in the names of files."""
+    if isinstance(given, str):
+        return os.fsencode(given).decode("utf-8", "backslashreplace")
+    if isinstance(given, dict):
+        return {name: _readable(each) for name, each in given.items()}
+    return tuple(map(_readable, given)) if isinstance(given, tuple) else given
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each piece of work on a terminal; yields what is told (name, done, of)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        shown: dict[str, Any] = {}
+
+        def moved(name: str, done: int, size: int) -> None:
+            if name not in shown:
+                shown[name] = progress.add_task(name, total=size)
+            progress.update(shown[name], completed=done, total=size)
+
+        yield moved

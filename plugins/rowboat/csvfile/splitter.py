@@ -1,0 +1,276 @@
+"""Cuts text into records and finds, before the database sees them, those that cannot be staged.
+
+The cutter thinks in columns of byte positions (numpy), not in rows. A newline ends a record where
+the number of quotes before it is even, as in RFC 4180. Where quotes stand in places that the RFC
+does not allow, counting them would misread every record that follows; such a chunk is scanned
+record by record instead, and a record that makes no sense ends with its line.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.records import LF, LONGEST, QUOTE, Positions, Reason, Records
+from rowboat.errors import FileRefused
+
+_OPEN = "the quote that opens a field is never closed"
+_CR, _NUL = 0x0D, 0x00
+
+
+def cut(text: bytes, dialect: Dialect, at_end: bool) -> Records:
+    """Cut what is whole of `text` into records of the dialect.
+
+    Unless `at_end`, what follows the last border is left for the next chunk. Raises FileRefused
+    for a line longer than any record may be.
+    """
+    records = _cut(text, dialect, at_end)
+    _find_wrong_shapes(records)
+    _find_wrong_bytes(records)
+    return records
+
+
+def border(text: bytes, dialect: Dialect, at_end: bool) -> int:
+    """Return how many bytes of `text` are whole records, as `cut` finds them, at less cost."""
+    if b'"' not in text and not at_end:
+        consumed = text.rfind(dialect.newline.encode()) + 1
+        if len(text) - consumed <= LONGEST:
+            return consumed
+    return _cut(text, dialect, at_end).consumed
+
+
+def _cut(text: bytes, dialect: Dialect, at_end: bool) -> Records:
+    records = _cut_regular(text, dialect, at_end)
+    if records is None or (not at_end and len(text) - records.consumed > LONGEST):
+        records = _cut_irregular(text, dialect, at_end)
+    return records
+
+
+def _cut_regular(text: bytes, dialect: Dialect, at_end: bool) -> Records | None:
+    """Cut by counting quotes; None where a quote stands in a place that is not allowed."""
+    data = np.frombuffer(text, np.uint8)
+    newlines = np.flatnonzero(data == ord(dialect.newline))
+    borders = newlines
+    if b'"' in text:
+        quotes = np.flatnonzero(data == QUOTE)
+        borders = newlines[_outside(newlines, quotes)]
+        if at_end and len(quotes) % 2:
+            return None
+        reach = len(text) if at_end else int(borders[-1]) + 1 if len(borders) else 0
+        if not _quotes_are_regular(data, quotes[: np.searchsorted(quotes, reach)], dialect):
+            return None
+    if at_end and len(text) and (not len(borders) or borders[-1] != len(text) - 1):
+        borders = np.append(borders, len(text))
+    consumed = min(int(borders[-1]) + 1, len(text)) if len(borders) else 0
+    starts = np.append(0, borders[:-1] + 1) if len(borders) else borders
+    return _records(text, dialect, starts, borders, newlines, consumed)
+
+
+def _records(
+    text: bytes,
+    dialect: Dialect,
+    starts: Positions,
+    ends: Positions,
+    newlines: Positions,
+    consumed: int,
+) -> Records:
+    """Leave out blank lines and the CR of CRLF; count lines."""
+    if dialect.newline == "\n" and b"\r" in text:
+        data = np.frombuffer(text, np.uint8)
+        ends = ends - ((ends > starts) & (data[np.maximum(ends, 1) - 1] == _CR))
+    filled = ends > starts
+    starts, ends = starts[filled], ends[filled]
+    used = int(np.searchsorted(newlines, consumed))
+    lines = np.searchsorted(newlines, starts)
+    return Records(text, dialect, starts, ends, lines, consumed, used)
+
+
+def _outside(positions: Positions, quotes: Positions) -> npt.NDArray[np.bool_]:
+    """Tell which positions stand outside quotes: those with an even number before them."""
+    outside: npt.NDArray[np.bool_] = np.searchsorted(quotes, positions) % 2 == 0
+    return outside
+
+
+def _quotes_are_regular(data: npt.NDArray[np.uint8], quotes: Positions, dialect: Dialect) -> bool:
+    """Tell whether each field's quotes enclose all of it; `""` within is close and open."""
+    opening, closing = quotes[::2], quotes[1::2]
+    borders = (ord(dialect.delimiter), ord(dialect.newline), QUOTE)
+    before = data[opening[opening > 0] - 1]
+    following = closing[closing < len(data) - 1] + 1
+    regular = np.isin(data[following], borders)
+    if dialect.newline == "\n":
+        last = len(data) - 1
+        ends_line = (following == last) | (data[np.minimum(following + 1, last)] == LF)
+        regular |= (data[following] == _CR) & ends_line
+    return bool(np.isin(before, borders).all() and regular.all())
+
+
+def _find_wrong_shapes(records: Records) -> None:
+    """Refuse records with too few or too many fields, or with a bare CR or LF in them."""
+    if not len(records):
+        return
+    data = np.frombuffer(records.text, np.uint8)
+    quotes = np.flatnonzero(data == QUOTE) if b'"' in records.text else None
+    if quotes is not None and not _every_record_is_balanced(records, quotes):
+        counts = np.array([_count_fields(records, index) for index in range(len(records))])
+    else:
+        delimiters = np.flatnonzero(data == ord(records.dialect.delimiter))
+        records.delimiters = _unquoted(delimiters, quotes)
+        counts = _counts(records, records.delimiters)
+    expected = len(records.dialect.columns)
+    for index in map(int, np.flatnonzero(counts != expected)):
+        if index not in records.refused:
+            found = f"{counts[index]} field" + ("s" if counts[index] != 1 else "")
+            records.refuse(index, "shape", f"has {found} instead of {expected}")
+    stray = b"\r" if records.dialect.newline == "\n" else b"\n"
+    if stray in records.text[: records.consumed]:
+        _find_stray(records, data, stray, quotes)
+
+
+def _unquoted(positions: Positions, quotes: Positions | None) -> Positions:
+    return positions if quotes is None else positions[_outside(positions, quotes)]
+
+
+def _counts(records: Records, delimiters: Positions) -> Positions:
+    """Count the fields of every record."""
+    wanted = len(records.dialect.columns) - 1
+    inside = delimiters[: np.searchsorted(delimiters, records.consumed)]
+    if wanted and len(inside) == wanted * len(records):
+        rows = inside.reshape(-1, wanted)
+        if (rows[:, 0] >= records.starts).all() and (rows[:, -1] < records.ends).all():
+            return np.full(len(records), wanted + 1)
+    before = np.searchsorted(inside, records.starts)
+    return np.searchsorted(inside, records.ends) - before + 1
+
+
+def _every_record_is_balanced(records: Records, quotes: Positions) -> bool:
+    return bool(_outside(records.starts, quotes).all() and _outside(records.ends, quotes).all())
+
+
+def _count_fields(records: Records, index: int) -> int:
+    raw = records.raw(index)
+    delimiter = records.dialect.delimiter.encode()
+    if b'"' not in raw:
+        return raw.count(delimiter) + 1
+    return re.sub(rb'"[^"]*"', b"", raw).count(delimiter) + 1
+
+
+def _find_stray(
+    records: Records, data: npt.NDArray[np.uint8], stray: bytes, quotes: Positions | None
+) -> None:
+    name = "carriage return" if stray == b"\r" else "line feed"
+    for index, position in _positions_in(records, np.flatnonzero(data == ord(stray))):
+        within = records.text.count(b'"', int(records.starts[index]), position) % 2
+        if quotes is None or not within:
+            _refuse_once(records, index, "shape", f"a {name} stands inside an unquoted field")
+
+
+def _find_wrong_bytes(records: Records) -> None:
+    """Refuse records that hold a NUL or are not UTF-8."""
+    text = memoryview(records.text)[: records.consumed]
+    if b"\0" in records.text:
+        data = np.frombuffer(text, np.uint8)
+        for index, _ in _positions_in(records, np.flatnonzero(data == _NUL)):
+            _refuse_once(records, index, "encoding", "holds a NUL byte, which no text may hold")
+    if records.text.isascii() or _is_utf8(text):
+        return
+    for index in range(len(records)):
+        if not _is_utf8(raw := records.raw(index)):
+            records.refuse(index, "encoding", _wrong_byte(raw))
+
+
+def _is_utf8(data: bytes | memoryview) -> bool:
+    try:
+        str(data, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _wrong_byte(raw: bytes) -> str:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8: byte 0x{raw[error.start]:02x} at position {error.start + 1}"
+    return "is not UTF-8"
+
+
+def _positions_in(records: Records, positions: Positions) -> Iterator[tuple[int, int]]:
+    """Pair each position that lies within a record with the record's index."""
+    owners = np.searchsorted(records.starts, positions, side="right") - 1
+    for owner, position in zip(owners.tolist(), positions.tolist(), strict=True):
+        if owner >= 0 and position < records.ends[owner]:
+            yield owner, position
+
+
+def _refuse_once(records: Records, index: int, rule: str, message: str) -> None:
+    if Reason(rule, None, message) not in records.refused.get(index, ()):
+        records.refuse(index, rule, message)
+
+
+@cache
+def _patterns(delimiter: str, newline: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Compile: a whole record up to its newline; as many whole fields as there are."""
+    d = re.escape(delimiter.encode())
+    n = re.escape(newline.encode())
+    ending = rb"(\r?\n|\r?\Z)" if newline == "\n" else rb"(" + n + rb"|\Z)"
+    field = rb'(?:"(?:[^"]++|"")*+"(?!")|[^"' + d + n + rb"]*+)"
+    fields = field + rb"(?:" + d + field + rb")*+"
+    return re.compile(fields + ending), re.compile(fields)
+
+
+def _cut_irregular(text: bytes, dialect: Dialect, at_end: bool) -> Records:
+    """Cut record by record; one that makes no sense ends with its line and is refused."""
+    whole, some = _patterns(dialect.delimiter, dialect.newline)
+    newline = dialect.newline.encode()
+    starts: list[int] = []
+    ends: list[int] = []
+    refused: dict[int, str] = {}
+    position = 0
+    while position < len(text):
+        match = whole.match(text, position)
+        if match and (at_end or match.group(1).endswith(newline)):
+            end, after = match.start(1), match.end()
+        else:
+            found = some.match(text, position)
+            stop = found.end() if found else position
+            reason = _reason(text, stop, dialect)
+            undecided = reason == _OPEN or stop >= len(text) - 1  # what follows may close it
+            end = text.find(newline, position)
+            if not at_end and (end < 0 or undecided) and len(text) - position <= LONGEST:
+                break
+            if end < 0:
+                end = len(text)
+                if end - position > LONGEST:
+                    raise FileRefused(
+                        f"a line is longer than {LONGEST // 2**20} MiB",
+                        "look whether it is a CSV file at all",
+                    )
+            after = min(end + 1, len(text))
+            refused[len(starts)] = reason
+        starts.append(position)
+        ends.append(end)
+        position = after
+    data = np.frombuffer(text, np.uint8)
+    newlines = np.flatnonzero(data == ord(dialect.newline))
+    bounds = np.array(starts, np.int64), np.array(ends, np.int64)
+    records = _records(text, dialect, *bounds, newlines, position)
+    at = {start: index for index, start in enumerate(records.starts.tolist())}
+    for index, reason in refused.items():
+        if starts[index] in at:
+            records.refuse(at[starts[index]], "shape", reason)
+    return records
+
+
+def _reason(text: bytes, position: int, dialect: Dialect) -> str:
+    """Tell why a record stops making sense at a position."""
+    stopper = text[position : position + 1]
+    if stopper != b'"':
+        return "text follows a closing quote"
+    before = text[position - 1 : position] if position else b""
+    if not before or before in (dialect.delimiter.encode(), b"\n", b"\r"):
+        return _OPEN
+    return "a quote stands inside an unquoted field"

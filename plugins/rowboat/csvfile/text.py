@@ -1,0 +1,205 @@
+"""The text of a file: unpacked, as UTF-8 bytes.
+
+Positions count these bytes. For a plain UTF-8 file they are the bytes of the file itself.
+"""
+
+import codecs
+import errno
+import hashlib
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rowboat.address import Address
+from rowboat.errors import FileChanged, FileRefused, reason, remedy
+from rowboat.settings import settings
+from rowboat.storage import opening
+
+BLOCK = 2**18
+GZIP_MAGIC = b"\x1f\x8b"
+_FREE_GROWTH = 2**20  # below this much text no ratio is a bomb
+
+
+class Text:
+    """A file opened for one pass, as it is at that moment."""
+
+    def __init__(self, path: Address) -> None:
+        with _worded():
+            self._file = opening.opened(path)
+        self.size, self.version = self._file.size, self._file.version
+        self._ahead = b""
+        self.encoding = "utf-8"
+        self._blocks = self._decoded()
+
+    def __enter__(self) -> "Text":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def peek(self, size: int) -> bytes:
+        """Return up to `size` bytes without reading on."""
+        parts, length = [self._ahead], len(self._ahead)
+        while length < size and (block := next(self._blocks, b"")):
+            parts.append(block)
+            length += len(block)
+        self._ahead = b"".join(parts)
+        return self._ahead[:size]
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end."""
+        found = self.peek(size)
+        self._ahead = self._ahead[len(found) :]
+        return found
+
+    def prefix(self, size: int) -> "Prefix":
+        """Read on to a position and return what lies before it; shorter where the text ends."""
+        prefix = Prefix()
+        while prefix.size < size and (block := self.read(min(4 * BLOCK, size - prefix.size))):
+            prefix.extend(block)
+        return prefix
+
+    def still(self) -> bool:
+        """Tell whether the file has not grown since it was opened."""
+        return self._file.still()
+
+    def original(self, text: bytes) -> bytes:
+        """Return the bytes that stood in the file for a piece of the text."""
+        if self.encoding == "utf-8":
+            return text
+        return text.decode("utf-8", "surrogatepass").encode(self.encoding, "surrogatepass")
+
+    def _raw(self) -> Iterator[bytes]:
+        """The file's bytes, as far as it reached when it was opened: what grows waits."""
+        left = self.size
+        while left:
+            with _worded():
+                block = self._file.read(min(BLOCK, left))
+            if not block:
+                raise FileChanged("it shrank while it was read")
+            left -= len(block)
+            yield block
+
+    def _unpacked(self) -> Iterator[bytes]:
+        blocks = self._raw()
+        first = next(blocks, b"")
+        if first.startswith(GZIP_MAGIC):
+            return gunzip(_chain(first, blocks))
+        return _chain(first, blocks)
+
+    def _decoded(self) -> Iterator[bytes]:
+        blocks = self._unpacked()
+        first = next(blocks, b"")
+        self.encoding = encoding(first)
+        if self.encoding == "utf-8":
+            yield from _chain(first, blocks)
+            return
+        decoder = codecs.getincrementaldecoder(self.encoding)("surrogatepass")
+        try:
+            for block in _chain(first, blocks):
+                yield decoder.decode(block).encode("utf-8", "surrogatepass")
+            yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            raise FileRefused(
+                f"its {self.encoding.upper()} text ends in the middle of a character",
+                "write the file again, whole",
+            ) from None
+
+
+class Prefix:
+    """The part of a text that has passed the door: size, sha256, and its last byte."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.last = b""
+        self._sha256 = hashlib.sha256()
+
+    def extend(self, text: bytes | memoryview) -> None:
+        """Take in what follows."""
+        if text:
+            self._sha256.update(text)
+            self.size += len(text)
+            self.last = bytes(text[-1:])
+
+    def copy(self) -> "Prefix":
+        """Return one that can be extended while this one stays."""
+        twin = Prefix()
+        twin.size, twin.last, twin._sha256 = self.size, self.last, self._sha256.copy()
+        return twin
+
+    @property
+    def sha256(self) -> str:
+        """The digest in hexadecimal."""
+        return self._sha256.hexdigest()
+
+
+def encoding(start: bytes) -> str:
+    """Recognise UTF-16 by its byte-order mark, or by NULs at every second byte."""
+    for mark, name in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if start.startswith(mark):
+            return name
+    sample = start[:1024]
+    half = len(sample) // 2
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    if half >= 4:
+        if odd > 0.8 * half and even < 0.2 * half:
+            return "utf-16-le"
+        if even > 0.8 * half and odd < 0.2 * half:
+            return "utf-16-be"
+    return "utf-8"
+
+
+def gunzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpack gzip members (RFC 1952) in bounded steps.
+
+    Raises FileRefused for a damaged or cut stream, and as soon as the text has grown beyond
+    ROWBOAT_GZIP_RATIO times what was read.
+    """
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    taken = given = 0
+    for block in blocks:
+        taken += len(block)
+        while True:
+            if unpack.eof:
+                unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            try:
+                text = unpack.decompress(block, BLOCK)
+            except zlib.error:
+                raise FileRefused("its gzip stream is damaged", "pack the file again") from None
+            given += len(text)
+            if given > _FREE_GROWTH and given > taken * settings().gzip_ratio:
+                raise FileRefused(
+                    f"it unpacks to more than {settings().gzip_ratio} times its size",
+                    "unpack it yourself, or raise ROWBOAT_GZIP_RATIO if you trust it",
+                )
+            if text:
+                yield text
+            block = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
+            if not block and (unpack.eof or len(text) < BLOCK):
+                break
+    if not unpack.eof:
+        raise FileRefused("its gzip stream is cut off", "pack the file again, whole")
+
+
+@contextmanager
+def _worded() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileChanged("it vanished before it was read", "put it back") from None
+    except OSError as error:
+        if error.errno == errno.ESTALE:
+            raise FileChanged("it was replaced while it was read") from error
+        raise FileRefused(
+            f"it cannot be read: {reason(error)}",
+            remedy(error, "give the loading user the right to read it"),
+        ) from error
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest

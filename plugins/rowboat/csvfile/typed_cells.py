@@ -1,0 +1,224 @@
+"""Finds, by columns of bytes, cells that are plainly values, so that the database need not look.
+
+A cell is plain when it is empty or has the commonest form of its type and every digit in range: the
+database's own input function cannot refuse it. The others are odd; nothing is wrong with them yet,
+they are judged one by one. Where many cells of a column are odd, none of it is taken as plain.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from rowboat.catalog.tables import Column
+from rowboat.csvfile.records import QUOTE, Positions, Records
+
+Marks = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.int64]
+
+_DIGITS = {"int2": 4, "int4": 9, "int8": 18}  # that any such integer may have
+_BITS = {"int2": 16, "int4": 32, "int8": 64}
+_INTEGER = re.compile(r"(-?)0*([0-9]{1,19})")  # as literals.sql has it; more never fit
+_MOST_ODD = 0.05
+_ZERO, _MINUS = ord("0"), ord("-")
+_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The cells of a column: bytes `begins` to `ends` of `data`, without quotes around them;
+    `others` marks the bytes of the data, and of its end, that are no digits.
+    """
+
+    data: Bytes
+    begins: Positions
+    ends: Positions
+    others: Marks
+
+    def has_digits(self, begins: Positions) -> Marks:
+        """Tell which cells have nothing but digits from `begins` on; one that is empty may too."""
+        spans = np.column_stack([begins, self.ends]).ravel()
+        return ~np.logical_or.reduceat(self.others, spans)[::2]
+
+    def first(self, width: int, rows: Positions) -> npt.NDArray[np.uint8]:
+        """Return the first bytes of some cells: rows by width."""
+        found: Bytes = self.data[self.begins[rows, None] + np.arange(width)]
+        return found
+
+    def numbers(self) -> tuple[Numbers, Positions]:
+        """Return the integers that the cells are, where all of them are plain, and their rows."""
+        rows = np.flatnonzero(self.begins < self.ends)
+        negative = self.data[self.begins[rows]] == _MINUS
+        at, ends = self.begins[rows] + negative, self.ends[rows]
+        found = np.zeros(len(rows), np.int64)
+        for place in range(int((ends - at).max(initial=0))):
+            more = np.flatnonzero(at + place < ends)
+            found[more] = found[more] * 10 + (self.data[at[more] + place] - _ZERO)
+        return np.where(negative, -found, found), rows
+
+
+def may_be_plain(column: Column) -> bool:
+    """Tell whether values of the column's type can be recognised."""
+    return column.base in _FORMS and not column.is_domain
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The integer keys of staged rows: the least, the greatest and its row (from 1) where that is
+    known, the rows of those that stand more than once, and where they were read all in order.
+    """
+
+    least: int | None = None
+    greatest: int | None = None
+    last: int | None = None
+    repeated: list[int] = field(default_factory=list)
+    ordered: Numbers | None = None
+
+    def until(self, bound: int) -> int | None:
+        """Return the greatest that is not beyond a bound."""
+        assert self.ordered is not None
+        at = np.searchsorted(self.ordered, bound, side="right")
+        return int(self.ordered[at - 1]) if at else None
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The plain `columns` of some records; `odd`: column → number of the staged row (from 0) → text
+    of a cell that is not, and the bytes of all these cells, quotes included; the `keys`, where
+    their column is plain.
+    """
+
+    columns: frozenset[str] = frozenset()
+    odd: dict[str, dict[int, str]] = field(default_factory=dict)
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    keys: Keys | None = None
+
+
+def plain(records: Records, columns: Mapping[str, Column], key: str | None = None) -> Plain:
+    """Find the plain columns of the records that can be staged, their odd cells, and what there is
+    of an integer key.
+    """
+    found = {name: columns[name] for name in records.dialect.columns if may_be_plain(columns[name])}
+    bounds = records.bounds() if found else None
+    if not bounds or not len(bounds[0][0]):
+        return Plain()
+    data = np.frombuffer(records.text, np.uint8)
+    others = np.append(data - _ZERO > 9, True)
+    staged, taken, odd = records.staged(), [], {}
+    spans: list[tuple[int, int]] = []
+    keys = None
+    for name, column in found.items():
+        begins, ends = bounds[records.dialect.columns.index(name)]
+        cells = _Cells(data, *_unquoted(data, begins, ends), others)
+        is_plain = _FORMS[column.base](cells) | (cells.begins == cells.ends)
+        rows = np.flatnonzero(~is_plain).tolist()
+        if len(rows) > _MOST_ODD * len(begins):
+            continue
+        taken.append(name)
+        if rows:
+            odd[name] = {n: records.fields(int(staged[n]))[name] for n in rows}
+            spans += zip(begins[rows].tolist(), ends[rows].tolist(), strict=True)
+        if name == key:
+            plain_ones = replace(cells, ends=np.where(is_plain, cells.ends, cells.begins))
+            keys = _keys(*plain_ones.numbers(), odd.get(name, {}), _BITS[column.base])
+    return Plain(frozenset(taken), odd, spans, keys)
+
+
+def _keys(values: Numbers, rows: Positions, odd: Mapping[int, str], bits: int) -> Keys:
+    """Sum up the keys of plain cells, and of those odd ones that are integers all the same."""
+    matches = {n: _INTEGER.fullmatch(cell) for n, cell in odd.items()}
+    integers = {n: int("".join(found.groups())) for n, found in matches.items() if found}
+    bound = 1 << bits - 1
+    others = {n: value for n, value in integers.items() if -bound <= value < bound}
+    values = np.append(values, np.array([*others.values()], np.int64))
+    if not len(values):
+        return Keys(ordered=values)
+    rows = np.append(rows, np.array([*others], np.int64))
+    ordered = np.sort(values)
+    repeated = rows[np.isin(values, ordered[1:][ordered[1:] == ordered[:-1]])] + 1
+    last = int(values.argmax())
+    greatest, row = int(values[last]), int(rows[last]) + 1
+    return Keys(int(ordered[0]), greatest, row, repeated.tolist(), ordered)
+
+
+def _unquoted(data: Bytes, begins: Positions, ends: Positions) -> tuple[Positions, Positions]:
+    """Leave out the quotes around cells; an empty one may lie at the very end of the data."""
+    quoted = (ends - begins >= 2) & (data[np.minimum(begins, len(data) - 1)] == QUOTE)
+    return begins + quoted, ends - quoted
+
+
+def _integer(digits: int) -> Callable[[_Cells], Marks]:
+    def marks(cells: _Cells) -> Marks:
+        last = len(cells.data) - 1
+        begins = cells.begins + (cells.data[np.minimum(cells.begins, last)] == _MINUS)
+        size = cells.ends - begins
+        found: Marks = (size >= 1) & (size <= digits) & cells.has_digits(begins)
+        return found
+
+    return marks
+
+
+def _date(cells: _Cells) -> Marks:
+    return _marked(cells.ends - cells.begins == 10, lambda rows: _is_day(cells, rows))
+
+
+def _timestamp(cells: _Cells) -> Marks:
+    return _marked(cells.ends - cells.begins == 19, lambda rows: _is_moment(cells, rows))
+
+
+def _timestamptz(cells: _Cells) -> Marks:
+    is_utc = (cells.ends - cells.begins == 20) & (cells.data[cells.ends - 1] == ord("Z"))
+    return _marked(is_utc, lambda rows: _is_moment(cells, rows))
+
+
+def _marked(some: Marks, check: Callable[[Positions], Marks]) -> Marks:
+    """Check some of the cells; the rest is marked false."""
+    rows = np.flatnonzero(some)
+    some[rows] = check(rows)
+    return some
+
+
+def _is_day(cells: _Cells, rows: Positions) -> Marks:
+    """Tell which cells begin with a day of the Gregorian calendar, as 2024-02-29."""
+    text = cells.first(10, rows)
+    is_form = (text[:, [4, 7]] == _MINUS).all(axis=1) & _are_digits(text, (0, 1, 2, 3, 5, 6, 8, 9))
+    year = _number(text, 0) * 100 + _number(text, 2)
+    month, day = _number(text, 5), _number(text, 8)
+    leaps = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0)) & (month == 2)
+    days = _DAYS[np.where(month <= 12, month, 0)] + leaps
+    found: Marks = is_form & (year >= 1) & (day >= 1) & (day <= days)
+    return found
+
+
+def _is_moment(cells: _Cells, rows: Positions) -> Marks:
+    """Tell which cells begin with a day and a time of day, as 2024-02-29T23:59:59."""
+    text = cells.first(19, rows)
+    between = (text[:, 10] == ord("T")) | (text[:, 10] == ord(" "))
+    colons = (text[:, 13] == ord(":")) & (text[:, 16] == ord(":"))
+    digits = _are_digits(text, (11, 12, 14, 15, 17, 18))
+    in_range = (_number(text, 11) < 24) & (_number(text, 14) < 60) & (_number(text, 17) < 60)
+    found: Marks = _is_day(cells, rows) & between & colons & digits & in_range
+    return found
+
+
+def _are_digits(text: Bytes, places: tuple[int, ...]) -> Marks:
+    found: Marks = np.all(text[:, places] - _ZERO <= 9, axis=1)
+    return found
+
+
+def _number(text: Bytes, place: int) -> Positions:
+    """Return the number that two digits are."""
+    pair = text[:, place : place + 2].astype(np.int64) - _ZERO
+    found: Positions = pair[:, 0] * 10 + pair[:, 1]
+    return found
+
+
+_FORMS: dict[str, Callable[[_Cells], Marks]] = {
+    **{base: _integer(digits) for base, digits in _DIGITS.items()},
+    "date": _date,
+    "timestamp": _timestamp,
+    "timestamptz": _timestamptz,
+}

@@ -1,0 +1,313 @@
+"""Connections to Postgres: one role for each kind of work, one place that words driver errors."""
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import psycopg2
+from psycopg2 import errorcodes, extras, sql
+from psycopg2.extensions import (
+    ISOLATION_LEVEL_REPEATABLE_READ,
+    connection,
+    cursor,
+    make_dsn,
+    parse_dsn,
+)
+
+from rowboat.database import embedded
+from rowboat.database.statements import query, quoted
+from rowboat.errors import ConnectionLost, Contended, DatabaseRefused, RowRefused, SettingError
+from rowboat.settings import settings
+
+Connection: TypeAlias = connection
+Result = TypeVar("Result")
+Role: TypeAlias = Literal["owner", "loader", "api", "reader"]
+
+RACES = {  # another writer came between the judge and the merge: judge again
+    errorcodes.SERIALIZATION_FAILURE,
+    errorcodes.DEADLOCK_DETECTED,
+    errorcodes.UNIQUE_VIOLATION,
+    errorcodes.FOREIGN_KEY_VIOLATION,
+}
+ROW_FAULTS = ("22", "23", "P0", "44", "54")  # classes of errors that one row can cause
+_ATTEMPTS = 12
+_LONGEST_PAUSE = 1.0  # seconds
+_SESSION = {
+    "timezone": "UTC",
+    "datestyle": "ISO,YMD",
+    "intervalstyle": "iso_8601",
+    "bytea_output": "hex",
+    "search_path": "pg_catalog,pg_temp",
+    "temp_buffers": "64MB",
+    "work_mem": "64MB",
+    "client_connection_check_interval": "2s",  # a killed loader must not go on holding its file
+    "tcp_keepalives_idle": "30s",  # nor one whose machine vanished: that shows after a minute
+    "tcp_keepalives_interval": "10s",
+    "tcp_keepalives_count": "3",
+}
+_OLDEST = 16  # the first Postgres that has pg_input_is_valid
+_HINTS = {
+    errorcodes.INSUFFICIENT_PRIVILEGE: "use the login of the role whose work this is; "
+    "`rowboat migrate` by the owner gives each role its rights",
+    errorcodes.READ_ONLY_SQL_TRANSACTION: "it may be a standby: set ROWBOAT_DATABASE_URL to the "
+    "primary, or add target_session_attrs=read-write to it",
+}
+
+_used: list[str] = []
+
+
+class Cursor(cursor):
+    """A cursor that takes a % in the names and literals of a statement for what it is."""
+
+    def execute(self, statement: str | bytes | sql.Composable, values: Any = None) -> None:
+        """Run a statement; `%%` stands for a % in the text of sql/queries."""
+        if isinstance(statement, sql.Composable):
+            statement, values = _rendered(statement, self), values or {}
+        super().execute(statement, values)
+
+    def copy_expert(  # type: ignore[override]
+        self, statement: str | sql.Composable, file: Any, size: int = 8192
+    ) -> None:
+        """Run a COPY, whose statement is written as that of `execute`."""
+        if isinstance(statement, sql.Composable):
+            statement = self.shown(statement)
+        super().copy_expert(statement, file, size)
+
+    def shown(self, statement: sql.Composable) -> str:
+        """Return the text of a statement that takes no values, as the server would read it."""
+        return _rendered(statement, self).replace("%%", "%")
+
+
+def use(address: str) -> None:
+    """Let this process use a database that its caller knows, as Airflow does its connections."""
+    _used[:] = [address]
+
+
+def uri(role: Role) -> str:
+    """Return the address of the database for a role, its password included.
+
+    The embedded server has a login for every role; an address of the user's own serves all.
+    """
+    if _used:
+        return _used[0]
+    own = settings().database_url
+    if own is not None:
+        return own.get_secret_value()
+    return embedded.embedded(settings().home).uri(f"rowboat_{role}")
+
+
+def connect(address: str, options: Mapping[str, str] | None = None) -> Connection:
+    """Open a session whose literals are UTC, ISO 8601 and free of any search path.
+
+    `options` are more of the server's own, by name. They are set when the session is there: a
+    pooler refuses those of its start, or drops them. Raises ConnectionLost or DatabaseRefused with
+    the host, or SettingError; none repeats the password.
+    """
+    _check_address(address)
+    parts: dict[str, Any] = {"application_name": "rowboat", "connect_timeout": 10}
+    parts |= parse_dsn(address) | {"client_encoding": "UTF8"}
+    with worded(address):
+        opened: Connection = psycopg2.connect(make_dsn(**parts))
+        try:
+            _prepare(opened, address, _SESSION | dict(options or {}))
+        except BaseException:
+            opened.close()
+            raise
+    return opened
+
+
+@contextmanager
+def session(role: Role) -> Iterator[Connection]:
+    """Open a connection for a role and close it at the end."""
+    opened = connect(uri(role))
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def transaction(open_connection: Connection, keep: bool = True) -> Iterator[Cursor]:
+    """Run a block in one transaction: committed at its end, rolled back on any error.
+
+    With keep=False it is rolled back in any case. Driver errors leave as Rowboat's own.
+    """
+    with worded(), open_connection.cursor(cursor_factory=Cursor) as opened:
+        try:
+            yield opened
+        except BaseException:
+            if not open_connection.closed:
+                open_connection.rollback()
+            raise
+        if keep:
+            open_connection.commit()
+        else:
+            open_connection.rollback()
+
+
+@contextmanager
+def savepoint(within: Cursor) -> Iterator[Cursor]:
+    """Run a block so that its failure leaves the transaction as it was."""
+    within.execute(query("database.savepoint"))
+    try:
+        with worded():
+            yield within
+    except BaseException:
+        if not within.connection.closed:
+            within.execute(query("database.go_back"))
+        raise
+    within.execute(query("database.go_on"))
+
+
+class Steps:
+    """Gives each step a transaction of its own; on trial a savepoint of one that will not last.
+
+    Only on trial: what a savepoint wrote bears a number of its own (xmin) and cannot be traced.
+    """
+
+    def __init__(self, open_connection: Connection, trial: Cursor | None = None) -> None:
+        self._connection, self._trial = open_connection, trial
+
+    @property
+    def on_trial(self) -> bool:
+        """Tell whether nothing of it will be kept."""
+        return self._trial is not None
+
+    def __call__(self) -> AbstractContextManager[Cursor]:
+        """Return the context of one step."""
+        return savepoint(self._trial) if self._trial else transaction(self._connection)
+
+
+def persistently(work: Callable[[], Result]) -> Result:
+    """Do a whole transaction, again after a short random pause while other writers interfere.
+
+    Raises Contended when they go on interfering.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return work()
+        except Contended:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0, min(0.02 * 2**attempt, _LONGEST_PAUSE)))  # noqa: S311
+    raise AssertionError
+
+
+@contextmanager
+def worded(address: str | None = None) -> Iterator[None]:
+    """Turn a driver's error into one of Rowboat's, with the cause kept."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        fact = said(error)
+        if error.pgcode in RACES:
+            raise Contended(f"other writers keep changing the same rows: {fact}") from error
+        if (error.pgcode or "").startswith(ROW_FAULTS):
+            raise RowRefused(fact) from error
+        if _is_loss(error):
+            place = f" at {_place(address)}" if address else ""
+            raise ConnectionLost(
+                f"the database{place} cannot be reached: {fact}", _loss_hint(fact)
+            ) from error
+        raise DatabaseRefused(
+            f"the database refused: {fact}", _HINTS.get(error.pgcode or "")
+        ) from error
+
+
+def rows(cursor_: Cursor) -> list[dict[str, Any]]:
+    """Return what is left of a result as dictionaries by column name."""
+    columns = [column.name for column in cursor_.description or ()]
+    return [dict(zip(columns, row, strict=True)) for row in cursor_.fetchall()]
+
+
+def one(cursor_: Cursor) -> tuple[Any, ...]:
+    """Return the only row of a result."""
+    row: tuple[Any, ...] | None = cursor_.fetchone()
+    assert row is not None
+    return row
+
+
+def said(error: psycopg2.Error) -> str:
+    """Return the database's own words, in one line."""
+    words = error.diag.message_primary or (str(error).strip().splitlines() or ["no answer"])[0]
+    return str(words).strip()
+
+
+def _prepare(opened: Connection, address: str, options: Mapping[str, str]) -> None:
+    """Set the session's options; raises DatabaseRefused for a server of no use."""
+    version, encoding = (
+        opened.server_version // 10_000,
+        opened.get_parameter_status("server_encoding"),
+    )
+    if version < _OLDEST:
+        raise DatabaseRefused(
+            f"the database at {_place(address)} is Postgres {version}; "
+            f"Rowboat needs {_OLDEST} or newer",
+            "upgrade it, or set ROWBOAT_DATABASE_URL to another",
+        )
+    if encoding != "UTF8":
+        raise DatabaseRefused(
+            f"the database at {_place(address)} is in {encoding}; Rowboat needs UTF8",
+            "make another with `create database NAME encoding 'UTF8' template template0`",
+        )
+    opened.autocommit = True
+    with opened.cursor(cursor_factory=Cursor) as cursor:
+        cursor.execute(query("database.set_options"), {"options": extras.Json(options)})
+    opened.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, autocommit=False)
+
+
+def _loss_hint(fact: str) -> str | None:
+    if re.search("SSL|certificate|encryption", fact):
+        return (
+            "check sslmode, sslrootcert, sslcert and sslkey in ROWBOAT_DATABASE_URL, and that the "
+            "server's certificate names its host"
+        )
+    return None
+
+
+def _rendered(statement: sql.Composable, context: Cursor) -> str:
+    if isinstance(statement, sql.SQL):
+        return statement.string
+    if isinstance(statement, sql.Composed):
+        return "".join([_rendered(part, context) for part in statement.seq])
+    if isinstance(statement, sql.Identifier):
+        return quoted(statement.strings)
+    return str(statement.as_string(context)).replace("%", "%%")
+
+
+def _is_loss(error: psycopg2.Error) -> bool:
+    """Tell a lost connection (class 08, 57P0x, or no answer at all) from a refused statement.
+
+    Where the line is cut in the middle of a COPY, the driver knows no more than "DatabaseError".
+    """
+    if error.pgcode is None:
+        losses = (psycopg2.OperationalError, psycopg2.InterfaceError)
+        return isinstance(error, losses) or type(error) is psycopg2.DatabaseError
+    return error.pgcode.startswith("08") or error.pgcode in {
+        errorcodes.ADMIN_SHUTDOWN,
+        errorcodes.CRASH_SHUTDOWN,
+        errorcodes.CANNOT_CONNECT_NOW,
+    }
+
+
+def _check_address(address: str) -> None:
+    """Refuse what the driver would misread: its words repeat parts of it, the password's too."""
+    try:
+        parts = parse_dsn(address)
+    except psycopg2.ProgrammingError:
+        parts = {"port": "unknown"}
+    place = parts.get("host", "") + parts.get("dbname", "")
+    if "@" in place or not re.fullmatch(r"[\d,]*", parts.get("port", "")):
+        raise SettingError(
+            "the address of the database cannot be read",
+            "write ROWBOAT_DATABASE_URL as postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+            "in the password %40 for @, %2F for /, %25 for %; behind a ? what libpq knows",
+        )
+
+
+def _place(address: str) -> str:
+    parts = parse_dsn(address)
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}"

@@ -1,0 +1,132 @@
+"""The SQL of the library: named, described statements in sql/queries, in rooms like the code's.
+
+A statement is text between one `-- name: NAME` line and the next. The comment line below the
+name tells what it does. `{…}` stands for identifiers and fragments (psycopg2.sql), `%(…)s` for
+values. The form follows aiosql; every file is read and checked at first use.
+"""
+
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+from string import Formatter
+
+from psycopg2 import sql
+
+from rowboat.errors import SqlFileError
+
+SQL_FOLDER = Path(__file__).resolve().parents[3] / "sql"
+
+_HEAD = re.compile(r"^-- name: *", re.MULTILINE)
+
+
+def query(name: str, **parts: sql.Composable) -> sql.Composed:
+    """Return the statement `file.name`, its `{…}` filled with the given parts.
+
+    Raises SqlFileError where there is no such statement or a file is malformed.
+    """
+    file, _, statement = name.partition(".")
+    try:
+        text = statements(file)[statement]
+    except KeyError:
+        raise SqlFileError(f"{file}.sql in sql/queries has no statement {statement!r}") from None
+    flat = _Flat()
+    for before, part in _pieces(text):
+        flat.text.append(before)
+        if part is not None:
+            flat.add(parts[part])
+    return flat.whole()
+
+
+class _Flat:
+    """Puts parts together as one text, cut only where a literal needs a connection to be written:
+    what stands in several places of a statement is walked through once.
+    """
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self._found: list[sql.Composable] = []
+
+    def add(self, part: sql.Composable) -> None:
+        """Add a part."""
+        if isinstance(part, sql.SQL):
+            self.text.append(part.string)
+        elif isinstance(part, sql.Composed):
+            for each in part.seq:
+                self.add(each)
+        elif isinstance(part, sql.Identifier):
+            self.text.append(quoted(part.strings))
+        else:
+            self._end_text()
+            self._found.append(part)
+
+    def whole(self) -> sql.Composed:
+        """Return all parts."""
+        self._end_text()
+        return sql.Composed(self._found)
+
+    def _end_text(self) -> None:
+        if self.text:
+            self._found.append(sql.SQL("".join(self.text)))
+            self.text = []
+
+
+@lru_cache(10_000)
+def quoted(names: tuple[str, ...]) -> str:
+    """Quote a name of one or more parts, for a statement in which `%%` stands for a % (manual,
+    "Identifiers and Key Words").
+    """
+    return ".".join('"' + name.replace('"', '""').replace("%", "%%") + '"' for name in names)
+
+
+@cache
+def _pieces(text: str) -> list[tuple[str, str | None]]:
+    """Cut a statement into its texts and the names of the parts behind them."""
+    return [(before, part) for before, part, _, _ in Formatter().parse(text)]
+
+
+@cache
+def statements(file: str) -> dict[str, str]:
+    """Read FILE.sql, in whichever room of sql/queries, into name → text."""
+    path = next((SQL_FOLDER / "queries").rglob(f"{file}.sql"), None)
+    if path is None:
+        raise SqlFileError(f"there is no {file}.sql in sql/queries")
+    shown = f"sql/{path.relative_to(SQL_FOLDER)}"
+    before, *parts = _HEAD.split(path.read_text(encoding="utf-8"))
+    line = _check(shown, 1, before, "")
+    found: dict[str, str] = {}
+    for part in parts:
+        name, _, body = part.partition("\n")
+        if name in found:
+            raise SqlFileError(f"{shown}:{line}: {name} stands twice")
+        after = _check(shown, line, body, name)
+        found[name] = body.strip().rstrip(";")
+        line = after + 1
+    return found
+
+
+def _check(file: str, line: int, body: str, name: str) -> int:
+    """Raise SqlFileError for a malformed part of a file; return the line behind it."""
+    code = [at for at, each in enumerate(body.split("\n")) if each and not each.startswith("--")]
+    problem, at = None, line
+    if not name:
+        if code:
+            problem, at = "there is text before the first statement", line + code[0]
+    elif not re.fullmatch("[a-z_]+", name):
+        problem = f"{name!r} is no name of a statement"
+    elif not body.startswith("-- "):
+        problem = f"{name} has no description"
+    elif not code:
+        problem = f"{name} has no statement"
+    if problem:
+        raise SqlFileError(f"{file}:{at}: {problem}")
+    return line + body.count("\n")
+
+
+def printed(text: str) -> sql.SQL:
+    """Return SQL that Postgres printed (a type, a default, a CHECK) as a part of a statement."""
+    return sql.SQL(text.replace("%", "%%"))
+
+
+def identifiers(names: list[str] | tuple[str, ...]) -> sql.Composed:
+    """Join names as a list of quoted identifiers."""
+    return sql.SQL(", ").join(map(sql.Identifier, names))

@@ -1,0 +1,197 @@
+"""Rows that are to go, and what foreign keys of other tables would make of that."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from psycopg2 import sql
+
+from rowboat.catalog.tables import Table
+from rowboat.database.connections import Cursor, rows
+from rowboat.database.statements import query
+
+ACTIONS = {
+    "c": "deleted too",
+    "n": "set to NULL",
+    "d": "set to its default",
+    "a": "in the way",
+    "r": "in the way",
+}
+_TRUE = sql.SQL("true")
+_NAMES = "rowboat_doomed_{}"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key onto a table, from any table of the database."""
+
+    name: str
+    child: sql.Identifier
+    child_name: str
+    columns: tuple[str, ...]
+    parent_columns: tuple[str, ...]
+    on_delete: str
+
+    @property
+    def label(self) -> str:
+        """How a plan names it."""
+        return f"{self.child_name} ({', '.join(self.columns)})"
+
+    @property
+    def forbids(self) -> bool:
+        """Tell whether it lets no row go that another refers to."""
+        return self.on_delete in "ar"
+
+    @property
+    def action(self) -> str:
+        """What becomes of a row that refers to a deleted one."""
+        return ACTIONS[self.on_delete]
+
+    def joined(self, child: str, parent: str) -> sql.Composed:
+        """SQL: the child's row refers to the parent's."""
+        return sql.SQL(" and ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(child, name), sql.Identifier(parent, other))
+            for name, other in zip(self.columns, self.parent_columns, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Dependents:
+    """How many rows refer to doomed rows by one foreign key, and are not doomed themselves.
+
+    `kept` are the temporary tables that hold them.
+    """
+
+    rows: int
+    reference: Reference
+    kept: tuple[sql.Identifier, ...] = ()
+
+
+class Doomed:
+    """Rows of one table: those that the backup on the stage does not have, or one to be deleted.
+
+    They are kept in a temporary table until the transaction ends, with their place in the table.
+    """
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        table: Table,
+        number: int,
+        which: sql.Composable,
+        known: Sequence[Reference],
+    ) -> None:
+        self.table, self.references = table, known
+        self.name = sql.Identifier(_NAMES.format(number))
+        self._number, self._names = number, count()
+        cursor.execute(
+            query("restore.doomed", doomed=self.name, table=table.identifier, which=which)
+        )
+        self.count: int = cursor.rowcount
+
+    @property
+    def places(self) -> sql.Composed:
+        """SQL: the rows as `home` and `place`."""
+        return query("restore.places", doomed=self.name)
+
+    @property
+    def stays(self) -> sql.Composed:
+        """SQL: the row c of the table is none of them."""
+        return query("restore.not_in", rows=self.name)
+
+    def delete_free(self, cursor: Cursor, children: Collection[str]) -> int:
+        """Delete those that no row of these children refers to, with what goes with them."""
+        free = [self._no_child(each) for each in self.references if each.child_name in children]
+        return self._delete(cursor, free)
+
+    def delete_in_way(
+        self, cursor: Cursor, wanted: sql.Composable, children: Collection[str]
+    ) -> int:
+        """Delete those that hold a wanted value; only rows of these children may refer to them."""
+        free = [self._no_child(each) for each in self.references if each.child_name not in children]
+        return self._delete(cursor, [wanted, *free])
+
+    def leaving(self, children: Collection[str]) -> sql.Composed:
+        """SQL: delete those that no row of these children refers to."""
+        free = [self._no_child(each) for each in self.references if each.child_name in children]
+        return query("restore.returned", delete=self._statement(free))
+
+    def delete_rest(self, cursor: Cursor) -> int:
+        """Delete those that are left; foreign keys do what they are declared to do."""
+        return self._delete(cursor, [])
+
+    def dependents(
+        self,
+        cursor: Cursor,
+        first: Sequence[Reference],
+        stays: Mapping[str, sql.Composable],
+        skip: Collection[str] = (),
+    ) -> dict[str, Dependents]:
+        """Count the rows that refer to doomed rows by the `first` foreign keys, and what would go
+        with those, however deep deletes cascade.
+
+        `stays` is child → which of its rows c count; below the first, children in `skip` are not
+        looked at. The keys name the foreign keys.
+        """
+        found: dict[str, Dependents] = {}
+        seen: dict[str, list[sql.Composable]] = {}
+        waiting = [(self.name, each) for each in first]
+        while waiting:
+            doomed, each = waiting.pop(0)
+            known = seen.setdefault(each.label, [stays.get(each.child_name, _TRUE)])
+            name = sql.Identifier(_NAMES.format(f"{self._number}_{next(self._names)}"))
+            cursor.execute(
+                query(
+                    "restore.dependents",
+                    dependents=name,
+                    child=each.child,
+                    doomed=doomed,
+                    joined=each.joined("c", "d"),
+                    stays=_all(known),
+                )
+            )
+            rows_ = cursor.rowcount
+            known.append(query("restore.not_in", rows=name))
+            before = found.get(each.label, Dependents(0, each))
+            found[each.label] = Dependents(before.rows + rows_, each, (*before.kept, name))
+            if each.on_delete == "c" and rows_:
+                below = _references(cursor, each.child)
+                waiting += [(name, other) for other in below if other.child_name not in skip]
+        return found
+
+    def _no_child(self, each: Reference) -> sql.Composable:
+        return query("restore.no_child", child=each.child, joined=each.joined("c", "d"))
+
+    def _delete(self, cursor: Cursor, conditions: Sequence[sql.Composable]) -> int:
+        if not self.count:
+            return 0
+        cursor.execute(self._statement(conditions))
+        return cursor.rowcount
+
+    def _statement(self, conditions: Sequence[sql.Composable]) -> sql.Composed:
+        only = _all(conditions)
+        return query("restore.delete", table=self.table.identifier, doomed=self.name, only=only)
+
+
+def references(cursor: Cursor, table: Table) -> list[Reference]:
+    """Return the foreign keys onto a table."""
+    return _references(cursor, table.identifier)
+
+
+def _references(cursor: Cursor, table: sql.Identifier) -> list[Reference]:
+    cursor.execute(query("restore.references", table=sql.Literal(table.as_string(cursor))))
+    return [
+        Reference(
+            row["name"],
+            sql.Identifier(row["schema"], row["child"]),
+            f"{row['schema']}.{row['child']}",
+            tuple(row["columns"]),
+            tuple(row["parent_columns"]),
+            row["on_delete"],
+        )
+        for row in rows(cursor)
+    ]
+
+
+def _all(conditions: Sequence[sql.Composable]) -> sql.Composable:
+    return sql.SQL(" and ").join(conditions) if conditions else _TRUE

@@ -1,0 +1,169 @@
+"""The one door: stage, judge, merge, quarantine, report, in the transaction of the caller.
+
+CSV files, HTTP batches, AVRO backups and the quarantine itself all enter here.
+"""
+
+from dataclasses import asdict, dataclass, field
+from math import inf
+from typing import Any, Literal
+
+from rowboat.catalog.tables import Table
+from rowboat.database.connections import Cursor, one
+from rowboat.database.statements import query
+from rowboat.door import judge, merge, quarantine, stage
+from rowboat.door.context import Bench, OnKnown
+from rowboat.door.stage import Cargo
+from rowboat.errors import BrokenPromise
+
+Source = Literal["file", "retry", "api", "backup"]
+
+
+@dataclass
+class Report:
+    """The numbers of one or more passages: read = inserted + updated + unchanged + rejected."""
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: "Report") -> "Report":
+        mine, theirs = asdict(self), asdict(other)
+        return Report(**{name: mine[name] + theirs[name] for name in mine})
+
+    def check(self) -> None:
+        """Assert the equation; raises BrokenPromise."""
+        if self.read != self.inserted + self.updated + self.unchanged + self.rejected:
+            raise BrokenPromise(f"the counts of a load do not add up: {self}")
+
+    def __str__(self) -> str:
+        return (
+            f"read {self.read:,}, inserted {self.inserted:,}, updated {self.updated:,}, "
+            f"unchanged {self.unchanged:,}, rejected {self.rejected:,}"
+        )
+
+
+@dataclass
+class Passage:
+    """Where a cargo comes from and who brings it; kept with the report.
+
+    `first_line` to `last_line` (from 1) and `first_byte` to `last_byte` are the part of a file;
+    `own` collects the transactions in which this source has written so far, `seen_until` is the
+    greatest key of rows that it found equal; `on_known` tells what becomes of rows whose key the
+    table has; `on_trial` leaves the sequences alone, which no rollback takes back.
+    """
+
+    source: Source
+    source_name: str
+    actor: str
+    run: str | None = None
+    version: int | None = None
+    first_line: int | None = None
+    last_line: int | None = None
+    first_byte: int | None = None
+    last_byte: int | None = None
+    own: list[str] = field(default_factory=list)
+    seen_until: float | None = None
+    on_known: OnKnown = "update"
+    on_trial: bool = False
+
+
+def open_door(
+    cursor: Cursor, table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
+) -> None:
+    """Prepare the session for cargoes of these columns."""
+    stage.build(cursor, table, columns, typed)
+
+
+def pass_through(
+    cursor: Cursor, table: Table, cargo: Cargo, passage: Passage
+) -> tuple[Report, int | None]:
+    """Pass a cargo through the door within the caller's transaction.
+
+    Returns the report and the greatest id, where the key is one integer. Raises
+    BrokenPromise where the counts do not add up; the caller's rollback undoes everything.
+    """
+    return let_in(cursor, cargo, examine(cursor, table, cargo, passage), passage)
+
+
+def examine(cursor: Cursor, table: Table, cargo: Cargo, passage: Passage) -> Bench:
+    """Stage and judge a cargo; what the judge found lies beside the stage."""
+    stage.fill(cursor, table, cargo)
+    bench = bench_for(table, cargo, passage)
+    judge.judge(cursor, bench)
+    if cargo.reasons:
+        stage.tell_once(cursor)
+    return bench
+
+
+def bench_for(table: Table, cargo: Cargo, passage: Passage) -> Bench:
+    """Return what the judge needs to know of a cargo."""
+    source = "backup" if passage.source == "backup" else "request"
+    return Bench(
+        table,
+        cargo.columns,
+        cargo.staged,
+        source if passage.version is None else "file",
+        passage.own,
+        passage.on_known,
+        cargo.rejected_ids,
+        cargo.typed,
+        cargo.plain,
+        frozenset(cargo.odd),
+        told=isinstance(cargo.content, stage.Staged),
+        keys=cargo.keys,
+        rewritten=(passage.version or 1) > 1,
+        seen_until=passage.seen_until,
+    )
+
+
+def foresee(cursor: Cursor, cargo: Cargo, bench: Bench) -> Report:
+    """Return what letting a judged cargo in would do; nothing is changed."""
+    different, same = merge.matched(cursor, bench)
+    updated = 0 if bench.on_known == "leave" else different
+    rejected = bench.refused + len(cargo.refused)
+    inserted = cargo.staged - bench.refused - different - same
+    return Report(cargo.read, inserted, updated, different + same - updated, rejected)
+
+
+def let_in(
+    cursor: Cursor, cargo: Cargo, bench: Bench, passage: Passage
+) -> tuple[Report, int | None]:
+    """Merge what the judge let through, quarantine the rest, report."""
+    table = bench.table
+    with merge.own_rules(bench):
+        merged = merge.merge(cursor, bench)
+    if merged.inserted and not passage.on_trial:
+        merge.advance_sequences(cursor, bench)
+    rejected = bench.refused + len(cargo.refused)
+    unchanged = merged.unchanged + bench.equal
+    report = Report(cargo.read, merged.inserted, merged.updated, unchanged, rejected)
+    report.check()
+    load_id, xid = _record(cursor, table, passage, report)
+    if merged.updated:
+        merge.record_overwritten(cursor, bench, load_id)
+    if rejected or cargo.rejected_ids is not None:
+        quarantine.keep(cursor, cargo, bench, _facts(load_id, table, passage))
+    passage.own = sorted({*passage.own, xid})
+    if unchanged:
+        greatest = inf if bench.keys is None or bench.keys.greatest is None else bench.keys.greatest
+        passage.seen_until = max(greatest, passage.seen_until or greatest)
+    return report, merged.last_id
+
+
+def _record(cursor: Cursor, table: Table, passage: Passage, report: Report) -> tuple[int, str]:
+    facts = asdict(passage) | asdict(report) | {"table": table.full_name}
+    cursor.execute(query("door.record"), facts)
+    load_id, xid = one(cursor)
+    return load_id, xid
+
+
+def _facts(load_id: int, table: Table, passage: Passage) -> dict[str, Any]:
+    return {
+        "load_id": load_id,
+        "table": table.full_name,
+        "source": passage.source,
+        "source_name": passage.source_name,
+        "version": passage.version,
+    }

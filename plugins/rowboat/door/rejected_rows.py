@@ -1,0 +1,204 @@
+"""Reads the quarantine for people: counted, as pages, as a CSV file."""
+
+import csv
+import io
+import json
+import os
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rowboat.csvfile.writer import guarded
+from rowboat.database.connections import Cursor, rows
+from rowboat.database.statements import query
+from rowboat.errors import FileExists, UnknownRow, Unwritable
+
+HINTS = {
+    "shape": "give the row one value for each column; quote a text that holds the delimiter",
+    "encoding": "write the marked characters anew, or save the file as UTF-8",
+    "required": "give the column a value",
+    "type": "write the value in the form that the column takes",
+    "duplicate": "nothing, if the other row is the right one; else give this one a key of its own",
+    "reference": "add the row that it refers to, and this one goes in by itself; or name another",
+    "check": "change the value so that the rule holds",
+}  # what to do about each rule
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which open rows: of some tables by full name, with a fault, of a source (a file by its name),
+    the one with an id; None: all. A `fault` has a rule, a column (None: none), or both.
+    """
+
+    tables: list[str] | None = None
+    fault: dict[str, str | None] | None = None
+    source_name: str | None = None
+    id: int | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values of the statement quarantine.which."""
+        words = {
+            name: json.dumps(word, ensure_ascii=False) for name, word in (self.fault or {}).items()
+        }
+        fault = {"fault": self.fault and json.dumps([self.fault])}
+        return vars(self) | {"rule": None, "column": None} | words | fault
+
+
+@dataclass(frozen=True)
+class Group:
+    """How many open rows of a table break a rule in a column."""
+
+    table_name: str
+    rule: str
+    column: str | None
+    rows: int
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many chosen rows of a table are open; those that were `cut` into cells can be retried."""
+
+    table_name: str
+    rows: int
+    cut: int
+
+
+@dataclass(frozen=True)
+class Reject:
+    """An open refused row: where it came from, its original bytes, every reason."""
+
+    id: int
+    table_name: str
+    source: str
+    source_name: str
+    line: int
+    raw: bytes
+    reasons: list[dict[str, Any]]
+    rejected_at: datetime
+
+    @property
+    def text(self) -> str:
+        """The bytes as text; those that are no UTF-8 as \\xNN."""
+        return self.raw.decode("utf-8", "backslashreplace")
+
+    @property
+    def place(self) -> str:
+        """Where it came from, in words."""
+        if self.source == "file":
+            return f"{self.source_name}, line {self.line}"
+        kind = "request" if self.source == "api" else self.source
+        return f"{kind} {self.source_name}, row {self.line}"
+
+    @property
+    def why(self) -> str:
+        """All reasons in one line."""
+        return "; ".join(reason["message"] for reason in self.reasons)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for one JSON document; the bytes also as hexadecimal."""
+        return vars(self) | {"raw": self.text, "raw_hex": self.raw.hex()}
+
+
+@dataclass(frozen=True)
+class Begun(Reject):
+    """A refused row of whose bytes only the first may be at hand; `size` counts all of them."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class Case(Reject):
+    """A refused row, open or settled: its cells where it could be cut, and who settled it how."""
+
+    version: int | None
+    fields: dict[str, str | None] | None
+    settled_at: datetime | None
+    settled_as: str | None
+    settler: str | None
+
+
+def read(cursor: Cursor, table: str | None) -> list[Reject]:
+    """Return the open refused rows of a table, or of all."""
+    cursor.execute(query("quarantine.list"), {"table": table})
+    return [Reject(**(row | {"raw": bytes(row["raw"])})) for row in rows(cursor)]
+
+
+def page(cursor: Cursor, which: Which, after: int, limit: int) -> list[Reject]:
+    """Return chosen open rows whose ids come next after one."""
+    values = which.values | {"after": after, "limit": limit}
+    cursor.execute(query("quarantine.page", which=query("quarantine.which")), values)
+    return [Reject(**(row | {"raw": bytes(row["raw"])})) for row in rows(cursor)]
+
+
+def begun(cursor: Cursor, which: Which, after: int, limit: int, most: int) -> list[Begun]:
+    """Return the same with the first `most` bytes of each."""
+    values = which.values | {"after": after, "limit": limit, "most": most}
+    cursor.execute(query("quarantine.begun", which=query("quarantine.which")), values)
+    return [Begun(**(row | {"raw": bytes(row["raw"])})) for row in rows(cursor)]
+
+
+def find(cursor: Cursor, reject_id: int) -> Case:
+    """Return a refused row, open or settled; raises UnknownRow."""
+    cursor.execute(query("quarantine.one"), {"id": reject_id})
+    found = rows(cursor)
+    if not found:
+        raise UnknownRow(f"there is no refused row {reject_id}", "go back to the list")
+    return Case(**(found[0] | {"raw": bytes(found[0]["raw"])}))
+
+
+def groups(cursor: Cursor, tables: list[str] | None) -> tuple[list[Group], int]:
+    """Return how many open rows have each fault, and how many there are in all; a row with several
+    faults counts in each.
+    """
+    cursor.execute(query("quarantine.groups"), {"tables": tables})
+    found = rows(cursor)
+    total = found[0]["total"] if found else 0
+    names = [each.name for each in fields(Group)]
+    return [Group(*(row[name] for name in names)) for row in found], total
+
+
+def counts(cursor: Cursor, which: Which) -> list[Count]:
+    """Count chosen open rows by table."""
+    cursor.execute(query("quarantine.counts", which=query("quarantine.which")), which.values)
+    return [Count(**row) for row in rows(cursor)]
+
+
+def settled(cursor: Cursor, tables: list[str] | None) -> dict[str, int]:
+    """Count the rows that are no longer open by what became of them: loaded, superseded."""
+    cursor.execute(query("quarantine.settled"), {"tables": tables})
+    return dict(cursor.fetchall())
+
+
+def export(found: list[Reject], to: Path) -> None:
+    """Write refused rows as CSV: where, why, and the row as it stood, byte for byte.
+
+    Raises FileExists or Unwritable.
+    """
+    try:
+        descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    except FileExistsError:
+        raise FileExists(f"{to} is there already") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Unwritable(f"{to} cannot be written: {reason}") from None
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(written(found))
+
+
+def written(found: list[Reject], safe: bool = False, header: bool = True) -> bytes:
+    """Return refused rows as CSV: where, why, and the row as it stood, byte for byte.
+
+    With safe=True a text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    if header:
+        writer.writerow(["table", "file", "line", "why", "reasons", "row"])
+    for each in found:
+        raw = each.raw.decode("utf-8", "surrogateescape")
+        reasons = json.dumps(each.reasons, ensure_ascii=False)
+        cells = (each.table_name, each.source_name, each.line, each.why, reasons, raw)
+        writer.writerow(map(guarded, cells) if safe else cells)
+    return text.getvalue().encode("utf-8", "surrogateescape")

@@ -1,0 +1,294 @@
+"""Stages rows as text next to their table, where SQL can judge them set by set."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import psycopg2
+from psycopg2 import sql
+
+from rowboat.catalog.tables import Table
+from rowboat.csvfile.records import Reason
+from rowboat.csvfile.typed_cells import Keys, may_be_plain
+from rowboat.database.connections import Cursor, one
+from rowboat.database.statements import printed, query
+from rowboat.errors import BrokenPromise, PartLost
+
+NAME = sql.Identifier("pg_temp", "stage")
+_AT_ONCE = 2**20  # bytes that COPY asks for
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A row that could not be staged: its line, its original bytes, why."""
+
+    line: int
+    raw: bytes
+    reasons: list[Reason]
+
+
+class Readable(Protocol):
+    """What COPY reads from."""
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        ...
+
+
+class _Heard:
+    """Keeps what goes wrong while COPY reads: the driver would tell it in words of its own."""
+
+    def __init__(self, content: Readable) -> None:
+        self._content = content
+        self.failure: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._content.read(size)
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows that lie in a table of their own, judged as far as each shows it by itself.
+
+    `before` is the number before the first of them.
+    """
+
+    table: sql.Identifier
+    before: int
+
+
+@dataclass
+class Cargo:
+    """The rows of one passage through the door, whatever their source.
+
+    `content` opens what COPY takes: CSV with a `delimiter`, or without one COPY's binary format, in
+    which the `typed` columns are values of their types and the others text; or it names
+    where they lie already. It has `staged` rows of `columns`, numbered from 0. In CSV the `plain`
+    columns are values too, but for their `odd` cells, which the content leaves empty: column →
+    number of the row → text; `keys` sums up an integer key, where that was read. `origin` gives the
+    line and the original bytes of a row, where it has any but those on the stage; `refused` are
+    rows that could not be staged; `reasons` are what was found wrong with staged ones when they
+    were read. `rejected_ids` names the quarantined row behind each staged one, where it is judged
+    again.
+    """
+
+    columns: tuple[str, ...]
+    content: Callable[[], Readable] | Staged
+    staged: int
+    delimiter: str | None = None
+    origin: Callable[[int], tuple[int, bytes]] | None = None
+    typed: frozenset[str] = frozenset()
+    plain: frozenset[str] = frozenset()
+    odd: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    keys: Keys | None = None
+    refused: list[Refused] = field(default_factory=list)
+    reasons: dict[int, list[Reason]] = field(default_factory=dict)
+    rejected_ids: list[int] | None = None
+
+    @property
+    def read(self) -> int:
+        """Number of rows, staged or refused."""
+        return self.staged + len(self.refused)
+
+
+def build(
+    cursor: Cursor, table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
+) -> None:
+    """Make the session's temporary tables for rows of these columns, or take those of last time.
+
+    Beside the text of a cell there is room for its value, where `plain` may find that it is one.
+    """
+    cells = declared(shape(table, columns, typed))
+    key = [
+        sql.SQL("{} {}").format(key_name(index), printed(table.by_name[name].type))
+        for index, name in enumerate(table.key.columns if table.key else ())
+    ]
+    key_ = sql.SQL(", ").join(key)
+    keys = sql.SQL("").join(sql.SQL(", ") + each for each in key)
+    form = sql.SQL(", ").join([cells, key_])
+    said = sql.Literal(form.as_string(cursor))
+    cursor.execute(query("stage.is_built", form=said))
+    if one(cursor)[0]:
+        cursor.execute(query("stage.renew"))
+        return
+    cursor.execute(query("stage.build", cells=cells, key=key_, keys=keys, form=said))
+
+
+def shape(
+    table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
+) -> list[tuple[sql.Identifier, str]]:
+    """Return the stage's columns and their types: cells, then room for the values of those that
+    are text.
+    """
+    by_name = table.by_name
+    cells = [
+        (cell_name(index), by_name[name].type if name in typed else "text")
+        for index, name in enumerate(columns)
+    ]
+    return cells + [
+        (value_name(index), by_name[name].type)
+        for index, name in enumerate(columns)
+        if name not in typed and may_be_plain(by_name[name])
+    ]
+
+
+def declared(columns: Sequence[tuple[sql.Identifier, str]]) -> sql.Composed:
+    """SQL: columns and their types, as a table is declared."""
+    return sql.SQL(", ").join(
+        sql.SQL("{} {}").format(name, printed(type_)) for name, type_ in columns
+    )
+
+
+def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
+    """Empty the stage and copy the cargo in."""
+    cursor.execute(query("stage.clear"))
+    if not cargo.staged:
+        return
+    if isinstance(cargo.content, Staged):
+        _fill_from(cursor, table, cargo, cargo.content)
+        return
+    cells = [
+        value_name(index) if name in cargo.plain else cell_name(index)
+        for index, name in enumerate(cargo.columns)
+    ]
+    names = sql.SQL(", ").join(cells)
+    if cargo.delimiter is None:
+        statement = query("stage.fill_binary", cells=names)
+    else:
+        statement = _fill_csv(table, cargo, cells)
+    content = _Heard(cargo.content())
+    try:
+        cursor.copy_expert(statement, content, size=_AT_ONCE)
+    except psycopg2.Error:
+        if content.failure:
+            raise content.failure from None
+        raise
+    if cursor.rowcount != cargo.staged:
+        raise BrokenPromise(f"{cargo.staged} rows were sent to the stage, {cursor.rowcount} came")
+    if cargo.odd:
+        _put_odd(cursor, cargo)
+    if cargo.reasons:
+        _keep_reasons(cursor, cargo)
+
+
+def _fill_from(cursor: Cursor, table: Table, cargo: Cargo, part: Staged) -> None:
+    rows = {"before": part.before, "last": part.before + cargo.staged}
+    cells = sql.SQL(", ").join(name for name, _ in shape(table, cargo.columns))
+    cursor.execute(query("stage.fill_from", cells=cells, part=part.table), rows)
+    if cursor.rowcount != cargo.staged:
+        raise PartLost
+    cursor.execute(query("stage.tell", part=part.table), rows)
+
+
+def _put_odd(cursor: Cursor, cargo: Cargo) -> None:
+    """Put the text of odd cells beside the values, of which they have none."""
+    cells = {column: cell_name(cargo.columns.index(column)) for column in cargo.odd}
+    found: dict[int, dict[str, str | int]] = defaultdict(dict)
+    for column, cell in cells.items():
+        for n, text in cargo.odd[column].items():
+            found[n] |= {"n": n + 1, cell.strings[0]: text}
+    changes = sql.SQL(", ").join(
+        sql.SQL("{} = {}").format(cell, sql.Identifier("o", *cell.strings))
+        for cell in cells.values()
+    )
+    form = declared([(cell, "text") for cell in cells.values()])
+    cursor.execute(
+        query("stage.put_odd", changes=changes, form=form),
+        {"found": json.dumps([*found.values()])},
+    )
+
+
+def _keep_reasons(cursor: Cursor, cargo: Cargo) -> None:
+    """Write what was found before the judge, in front of what the judge will find."""
+    found = [
+        {"n": n + 1, "place": place - len(reasons)} | reason.to_json()
+        for n, reasons in cargo.reasons.items()
+        for place, reason in enumerate(reasons)
+    ]
+    cursor.execute(query("stage.keep_reasons"), {"found": json.dumps(found)})
+
+
+def tell_once(cursor: Cursor) -> None:
+    """Let the judge say nothing of a cell's type where that was found wrong before."""
+    cursor.execute(query("stage.tell_once"))
+
+
+def change_over(cursor: Cursor) -> None:
+    """Go on with the rest of the rows alone."""
+    cursor.execute(query("stage.change_over"))
+
+
+def set_aside(cursor: Cursor, number: int) -> None:
+    """Keep what is on the stage while other tables are staged."""
+    cursor.execute(query("stage.set_aside", aside=_aside(number)))
+
+
+def take_up(cursor: Cursor, number: int) -> None:
+    """Put what was set aside back on a stage that was built for it."""
+    cursor.execute(query("stage.take_up", aside=_aside(number)))
+
+
+def aside(number: int) -> sql.Identifier:
+    """Name a stage that was set aside."""
+    return sql.Identifier("pg_temp", *_aside(number).strings)
+
+
+def _aside(number: int) -> sql.Identifier:
+    return sql.Identifier(f"rowboat_stage_{number}")
+
+
+def _fill_csv(table: Table, cargo: Cargo, cells: list[sql.Identifier]) -> sql.Composed:
+    plain = [
+        cell
+        for cell, name in zip(cells, cargo.columns, strict=True)
+        if not table.by_name[name].is_text
+    ]
+    force_null = (
+        query("stage.force_null", cells=sql.SQL(", ").join(plain)) if plain else sql.SQL("")
+    )
+    return query(
+        "stage.fill_csv",
+        cells=sql.SQL(", ").join(cells),
+        delimiter=sql.Literal(cargo.delimiter),
+        force_null=force_null,
+    )
+
+
+def cell_name(index: int) -> sql.Identifier:
+    """Name the stage's column for the nth column of a cargo."""
+    return sql.Identifier(f"c{index}")
+
+
+def value_name(index: int) -> sql.Identifier:
+    """Name the stage's column for the values of the nth column of a cargo."""
+    return sql.Identifier(f"v{index}")
+
+
+def key_name(index: int) -> sql.Identifier:
+    """Name the column of `seen` for the nth column of the key."""
+    return sql.Identifier(f"k{index}")
+
+
+def same_key(cells: Sequence[sql.Composable]) -> sql.Composed:
+    """SQL: the key in `seen` (as e) equals the given values."""
+    return sql.SQL(" and ").join(
+        sql.SQL("e.{} = {}").format(key_name(index), cell) for index, cell in enumerate(cells)
+    )
+
+
+def think_in_sets(cursor: Cursor, large: bool) -> None:
+    """Let rows of a large stage be looked up all at once, those of a small one each by its own."""
+    cursor.execute(query("stage.think_in_sets", allowed=sql.SQL("off" if large else "on")))
+
+
+def count_refused(cursor: Cursor) -> int:
+    """Return how many rows of the stage have a verdict against them."""
+    cursor.execute(query("stage.count_refused"))
+    found: int = one(cursor)[0]
+    return found

@@ -1,0 +1,170 @@
+"""Looks whether the parts of a system work; each finding names the remedy."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+
+from rowboat.address import Address
+from rowboat.backup import sets
+from rowboat.catalog import migrations
+from rowboat.catalog import tables as catalog
+from rowboat.database import connections
+from rowboat.database.connections import Connection, one, transaction
+from rowboat.database.statements import query
+from rowboat.errors import RowboatError
+from rowboat.settings import settings
+from rowboat.storage import opening
+
+_OLD = 2 * 86_400  # seconds after which the newest backup should long have had a successor
+
+_APART = 60  # seconds between two clocks that no network explains
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part: whether it works, what was seen, and what to do where it does not."""
+
+    part: str
+    ok: bool
+    fact: str
+    hint: str | None = None
+
+
+def everything(airflow: Callable[[], list[str] | None]) -> Iterator[Finding]:
+    """Look at every part of this machine's system; `airflow` names the parts of Airflow that ail,
+    or gives None where it does not answer.
+    """
+    yield from of_database()
+    yield folder(settings().raw_data)
+    yield of_airflow(airflow())
+    yield of_api()
+
+
+def of_database() -> Iterator[Finding]:
+    """Look at Postgres, its schema, and the shelf as far as its record is needed."""
+    try:
+        with connections.session("loader") as connection:
+            yield _worded("postgres", lambda: _server(connection))
+            yield (schema := _worded("schema", lambda: _schema(connection)))
+            if schema.ok:
+                yield _worded("rights", lambda: _rights(connection))
+            yield shelf(settings().backups)
+            if schema.ok:
+                yield _worded("newest backup", lambda: _newest_backup(connection))
+    except RowboatError as error:
+        yield Finding("postgres", False, error.fact, error.hint)
+
+
+def folder(place: Address) -> Finding:
+    """Look whether the folder of files can be used."""
+    look = opening.folder(place).look
+    return _worded("raw_data", lambda: Finding("raw_data", True, look("ROWBOAT_RAW_DATA")))
+
+
+def shelf(place: Address) -> Finding:
+    """Look whether the shelf of backups can be used."""
+    return _worded("backups", lambda: Finding("backups", True, opening.shelf(place).look()))
+
+
+def of_airflow(ailing: list[str] | None) -> Finding:
+    """Word whether Airflow is healthy."""
+    if ailing is None:
+        return Finding("airflow", False, "does not answer", "start it with `rowboat up`, or look "
+                       "into ROWBOAT_HOME/logs")  # fmt: skip
+    if ailing:
+        return Finding("airflow", False, f"answers, but not its {' and '.join(ailing)}",
+                       "look into ROWBOAT_HOME/logs; `rowboat up` starts again what has "
+                       "ended")  # fmt: skip
+    return Finding("airflow", True, "is healthy")
+
+
+def of_api() -> Finding:
+    """Ask the API whether it is ready."""
+    address = api_address()
+    try:
+        ready = httpx.get(f"{address}/ready", timeout=10, trust_env=False).is_success
+    except httpx.HTTPError:
+        return Finding("api", False, f"{address} does not answer", "start it with `rowboat serve`")
+    if ready:
+        return Finding("api", True, f"{address} is ready")
+    return Finding("api", False, f"{address} is not ready", f"{address}/ready tells why")
+
+
+def api_address() -> str:
+    """Return where the API is reached from this machine."""
+    now = settings()
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(now.api_host, now.api_host)  # noqa: S104
+    return f"http://{host}:{now.api_port}"
+
+
+def _worded(part: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except RowboatError as error:
+        return Finding(part, False, error.fact, error.hint)
+
+
+def _server(connection: Connection) -> Finding:
+    """Look at the server: whether it writes, and agrees about the time."""
+    with transaction(connection) as cursor:
+        cursor.execute(query("health.server"))
+        version, role, standby, clock = one(cursor)
+    apart = (clock - datetime.now(UTC)).total_seconds()
+    fact = f"Postgres {version} answers the role {role}"
+    if standby:
+        return Finding("postgres", False, f"{fact}, but is a standby, which takes no writes",
+                       "set ROWBOAT_DATABASE_URL to the primary")  # fmt: skip
+    if abs(apart) > _APART:
+        return Finding("postgres", False, f"{fact}, but its clock is {apart:+,.0f} seconds off "
+                       "this machine's", "let both keep time by NTP")  # fmt: skip
+    return Finding("postgres", True, fact)
+
+
+def _rights(connection: Connection) -> Finding:
+    """Look whether the role may load rows, and whether it may do so the fast way."""
+    with transaction(connection) as cursor:
+        tables = [table.full_name for table in catalog.read(cursor)]
+        cursor.execute(query("health.rights"), {"tables": tables})
+        role, name, may_stage, may_skip, refused = one(cursor)
+    if not may_stage:
+        return Finding("rights", False, f"{role} may make no temporary table",
+                       f"let an administrator grant it temporary on database {name}")  # fmt: skip
+    if refused:
+        return Finding("rights", False, f"{role} may not read and change {', '.join(refused)}",
+                       "run `rowboat migrate` as the owner; it grants to rowboat_loader and "
+                       "rowboat_api, so make this login one of them")  # fmt: skip
+    way = "set by set" if may_skip else "row by row, which is slower: docs/managed.md"
+    return Finding("rights", True, f"{role} may load rows; foreign keys are checked {way}")
+
+
+def _schema(connection: Connection) -> Finding:
+    known = {each.number: each.name for each in migrations.read(settings().migrations)}
+    with transaction(connection) as cursor:
+        cursor.execute(query("health.is_migrated"))
+        if not one(cursor)[0]:
+            return Finding("schema", False, "is not there", "run `rowboat migrate` as its owner")
+        done = migrations.applied(cursor)
+    if more := sorted(done.keys() - known.keys()):
+        return Finding("schema", False, f"has migration {more[-1]:04}, which this Rowboat lacks",
+                       "use the version that made it")  # fmt: skip
+    missing = [known[number] for number in sorted(known.keys() - done.keys())]
+    if missing:
+        return Finding("schema", False, f"{', '.join(missing)} is missing", "run `rowboat migrate`")
+    return Finding("schema", True, "is up to date")
+
+
+def _newest_backup(connection: Connection) -> Finding:
+    with transaction(connection) as cursor:
+        found = sets.newest(cursor)
+    seconds = (datetime.now(UTC) - found.taken_at).total_seconds()
+    if seconds < -_APART:
+        return Finding("newest backup", False, f"{found.name} was taken {-seconds / 3600:,.1f} "
+                       "hours from now", "this machine's clock went back, or was ahead then: let "
+                       "it keep time by NTP")  # fmt: skip
+    fact = f"{found.name} is verified and {seconds / 3600:,.0f} hours old"
+    if seconds > _OLD:
+        return Finding("newest backup", False, fact, "look at the DAG backup; `rowboat backup` "
+                       "takes one now")  # fmt: skip
+    return Finding("newest backup", True, fact)

@@ -1,0 +1,156 @@
+"""The position of a file: how far it is loaded. Everything else is a reading of this record."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg2.extras import Json
+
+from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.text import Text
+from rowboat.database.connections import Cursor, rows
+from rowboat.database.statements import query
+from rowboat.door.passage import Report
+from rowboat.errors import Contended
+
+NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of no bytes
+
+
+@dataclass(frozen=True)
+class Position:
+    """One row of ingest_status; bytes and lines count the file's text (see rowboat.text)."""
+
+    id: int
+    file_name: str
+    table_name: str | None
+    state: str
+    file_size: int
+    file_version: str
+    version: int
+    dialect: dict[str, Any] | None
+    loaded_bytes: int
+    loaded_lines: int
+    prefix_sha256: str
+    last_id: int | None
+    read: int
+    inserted: int
+    updated: int
+    unchanged: int
+    rejected: int
+    vanished: int
+    error: str | None
+    actor: str
+    run: str | None
+    first_seen_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def report(self) -> Report:
+        """The counts of the file's present version."""
+        return Report(self.read, self.inserted, self.updated, self.unchanged, self.rejected)
+
+    def covers(self, size: int, version: str) -> bool:
+        """Tell whether the file, by its size and version, is the one that was loaded."""
+        same = (self.file_size, self.file_version) == (size, version)
+        return self.state == "loaded" and same
+
+
+def all_positions(cursor: Cursor) -> dict[str, Position]:
+    """Return file name → position of every known file."""
+    cursor.execute(query("position.all"))
+    return {row["file_name"]: Position(**row) for row in rows(cursor)}
+
+
+def seen(cursor: Cursor, loaded: bool = False) -> dict[str, tuple[int, str]]:
+    """Return name → (size, version) of every known file, or only of those that are loaded."""
+    cursor.execute(query("position.seen"))
+    return {
+        name: (size, version)
+        for name, size, version, is_loaded in cursor.fetchall()
+        if is_loaded or not loaded
+    }
+
+
+def read(cursor: Cursor, file_name: str) -> Position | None:
+    """Return where a file stands, or None for a new one."""
+    cursor.execute(query("position.read"), {"file_name": file_name})
+    found = rows(cursor)
+    return Position(**found[0]) if found else None
+
+
+def begin(
+    cursor: Cursor, file_name: str, table: str, text: Text, dialect: Dialect, who: dict[str, Any]
+) -> Position:
+    """Record that a pass begins; a new file starts at its first byte."""
+    facts = {
+        "file_name": file_name,
+        "table_name": table,
+        "file_size": text.size,
+        "file_version": text.version,
+        "dialect": Json(dialect.to_json()),
+    }
+    return _one(cursor, "position.begin", facts | who)
+
+
+def restart(cursor: Cursor, file_name: str, dialect: Dialect) -> Position:
+    """Record that a file counts from its first byte again, as its next version."""
+    facts = {"file_name": file_name, "nothing": NOTHING, "dialect": Json(dialect.to_json())}
+    position = _one(cursor, "position.restart", facts)
+    cursor.execute(
+        query("quarantine.supersede"), {"source_name": file_name, "version": position.version}
+    )
+    return position
+
+
+def hold(cursor: Cursor, position: Position) -> None:
+    """Lock the file's row until the transaction ends; raises Contended where it has moved."""
+    found = _one(cursor, "position.hold", {"file_name": position.file_name})
+    if (found.loaded_bytes, found.version) != (position.loaded_bytes, position.version):
+        raise Contended(f"{position.file_name} is being loaded by someone else")
+
+
+def move(
+    cursor: Cursor, position: Position, to: dict[str, Any], report: dict[str, int]
+) -> Position:
+    """Move the position with the rows it speaks of.
+
+    Raises Contended where another loader has moved it since.
+    """
+    facts = {
+        "file_name": position.file_name,
+        "from_bytes": position.loaded_bytes,
+        "version": position.version,
+    }
+    return _one(cursor, "position.move", facts | to | report)
+
+
+def finish(cursor: Cursor, file_name: str, text: Text, vanished: int) -> Position:
+    """Record that the pass is over, for the file as it was when it was opened."""
+    facts = {
+        "file_name": file_name,
+        "file_size": text.size,
+        "file_version": text.version,
+        "vanished": vanished,
+    }
+    return _one(cursor, "position.finish", facts)
+
+
+def transactions(cursor: Cursor, position: Position, earlier: bool) -> list[str]:
+    """Return in which transactions (xmin) this version, or all earlier ones, wrote rows."""
+    versions = (1, position.version - 1) if earlier else (position.version, position.version)
+    facts = {
+        "file_name": position.file_name,
+        "first_version": versions[0],
+        "last_version": versions[1],
+    }
+    cursor.execute(query("position.transactions"), facts)
+    return [xid for (xid,) in cursor.fetchall()]
+
+
+def _one(cursor: Cursor, statement: str, facts: dict[str, Any]) -> Position:
+    cursor.execute(query(statement), facts)
+    found = rows(cursor)
+    if not found:
+        raise Contended(f"{facts['file_name']} is being loaded by someone else")
+    return Position(**found[0])

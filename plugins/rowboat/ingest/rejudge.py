@@ -1,0 +1,137 @@
+"""Judges quarantined rows again: those that waited for a parent, or those that a user asks for."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+from rowboat.catalog.tables import Catalog, Table
+from rowboat.database.connections import Cursor, Steps, persistently
+from rowboat.database.statements import query
+from rowboat.door import quarantine
+from rowboat.door.merge import may_skip_triggers, skip_triggers
+from rowboat.door.passage import Passage, Report, open_door, pass_through
+from rowboat.door.rejected_rows import Which
+from rowboat.errors import RowRefused
+
+AT_ONCE = 10_000  # rows judged again in one transaction
+
+
+def children(
+    steps: Steps,
+    catalog: Catalog,
+    parent: Table,
+    actor: str,
+    run: str | None,
+) -> Report:
+    """Judge again what waited for rows of a table, and then what waited for those."""
+    total = Report()
+    for child in _waiting(steps, catalog.children(parent)):
+        report = rejected(steps, catalog, child, actor, run)
+        total += report
+        if report.inserted:
+            total += children(steps, catalog, child, actor, run)
+    return total
+
+
+def rejected(
+    steps: Steps,
+    catalog: Catalog,
+    table: Table,
+    actor: str,
+    run: str | None = None,
+    which: Which | None = None,
+) -> Report:
+    """Judge open rows of a table again: those that only lack a parent, or those chosen."""
+    return in_time(steps, catalog, table, actor, run, which, 0, math.inf)[0]
+
+
+def in_time(
+    steps: Steps,
+    catalog: Catalog,
+    table: Table,
+    actor: str,
+    run: str | None,
+    which: Which | None,
+    after: int,
+    seconds: float,
+) -> tuple[Report, int | None]:
+    """Do the same with rows whose ids follow one, and begin nothing more after some seconds.
+
+    Returns the report and the last row's id, None where no row is left.
+    """
+    end = time.monotonic() + seconds
+    with steps() as cursor:
+        skips = may_skip_triggers(cursor, catalog, table) and not steps.on_trial
+    passage = Passage("retry", "", actor, run, on_trial=steps.on_trial)
+    again = _Again(table, passage, which, skips, after)
+    total = Report()
+    while (done := again.some(steps)) is not None:
+        total += done
+        if time.monotonic() > end:
+            return total, again.after
+    return total, None
+
+
+@dataclass
+class _Again:
+    """One walk over a table's open rows: those up to the id `after` are done."""
+
+    table: Table
+    passage: Passage
+    which: Which | None
+    skips_triggers: bool
+    after: int = 0
+    most: int = AT_ONCE
+
+    def some(self, steps: Steps) -> Report | None:
+        """Pass the next rows through the door; None at the end.
+
+        Where a row breaks a rule that cannot be judged in sets, fewer and fewer pass together
+        until it is alone; it then stays, with the database's own words.
+        """
+
+        def work() -> tuple[Report, int] | None:
+            with steps() as cursor:
+                return self._pass(cursor)
+
+        try:
+            done = persistently(work)
+        except RowRefused as error:
+            if self.most == 1:
+                self._leave(steps, error.fact)
+            self.most = max(1, self.most // 2)
+            return Report()
+        self.most = min(2 * self.most, AT_ONCE)
+        if done is None:
+            return None
+        self.after = done[1]
+        return done[0]
+
+    def _pass(self, cursor: Cursor) -> tuple[Report, int] | None:
+        """Return the report and the last row's id."""
+        if self.skips_triggers:
+            skip_triggers(cursor, self.table)
+        found = quarantine.waiting(cursor, self.table, self.which, self.after, self.most)
+        if found is None:
+            return None
+        cargo, source = found
+        assert cargo.rejected_ids
+        open_door(cursor, self.table, cargo.columns)
+        report, _ = pass_through(cursor, self.table, cargo, replace(self.passage, **source))
+        return report, cargo.rejected_ids[-1]
+
+    def _leave(self, steps: Steps, fact: str) -> None:
+        """Keep the next row in quarantine for a rule of the database's own."""
+        with steps() as cursor:
+            found = quarantine.waiting(cursor, self.table, self.which, self.after, 1)
+            if found and found[0].rejected_ids:
+                self.after = found[0].rejected_ids[0]
+                cursor.execute(query("quarantine.leave"), {"id": self.after, "message": fact})
+
+
+def _waiting(steps: Steps, tables: list[Table]) -> list[Table]:
+    with steps() as cursor:
+        names = [table.full_name for table in tables]
+        cursor.execute(query("quarantine.tables_waiting"), {"tables": names})
+        found = {name for (name,) in cursor.fetchall()}
+    return [table for table in tables if table.full_name in found]

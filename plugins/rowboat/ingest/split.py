@@ -1,0 +1,136 @@
+"""Cuts a large file into parts at record borders, and stages one of them."""
+
+import hashlib
+from collections.abc import Iterator
+from itertools import pairwise
+
+from psycopg2 import sql
+
+from rowboat.catalog.tables import Table
+from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.records import Records
+from rowboat.csvfile.splitter import border
+from rowboat.csvfile.text import GZIP_MAGIC, Text
+from rowboat.database.connections import Connection, Cursor, transaction
+from rowboat.database.statements import query
+from rowboat.door import judge, stage
+from rowboat.door.passage import Passage, bench_for, open_door
+from rowboat.errors import FileChanged
+from rowboat.ingest import position
+from rowboat.ingest.discovery import FoundFile
+from rowboat.ingest.file_source import open_at, recognised, staged_of
+from rowboat.ingest.parts import Chunk, Part, StagedPart, form, read, same
+from rowboat.settings import settings
+from rowboat.storage import opening
+from rowboat.storage.interfaces import Opened
+
+_MOST = 500  # parts of a file: Airflow maps a task a thousand times
+
+
+def is_large(cursor: Cursor, found: FoundFile) -> bool:
+    """Tell whether so much of a file is not loaded yet that it is worth cutting."""
+    least = 2 * settings().part_bytes
+    if found.size < least:
+        return False
+    before = position.read(cursor, found.name)
+    return before is None or found.size - before.loaded_bytes >= least
+
+
+def divide(connection: Connection, found: FoundFile) -> list[Part]:
+    """Cut what is not loaded yet of a file into parts; none where that cannot be done: packed
+    files and UTF-16 can only be read from their beginning.
+
+    Raises FileRefused for what no load could read either.
+    """
+    assert found.table is not None
+    opening.wait_until_still(found.path)
+    with same(found, found.size, found.version) as file:
+        if read(file, 0, len(GZIP_MAGIC)) == GZIP_MAGIC:
+            return []
+    with transaction(connection) as cursor:
+        before = position.read(cursor, found.name)
+    text, prefix, rewritten = open_at(found.path, before)
+    with text:
+        dialect = recognised(text, before, rewritten, found.table)
+        if text.encoding != "utf-8":
+            return []
+        if not prefix.size:
+            prefix.extend(text.read(dialect.start))
+        borders = [prefix.size, *_borders(text, prefix.size, dialect)]
+        if not text.still() or borders[-1] != text.size:
+            raise FileChanged("it is still being written")
+    return [
+        Part(found.name, text.size, text.version, dialect, first, last)
+        for first, last in pairwise(borders)
+    ]
+
+
+def _borders(text: Text, at: int, dialect: Dialect) -> Iterator[int]:
+    """Give the ends of the parts of a text of which `at` bytes have been read."""
+    size, least = settings().chunk_bytes, max(settings().part_bytes, (text.size - at) // _MOST)
+    begun, pending, more, consumed = at, b"", True, 0
+    while more or pending:
+        if more and (not consumed or len(pending) < size):
+            held = len(pending)
+            pending += text.read(size)
+            more = len(pending) - held == size
+        consumed = border(pending, dialect, at_end=not more)
+        at += consumed
+        pending = pending[consumed:]
+        if at - begun >= least and (more or pending):
+            begun = at
+            yield at
+    if at > begun:
+        yield at
+
+
+def stage_part(connection: Connection, found: FoundFile, part: Part) -> StagedPart:
+    """Stage a part, instead of any that was there, in one transaction; nothing enters the table.
+
+    Raises FileChanged where the file is no longer the one that was cut.
+    """
+    assert found.table is not None
+    made = StagedPart(part, form(found.table))
+    with transaction(connection) as cursor, same(found, part.size, part.version) as file:
+        cursor.execute(query("parts.alone"), {"name": part.table.strings[-1]})
+        columns = stage.declared(stage.shape(found.table, part.dialect.columns))
+        cursor.execute(query("parts.make", part=part.table, columns=columns))
+        open_door(cursor, found.table, part.dialect.columns)
+        for records in _records(file, part):
+            made.chunks.append(_stage(cursor, found.table, made, records))
+        facts = sql.Literal(made.to_json())
+        cursor.execute(query("parts.seal", part=part.table, facts=facts))
+    return made
+
+
+def _records(file: Opened, part: Part) -> Iterator[Records]:
+    """Cut a part into chunks; where one ends within a record, more of the file is looked at."""
+    size, at = settings().chunk_bytes, part.first
+    while at < part.last:
+        reach = min(size, part.last - at)
+        while not (records := part.records(at, read(file, at, reach))).consumed:
+            reach = min(reach + size, part.size - at)
+        yield records
+        at += records.consumed
+
+
+def _stage(cursor: Cursor, table: Table, made: StagedPart, records: Records) -> Chunk:
+    """Add a chunk to a part's table, each row with what it shows by itself."""
+    cargo = staged_of(records, table)
+    stage.fill(cursor, table, cargo)
+    judge.judge_rows(
+        cursor, bench_for(table, cargo, Passage("file", made.part.file, "", version=1))
+    )
+    cells = sql.SQL(", ").join(name for name, _ in stage.shape(table, cargo.columns))
+    cursor.execute(query("parts.add", part=made.part.table, cells=cells), {"before": made.staged})
+    text = memoryview(records.text)[: records.consumed]
+    return Chunk(
+        size=records.consumed,
+        reach=len(records.text),
+        newlines=records.newlines,
+        staged=cargo.staged,
+        refused=len(records.refused),
+        sha256=hashlib.sha256(text).hexdigest(),
+        plain=sorted(cargo.plain),
+        odd=sorted(cargo.odd),
+    )

@@ -1,0 +1,119 @@
+"""What a chart shows: the sums of a metric's figures for each x, and how they are told in words."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from rowboat.metrics.definitions import Chart
+from rowboat.metrics.figures import Figures
+from rowboat.metrics.svg import FAINT
+
+_IDLE = re.compile(r"( 00:00:00|(?<=:\d\d):00)(\+00:00)?$")  # midnight, full minutes
+
+
+@dataclass(frozen=True)
+class Group:
+    """One x and the sum of each y over its rows; None where no row has a number."""
+
+    x: Any
+    sums: list[Decimal | None]
+
+    @property
+    def label(self) -> str:
+        """The x as text."""
+        if self.x is None:
+            return "no value"
+        if isinstance(self.x, datetime):
+            return _IDLE.sub("", self.x.isoformat(" "))
+        return str(self.x) if str(self.x).strip() else "empty"
+
+    @property
+    def look(self) -> dict[str, object]:
+        """How its label is written: aslant where it is none of its own."""
+        void = self.x is None or not str(self.x).strip()
+        return {"class_": "faint", "fill": FAINT, "font_style": "italic"} if void else {}
+
+    @property
+    def total(self) -> Decimal:
+        """All that can be added up of it."""
+        return sum(numbers([self]), Decimal(0))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The way from values to shares of a length."""
+
+    low: Decimal
+    high: Decimal
+
+    def share(self, value: Decimal) -> float:
+        """Return where a value stands between low and high, in percent."""
+        return float((value - self.low) / ((self.high - self.low) or 1) * 100) + 0  # never -0
+
+
+def groups_of(figures: Figures, chart: Chart) -> list[Group]:
+    """Return every x in the order of its first row, with its sums."""
+    columns = figures.result.columns
+    x, *ys = [columns.index(name) for name in (chart.x, *chart.y)]
+    found: dict[tuple[bool, str], Group] = {}
+    for row in figures.result.rows:
+        key = row[x] is None, str(row[x])
+        sums = found.setdefault(key, Group(row[x], [None] * len(ys))).sums
+        for place, y in enumerate(ys):
+            if (value := number(row[y])) is not None:
+                so_far = sums[place]
+                sums[place] = value if so_far is None else so_far + value
+    return list(found.values())
+
+
+def number(value: Any) -> Decimal | None:
+    """Return a number as it is written in decimals; None for all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    return Decimal(str(value))
+
+
+def numbers(groups: Iterable[Group]) -> list[Decimal]:
+    """Return the sums that can be drawn."""
+    sums = [each for group in groups for each in group.sums]
+    return [each for each in sums if each is not None and each.is_finite()]
+
+
+def told(title: str, chart: Chart, groups: list[Group]) -> str:
+    """Return what a chart shows, for those who do not see it."""
+    marks = [
+        (value, name, group)
+        for group in groups
+        for name, value in zip(chart.y, group.sums, strict=True)
+        if value is not None and value.is_finite()
+    ]
+    kind = {"bars": "Bar chart", "lines": "Line chart"}[chart.kind]
+    start = f"{title}. {kind} of {', '.join(chart.y)} by {chart.x}, {len(marks):,} values"
+    if not marks:
+        return f"{start}."
+    most, least = (pick(marks, key=lambda mark: mark[0]) for pick in (max, min))
+    return f"{start}: greatest {mark(chart, *most)}; least {mark(chart, *least)}."
+
+
+def mark(chart: Chart, value: Decimal | None, name: str, group: Group) -> str:
+    """Return what one mark of a chart stands for."""
+    return f"{group.label}{f', {name}' if len(chart.y) > 1 else ''}: {_exact(value)}"
+
+
+def _exact(value: Decimal | None) -> str:
+    """Return a number with all its digits; very large ones as powers of ten."""
+    if value is None:
+        return "no value"
+    return f"{value:,f}" if value.is_finite() and abs(value.adjusted()) < 40 else str(value)
+
+
+def short(value: Decimal | None) -> str:
+    """Return a number in so few digits as a drawing has room for."""
+    if value is None or not value.is_finite():
+        return _exact(value)
+    if value == value.to_integral_value() and abs(value) < 10**12:
+        return f"{value:,.0f}"
+    return f"{value:,.2f}" if Decimal("0.01") <= abs(value) < 10**12 else f"{value:.3g}"

@@ -1,0 +1,150 @@
+"""Reads the audit for people: who changed what, row by row, column by column."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, TypeAlias
+
+from rowboat.csvfile.writer import csv_text
+from rowboat.database.connections import Cursor, rows
+from rowboat.database.statements import query
+from rowboat.rows import exact_json
+
+Row: TypeAlias = dict[str, str | None]
+Pair: TypeAlias = tuple[Row | None, Row | None]
+_COLUMNS = ("at", "actor", "request", "action", "table", "before", "after")
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which entries are sought; `tables` are those that the caller may see, None for all."""
+
+    tables: list[str] | None = None
+    id: int | None = None
+    table: str | None = None
+    actor: str | None = None
+    action: str | None = None
+    since: date | None = None
+    until: date | None = None
+    after: int | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One write; `before` and `after` are JSON arrays of its rows, or of the first few.
+
+    `name` is that of the key, where the actor is one.
+    """
+
+    id: int
+    at: datetime
+    actor: str
+    name: str | None
+    request: str
+    action: str
+    table_name: str
+    rows_before: int
+    rows_after: int
+    before: str
+    after: str
+
+    @property
+    def rows(self) -> int:
+        """How many rows it wrote."""
+        return max(self.rows_before, self.rows_after)
+
+    def first(self) -> list[Row]:
+        """Return its rows as they are there since, or as they were where they are gone."""
+        return _rows(self.after if self.rows_after else self.before)
+
+    def pairs(self, key: Sequence[str]) -> list[Pair]:
+        """Return each row as it was and as it is since, None where it was not there.
+
+        They belong together by the columns of the key, or where there is only one.
+        """
+        before, after = _rows(self.before), _rows(self.after)
+        if len(before) == len(after) == 1:
+            return [(before[0], after[0])]
+        if not key or not all(name in row for row in (*before, *after) for name in key):
+            return [*((row, None) for row in before), *((None, row) for row in after)]
+        old = {_values(row, key): row for row in before}
+        found: list[Pair] = [(old.pop(_values(row, key), None), row) for row in after]
+        return [*found, *((row, None) for row in old.values())]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Rows by what became of them; `changed` are a row's key and (column, before, after) of what
+    differs.
+    """
+
+    changed: list[tuple[str, list[tuple[str, str | None, str | None]]]] = field(
+        default_factory=list
+    )
+    new: list[Row] = field(default_factory=list)
+    gone: list[Row] = field(default_factory=list)
+
+
+def entries(cursor: Cursor, search: Search, limit: int, few: int | None = None) -> list[Entry]:
+    """Return entries, the newest first, with a few of their rows or all."""
+    cursor.execute(query("audit.entries"), asdict(search) | {"limit": limit, "few": few})
+    return [Entry(**row) for row in rows(cursor)]
+
+
+def every(cursor: Cursor, search: Search, at_once: int) -> Iterator[list[Entry]]:
+    """Yield all entries that are sought, some at a time; at least one list, even without any."""
+    found = entries(cursor, search, at_once)
+    yield found
+    while len(found) == at_once:
+        found = entries(cursor, replace(search, after=found[-1].id), at_once)
+        yield found
+
+
+def outcome(pairs: Sequence[Pair], key: Sequence[str]) -> Outcome:
+    """Tell what became of rows."""
+    found = Outcome()
+    for before, after in pairs:
+        if before is not None and after is not None:
+            found.changed.append((", ".join(_values(before, key)), _differences(before, after)))
+        elif after is not None:
+            found.new.append(after)
+        elif before is not None:
+            found.gone.append(before)
+    return found
+
+
+def columns(found: Sequence[Row]) -> list[str]:
+    """Return the columns of rows, of which some may lack some."""
+    return list(dict.fromkeys(name for row in found for name in row))
+
+
+def as_csv(found: Sequence[Entry], heading: bool) -> str:
+    """Return entries as CSV for spreadsheets, with or without its first line."""
+    cells = (
+        (each.at, each.actor, each.request, each.action, each.table_name, each.before, each.after)
+        for each in found
+    )
+    text = csv_text(_COLUMNS, cells, safe=True)
+    return text if heading else text.partition("\r\n")[2]
+
+
+def _rows(text: str) -> list[Row]:
+    """Read rows, each value as its text: that of a string, or JSON."""
+    found: list[dict[str, Any]] = exact_json.whole(text)
+    return [{name: _text(value) for name, value in row.items()} for row in found]
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else exact_json.written(value)
+
+
+def _values(row: Row, key: Sequence[str]) -> tuple[str, ...]:
+    return tuple(str(row.get(name)) for name in key)
+
+
+def _differences(before: Row, after: Row) -> list[tuple[str, str | None, str | None]]:
+    return [
+        (name, before.get(name), after.get(name))
+        for name in columns([before, after])
+        if name not in before or name not in after or before[name] != after[name]
+    ]

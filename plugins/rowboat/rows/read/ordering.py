@@ -1,0 +1,164 @@
+"""The order of a table's rows, and the place in it where a page ends.
+
+The key completes every order, so no two rows share a place. NULL stands behind all values, both
+ways.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg2 import sql
+
+from rowboat.catalog.tables import Column, Table
+from rowboat.database.statements import query
+from rowboat.rows.read import filters
+from rowboat.rows.read.filters import Fault, fault, shown
+
+
+@dataclass(frozen=True)
+class By:
+    """A column to order by, upwards or downwards."""
+
+    column: Column
+    down: bool = False
+
+    def __str__(self) -> str:
+        return ("-" if self.down else "") + self.column.name
+
+    @property
+    def its(self) -> sql.Identifier:
+        """SQL: the column of the row t."""
+        return sql.Identifier("t", self.column.name)
+
+    @property
+    def sign(self) -> sql.SQL:
+        """SQL: what a value behind another is to it."""
+        return sql.SQL("<" if self.down else ">")
+
+    @property
+    def clause(self) -> sql.Composable:
+        """SQL: its part of ORDER BY; an index serves both ways where there are no NULLs."""
+        if not self.down:
+            return self.its
+        last = sql.SQL(" desc" if self.column.not_null else " desc nulls last")
+        return self.its + last
+
+    def beside(self, text: str | None) -> sql.Composed:
+        """SQL: the row t has the same value."""
+        if text is None:
+            return query("rows.is_null", column=self.its)
+        return self.compared(sql.SQL("="), text)
+
+    def behind(self, text: str | None) -> sql.Composed:
+        """SQL: the row t has a value further on."""
+        if text is None:
+            return query("rows.no_row")
+        if self.column.not_null:
+            return self.compared(self.sign, text)
+        value = filters.value(self.column, text)
+        return query("rows.beyond_or_null", column=self.its, sign=self.sign, value=value)
+
+    def compared(self, sign: sql.Composable, text: str) -> sql.Composed:
+        """SQL: how the row's value is to another."""
+        value = filters.value(self.column, text)
+        return query("rows.compared", column=self.its, sign=sign, value=value)
+
+
+@dataclass(frozen=True)
+class Order:
+    """Columns to order by; total where the table has a key."""
+
+    by: tuple[By, ...]
+    total: bool
+
+    @property
+    def clause(self) -> sql.Composable:
+        """SQL: the ORDER BY, nothing where there is nothing to order by."""
+        if not self.by:
+            return sql.SQL("")
+        return query("rows.ordered", columns=_listed([each.clause for each in self.by]))
+
+    @property
+    def place(self) -> sql.Composed:
+        """SQL: the place of the row t, as an array of texts."""
+        texts = [query("rows.as_text", column=each.its) for each in self.by]
+        return query("rows.place", texts=_listed(texts))
+
+    def behind(self, place: Sequence[str | None]) -> sql.Composable:
+        """SQL: the row t stands behind a place."""
+        first = self.by[0]
+        if all(each.column.not_null and each.down == first.down for each in self.by):
+            return self._behind_as_row(place)
+        found = _behind(self.by, place)
+        if place[0] is None or not first.column.not_null:
+            return found
+        return filters.conditions([first.compared(first.sign + sql.SQL("="), place[0]), found])
+
+    def cursor(self, place: Sequence[str | None]) -> str:
+        """Write a place as the address of the next page has it."""
+        told = json.dumps([list(map(str, self.by)), list(place)], ensure_ascii=False)
+        return base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+
+    def place_of(self, cursor: str) -> tuple[str | None, ...] | None:
+        """Read a place again; None where it cannot be one of this order."""
+        try:
+            told = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+            names, place = json.loads(told)
+        except (ValueError, TypeError, RecursionError):  # whatever a stranger may send
+            return None
+        if names != list(map(str, self.by)) or not isinstance(place, list):
+            return None
+        fits = len(place) == len(self.by) and all(map(_may_stand, self.by, place))
+        return tuple(place) if fits else None
+
+    def _behind_as_row(self, place: Sequence[str | None]) -> sql.Composed:
+        """SQL: the same as one comparison, by which an index leads straight to the place."""
+        values = [
+            filters.value(e.column, text or "") for e, text in zip(self.by, place, strict=True)
+        ]
+        return query(
+            "rows.compared",
+            column=query("rows.row", values=_listed([each.its for each in self.by])),
+            sign=self.by[0].sign,
+            value=query("rows.row", values=_listed(values)),
+        )
+
+
+def read(table: Table, text: str) -> Order | Fault:
+    """Read an order such as `name,-born`, or tell what is wrong with it; the key completes it.
+
+    It goes on in the direction of its last column, as an index would be read.
+    """
+    found: list[By] = []
+    for name in text.split(",") if text else []:
+        column = table.by_name.get(name.removeprefix("-"))
+        if column is None or not filters.comparable(column):
+            return fault("order", "shape", f"{table.full_name} has no order by {shown(name)}")
+        if column in [each.column for each in found]:
+            return fault("order", "shape", f"{column.name} stands twice in the order")
+        found.append(By(column, name not in table.by_name))
+    named = {each.column.name for each in found}
+    down = bool(found) and found[-1].down
+    key = table.key.columns if table.key else ()
+    found += [By(table.by_name[name], down) for name in key if name not in named]
+    return Order(tuple(found), table.key is not None)
+
+
+def _behind(by: Sequence[By], place: Sequence[str | None]) -> sql.Composable:
+    beyond = by[0].behind(place[0])
+    if len(by) == 1:
+        return beyond
+    beside, rest = by[0].beside(place[0]), _behind(by[1:], place[1:])
+    return query("rows.behind", beyond=beyond, beside=beside, rest=rest)
+
+
+def _may_stand(by: By, text: object) -> bool:
+    if text is None:
+        return not by.column.not_null
+    return isinstance(text, str) and filters.encodable(text)
+
+
+def _listed(parts: Sequence[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)

@@ -1,0 +1,89 @@
+"""A row's parents and children, as its foreign keys tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rowboat import status
+from rowboat.catalog.tables import Catalog, ForeignKey, Table
+from rowboat.database.connections import Cursor
+from rowboat.rows.read import ordering, reading
+from rowboat.rows.read.filters import Filter
+from rowboat.rows.read.listing_params import Ask
+from rowboat.rows.read.ordering import Order
+
+Cells = Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Relative:
+    """Rows of a table that a row refers to, or that refer to it: those with these values.
+
+    `count` is None where counting them costs too much.
+    """
+
+    table: Table
+    key: ForeignKey
+    values: dict[str, str]
+    count: int | None = None
+
+    @property
+    def row_key(self) -> list[str] | None:
+        """The key of the one row, where the values are just that."""
+        names = self.table.key.columns if self.table.key else ()
+        return [self.values[name] for name in names] if set(names) == set(self.values) else None
+
+
+def parents(catalog: Catalog, table: Table, cells: Cells) -> list[Relative]:
+    """Return the row that each foreign key of a row names."""
+    return [
+        Relative(catalog.by_name[key.parent], key, values)
+        for key in table.foreign_keys
+        if key.parent in catalog.by_name
+        and (values := _values(key.columns, key.parent_columns, cells))
+    ]
+
+
+def children(cursor: Cursor, catalog: Catalog, table: Table, cells: Cells) -> list[Relative]:
+    """Return the rows that refer to a row, by the foreign keys of their tables."""
+    return [
+        Relative(child, key, values, _count(cursor, child, values))
+        for child in catalog.children(table)
+        for key in child.foreign_keys
+        if key.parent == table.full_name
+        and (values := _values(key.parent_columns, key.columns, cells))
+    ]
+
+
+def choices(
+    cursor: Cursor, catalog: Catalog, key: ForeignKey, most: int
+) -> list[tuple[str, str]] | None:
+    """Return value → label of each row that a foreign key of one column may name; None where
+    there are more than `most`.
+    """
+    parent, (name,) = catalog.by_name[key.parent], key.parent_columns
+    by = ordering.read(parent, name)
+    assert isinstance(by, Order)
+    found = reading.page(cursor, parent, Ask((), by, most + 1), as_text=True)
+    if len(found.rows) > most:
+        return None
+    label = next((c.name for c in parent.columns if c.is_text and c.name != name), name)
+    cells = (dict(zip(parent.by_name, each, strict=True)) for each in found.rows)
+    return [
+        (value, value if label == name else f"{value} · {each[label] or ''}")
+        for each in cells
+        if (value := each[name]) is not None
+    ]
+
+
+def _values(names: tuple[str, ...], others: tuple[str, ...], cells: Cells) -> dict[str, str]:
+    """Return the values of columns under the names of others; nothing where one is NULL."""
+    pairs = ((other, cells[name]) for name, other in zip(names, others, strict=True))
+    found = {other: text for other, text in pairs if text is not None}
+    return found if len(found) == len(names) else {}
+
+
+def _count(cursor: Cursor, table: Table, values: dict[str, str]) -> int | None:
+    if status.estimate(cursor, table) > status.EXACT_UP_TO:
+        return None
+    passed = [Filter(name, table.by_name[name], "eq", (text,)) for name, text in values.items()]
+    return reading.count(cursor, table, passed)

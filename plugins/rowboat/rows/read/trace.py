@@ -1,0 +1,287 @@
+"""Where a row came from and what became of a line, at no cost per row.
+
+Postgres stamps every row version with the transaction that wrote it (xmin), and each load keeps
+its transaction's number. A chunk of the file is read again only when somebody asks.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from typing import Any, TypeAlias
+
+from psycopg2 import sql
+from psycopg2.extras import Json
+
+from rowboat.catalog.tables import Catalog, Table
+from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.splitter import cut
+from rowboat.csvfile.text import Text
+from rowboat.database.connections import Cursor, rows
+from rowboat.database.statements import printed, query
+from rowboat.errors import FileChanged, FileRefused
+from rowboat.ingest import discovery, position
+from rowboat.rows.read.reading import check_key, no_row
+from rowboat.settings import settings
+
+
+@dataclass
+class Origin:
+    """A load that wrote a row: `line` is known where the file is still as it was loaded; `request`
+    and `caller`, the id of a key, where it came over HTTP.
+    """
+
+    load: dict[str, Any]
+    file: str | None = None
+    line: int | None = None
+    note: str | None = None
+    request: str | None = None
+    caller: str | None = None
+
+
+@dataclass
+class RowTrace:
+    """A row as it stands, the load that wrote it, the earlier ones that are known, and the sets
+    of backups that hold it as it stands.
+    """
+
+    table: str
+    key: list[str]
+    fields: dict[str, Any]
+    writer: Origin | None
+    earlier: list[Origin]
+    held_by: list[str] = field(default_factory=list)
+
+
+@dataclass
+class LineTrace:
+    """What became of a line: `state` is one of the sentences below, `row` the row it speaks of."""
+
+    file: str
+    line: int
+    state: str
+    reasons: list[dict[str, Any]]
+    load: dict[str, Any] | None = None
+    table: str | None = None
+    key: list[str] | None = None
+
+
+IS_ROW = "is the row as it stands"
+WAS_ROW = "was the row until another load changed it"
+EQUALLED = "equalled a row that was already there"
+GONE = "was loaded; the row has been deleted since"
+QUARANTINED = "is in quarantine"
+SETTLED = "was in quarantine and was loaded later"
+NOT_READ = "has not been read yet"
+EMPTY = "holds no row: it is blank, a header, or the inner line of a quoted field"
+CHANGED = "was read; the file has changed since, so what stood there is not known"
+
+Load: TypeAlias = dict[str, Any]
+
+
+def row(cursor: Cursor, table: Table, key: list[str], most: int | None = None) -> RowTrace:
+    """Trace the row with a key (one text for each key column).
+
+    The line is not looked for in a file of which more than `most` bytes are loaded; without a note
+    it may be found then. Raises UnknownRow where there is no row.
+    """
+    check_key(table, key)
+    found = _row(cursor, table, key)
+    if found is None:
+        raise no_row(table, key)
+    loads = _writers(cursor, table, found["xmin"])
+    origin = partial(_origin, cursor, table, key=found["key"], most=most)
+    writer = origin(loads) if loads else None
+    before = groupby(_earlier(cursor, table, loads, found["key"]), lambda load: str(load["xid"]))
+    earlier = [origin(list(same)) for _, same in before]
+    held_by = _held_by(cursor, writer.load) if writer else []
+    return RowTrace(table.full_name, key, found["fields"], writer, earlier, held_by)
+
+
+def line(cursor: Cursor, catalog: Catalog, file_name: str, number: int) -> LineTrace:
+    """Trace a line (from 1) of a file; raises FileRefused where the file is not known."""
+    where = position.read(cursor, file_name)
+    if where is None:
+        raise FileRefused(f"{file_name} is not known", "`rowboat status` lists the files")
+    facts = {"file_name": file_name, "line": number}
+    if number > where.loaded_lines:
+        return LineTrace(file_name, number, NOT_READ, [])
+    cursor.execute(query("trace.rejected_line"), facts)
+    rejected = next(iter(rows(cursor)), None)
+    if rejected:
+        state = SETTLED if rejected["settled_as"] == "loaded" else QUARANTINED
+        return LineTrace(file_name, number, state, rejected["reasons"])
+    cursor.execute(query("trace.loads_of_line"), facts)
+    found = LineTrace(file_name, number, EMPTY, [])
+    for load in rows(cursor):
+        found = _loaded_line(cursor, catalog.table(load["table_name"]), load, number)
+        if found.state != EMPTY:
+            break
+    return found
+
+
+def _loaded_line(cursor: Cursor, table: Table, load: Load, number: int) -> LineTrace:
+    """Tell whether the row of a line that was loaded still stands as it wrote it."""
+    trace = LineTrace(load["source_name"], number, EMPTY, [], load, table.full_name)
+    try:
+        trace.key = next(
+            (_key_of(table, values) for at, values in _lines(cursor, load) if at == number), None
+        )
+    except FileRefused:
+        trace.state = CHANGED
+    if trace.key is None:
+        return trace
+    found = _row(cursor, table, trace.key)
+    if found is None:
+        trace.state = GONE
+        return trace
+    writers = _writers(cursor, table, found["xmin"])
+    before = _earlier(cursor, table, writers, found["key"])
+    if load["id"] in {each["id"] for each in writers}:
+        trace.state = IS_ROW
+    elif load["id"] in {each["id"] for each in before}:
+        trace.state = WAS_ROW
+    else:
+        trace.state = EQUALLED if load["unchanged"] else WAS_ROW
+    return trace
+
+
+def _row(cursor: Cursor, table: Table, key: list[str]) -> dict[str, Any] | None:
+    assert table.key is not None
+    if _canonical(cursor, table, [key]) == [None]:
+        return None
+    condition = sql.SQL(" and ").join(
+        sql.SQL("t.{} = {}::{}").format(
+            sql.Identifier(name), sql.Literal(value), printed(table.by_name[name].type)
+        )
+        for name, value in zip(table.key.columns, key, strict=True)
+    )
+    names = sql.SQL(", ").join(sql.Identifier("t", name) for name in table.key.columns)
+    cursor.execute(query("trace.row", table=table.identifier, key=names, condition=condition))
+    return next(iter(rows(cursor)), None)
+
+
+def _canonical(cursor: Cursor, table: Table, keys: Sequence[list[str]]) -> list[str | None]:
+    """Write keys as Postgres does: the text of a JSON array; None for one that can be no key."""
+    assert table.key is not None
+    types = [table.by_name[name].type for name in table.key.columns]
+    cells = [sql.SQL("(k.key ->> {})").format(sql.Literal(n)) for n in range(len(types))]
+    valid = [
+        sql.SQL("pg_input_is_valid({}, {})").format(cell, sql.Literal(type_))
+        for cell, type_ in zip(cells, types, strict=True)
+    ]
+    values = [
+        sql.SQL("{}::{}").format(cell, printed(type_))
+        for cell, type_ in zip(cells, types, strict=True)
+    ]
+    cursor.execute(
+        query(
+            "trace.canonical",
+            valid=sql.SQL(" and ").join(valid),
+            values=sql.SQL(", ").join(values),
+        ),
+        {"keys": Json(list(keys))},
+    )
+    return [text for (text,) in cursor.fetchall()]
+
+
+def _writers(cursor: Cursor, table: Table, xmin: str) -> list[Load]:
+    """Return the loads of the transaction that wrote a row; one for each chunk it passed."""
+    cursor.execute(query("trace.writers"), {"xmin": xmin, "table": table.full_name})
+    found = rows(cursor)
+    return [load for load in found if load["xid"] == found[0]["xid"]]
+
+
+def _earlier(cursor: Cursor, table: Table, loads: list[Load], key: str) -> list[Load]:
+    facts = {"load_ids": [load["id"] for load in loads], "table": table.full_name, "key": key}
+    cursor.execute(query("trace.earlier"), facts)
+    return rows(cursor)
+
+
+def _held_by(cursor: Cursor, load: Load) -> list[str]:
+    facts = {"table": load["table_name"], "xid": load["xid"], "finished_at": load["finished_at"]}
+    cursor.execute(query("trace.held"), facts)
+    return [name for (name,) in cursor.fetchall()]
+
+
+def _origin(cursor: Cursor, table: Table, loads: list[Load], key: str, most: int | None) -> Origin:
+    """Find the file and line behind a row, among the loads of one transaction."""
+    found = [_origin_in(cursor, table, load, key, most) for load in loads]
+    origin = next((each for each in found if each.line is not None), found[0])
+    if origin.load.get("number_recurred"):
+        origin.note = "transaction numbers have recurred since; the load is the likely one"
+    return origin
+
+
+def _origin_in(cursor: Cursor, table: Table, load: Load, key: str, most: int | None) -> Origin:
+    origin = Origin(load)
+    if load["source"] == "api":
+        origin.request, origin.caller = load["source_name"], load["actor"]
+    if load["source"] == "retry":
+        _find_retried(cursor, table, origin, key)
+    if load["source"] == "file":
+        origin.file = load["source_name"]
+        where = position.read(cursor, load["source_name"])
+        if where and most is not None and where.loaded_bytes > most:
+            return origin
+        origin.line = _find_line(cursor, table, load, key)
+        if origin.line is None:
+            origin.note = (
+                f"in lines {load['first_line']} to {load['last_line']} of the file as it was then"
+            )
+    return origin
+
+
+def _find_retried(cursor: Cursor, table: Table, origin: Origin, key: str) -> None:
+    cursor.execute(query("trace.retried"), {"load_id": origin.load["id"]})
+    found = rows(cursor)
+    keys = [_key_of(table, rejected["fields"]) or [] for rejected in found]
+    for rejected, written in zip(found, _canonical(cursor, table, keys), strict=True):
+        if written == key:
+            origin.file, origin.line = rejected["source_name"], rejected["line"]
+            origin.note = "it waited in quarantine and was judged again"
+
+
+def _find_line(cursor: Cursor, table: Table, load: Load, key: str) -> int | None:
+    """Return the line of a load's part of the file that has a key."""
+    try:
+        found = [(at, _key_of(table, values) or []) for at, values in _lines(cursor, load)]
+    except FileRefused:
+        return None
+    written = _canonical(cursor, table, [each for _, each in found])
+    return next((at for (at, _), each in zip(found, written, strict=True) if each == key), None)
+
+
+def _lines(cursor: Cursor, load: Load) -> Iterator[tuple[int, dict[str, str]]]:
+    """Read a load's part of its file again, as (line, column → text).
+
+    Raises FileRefused where the file is another version now, or no longer what was loaded.
+    """
+    where = position.read(cursor, load["source_name"])
+    if where is None or where.version != load["version"] or where.dialect is None:
+        raise FileChanged
+    dialect = Dialect.from_json(where.dialect)
+    path = settings().raw_data / load["source_name"]
+    with Text(path) as text:
+        if text.prefix(where.loaded_bytes).sha256 != where.prefix_sha256:
+            raise FileChanged
+    with Text(path) as text:
+        text.prefix(load["first_byte"])
+        records = cut(text.read(load["last_byte"] - load["first_byte"]), dialect, at_end=True)
+    if dialect.header and load["first_byte"] <= dialect.first:
+        records = records.without_first()
+    for index in range(len(records)):
+        if index not in records.refused:
+            yield load["first_line"] + int(records.lines[index]), records.fields(index)
+
+
+def _key_of(table: Table, values: dict[str, str]) -> list[str] | None:
+    assert table.key is not None
+    if not set(table.key.columns) <= set(values):
+        return None
+    return [values[name] for name in table.key.columns]
+
+
+def file_name(path: str) -> str:
+    """Return a file's name as ingest_status has it, for a name or a path."""
+    return discovery.raw_data().name(path)

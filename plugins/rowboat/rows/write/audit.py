@@ -1,0 +1,66 @@
+"""Every write over HTTP, kept with who asked for it, in the transaction that it tells of."""
+
+from typing import Literal, TypeAlias
+
+from psycopg2 import sql
+
+from rowboat.catalog.tables import Table
+from rowboat.database.connections import Cursor, one
+from rowboat.database.statements import query
+from rowboat.door.context import Bench
+
+Action: TypeAlias = Literal["insert", "update", "upsert", "delete"]
+
+
+def record(
+    cursor: Cursor,
+    actor: str,
+    request: str,
+    action: Action,
+    table: Table | str,
+    before: str | sql.Composable = "[]",
+    after: str | sql.Composable = "[]",
+) -> None:
+    """Write down that a caller's request changed rows of a table (or of one by its full name).
+
+    `before` and `after` are JSON arrays of those rows, as text, or SQL that makes one.
+    """
+    facts = {
+        "actor": actor,
+        "request": request,
+        "action": action,
+        "table": table if isinstance(table, str) else table.full_name,
+    }
+    arrays = {
+        name: each if isinstance(each, sql.Composable) else sql.Literal(each)
+        for name, each in (("before", before), ("after", after))
+    }
+    cursor.execute(query("audit.record", **arrays), facts)
+
+
+def before(cursor: Cursor, bench: Bench) -> str:
+    """Return the rows that an update will change, as a JSON array."""
+    cursor.execute(query("audit.before", table=bench.table.identifier))
+    found: str = one(cursor)[0]
+    return found
+
+
+def after(bench: Bench) -> sql.Composable:
+    """SQL: the rows that were inserted or updated, as a JSON array.
+
+    What the database made of them by itself is only known where they have a key to find them by.
+    """
+    table = bench.table
+    is_seen = not table.has_triggers and all(each.name in bench.columns for each in table.columns)
+    if table.key and bench.has(table.key.columns) and not is_seen:
+        theirs = [sql.Identifier("r", name) for name in table.key.columns]
+        joined = bench.joined(table.key.columns, theirs)
+        beside = query("audit.as_kept", table=table.identifier, joined=joined)
+    else:
+        names = [each.name for each in table.stored if bench.has((each.name,))]
+        values = [sql.SQL("{} as {}").format(bench.value(n), sql.Identifier(n)) for n in names]
+        beside = query("audit.as_staged", values=sql.SQL(", ").join(values))
+    written: sql.Composable = sql.SQL("true")
+    if bench.on_known != "refuse":
+        written = query("audit.written", updates=sql.Literal(bench.on_known == "update"))
+    return query("audit.after", beside=beside, good=bench.good, written=written)

@@ -1,0 +1,312 @@
+"""Reads the rows of a request: JSON (RFC 8259), lines of JSON, or CSV; keeps their own bytes."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from typing import Any, TypeAlias
+
+from rowboat.catalog import literals
+from rowboat.catalog.tables import INTEGERS, Column, Table
+from rowboat.csvfile import dialect
+from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.records import Reason
+from rowboat.csvfile.splitter import cut
+from rowboat.errors import BatchRefused, BodyRefused
+from rowboat.rows.exact_json import (
+    BLANK,
+    Number,
+    Repeated,
+    items,
+    members,
+    too_deep,
+    whole,
+    written,
+)
+
+_JSON = ("json", "jsonb")
+_NUMBERS = INTEGERS | {"float4", "float8", "numeric", "money", "oid"}
+MOST_ROWS = 1000
+_MOST_NAMES = 100  # fields of a row that are refused by name
+
+Cell: TypeAlias = str | int | bytes | None
+
+
+@dataclass(slots=True)
+class Row:
+    """One row: its index in the request, what gives the original bytes of an index, column → value,
+    and what is wrong with it before it is judged. One without cells cannot be staged.
+
+    A value is text, a whole number, the binary form of a value that the database gave, or None.
+    """
+
+    index: int
+    source: Callable[[int], bytes]
+    cells: Mapping[str, Cell] | None
+    reasons: list[Reason] = field(default_factory=list)
+
+    def raw(self) -> bytes:
+        """Return its original bytes."""
+        return self.source(self.index)
+
+
+def of_json(body: bytes, table: Table) -> list[Row]:
+    """Read an array of rows, or one row; raises BatchRefused, BodyRefused with line and column."""
+    text = _text(body)
+    value = whole(text)
+    if not isinstance(value, list):
+        return [_Reader(table, text).row(0, lambda _: body, value)]
+    _check_count(len(value))
+    reader, raw = _Reader(table, text), partial(_nth, cache(lambda: items(text)))
+    return [reader.row(index, raw, each) for index, each in enumerate(value)]
+
+
+def of_tables(body: bytes, find: Callable[[str], Table]) -> dict[str, list[Row]]:
+    """Read an object of arrays of rows by table; `find` gives the table of a name.
+
+    Raises BatchRefused, BodyRefused, and what `find` raises.
+    """
+    text = _text(body)
+    value = whole(text)
+    if not isinstance(value, dict) or not all(isinstance(each, list) for each in value.values()):
+        raise BodyRefused(
+            "the body is no object of arrays", 'send {"TABLE": [rows …], "OTHER": [rows …]}'
+        )
+    if isinstance(value, Repeated):
+        raise BodyRefused(f"{value.names[0]} stands twice", "name each table once")
+    _check_count(sum(map(len, value.values())))
+    found: dict[str, list[Row]] = {}
+    raws = cache(lambda name: items(members(text)[name]))
+    for name, rows in value.items():
+        table = find(name)
+        if table.full_name in found:
+            raise BodyRefused(f"{name} names {table.full_name} again", "name each table once")
+        reader, raw = _Reader(table, text), partial(_nth, partial(raws, name))
+        found[table.full_name] = [reader.row(index, raw, row) for index, row in enumerate(rows)]
+    return found
+
+
+def of_lines(body: bytes, table: Table) -> list[Row]:
+    """Read one row a line; raises BatchRefused, BodyRefused with line and column."""
+    text = _text(body)
+    lines = [each for each in enumerate(text.split("\n"), 1) if each[1].strip(BLANK)]
+    _check_count(len(lines))
+    reader = _Reader(table, text)
+    return [
+        reader.row(index, lambda n: lines[n][1].removesuffix("\r").encode(), whole(line, number))
+        for index, (number, line) in enumerate(lines)
+    ]
+
+
+def of_csv(body: bytes, table: Table, known: Dialect | None = None) -> list[Row]:
+    """Read CSV as files are read, with or without a header, in a dialect that is known or is to be
+    recognised; raises BatchRefused, FileRefused.
+    """
+    body = body + b"\n" if body and not body.endswith((b"\n", b"\r")) else body
+    known = known or dialect.recognise(body[: dialect.SAMPLE_BYTES], table)
+    found = cut(body[known.start :], known, at_end=True)
+    if known.header and len(found):
+        found = found.without_first()
+    _check_count(len(found))
+    fields, rows = _fields(table, known), []
+    for index in range(len(found)):
+        reasons = found.refused.get(index)
+        cells = None if reasons else fields(found.raw(index).decode())
+        rows.append(Row(index, found.raw, cells, reasons or []))
+    return rows
+
+
+def of_texts(texts: Mapping[str, str | None], table: Table) -> Row:
+    """Read one row of texts by column, each to be judged as it stands."""
+    body = json.dumps(texts, ensure_ascii=False).encode()
+    row = Row(0, lambda _: body, None)
+    row.cells = {
+        name: None if text is None else _clean(row, table.by_name[name], text)
+        for name, text in texts.items()
+    }
+    return row
+
+
+def _fields(table: Table, known: Dialect) -> Callable[[str], dict[str, Cell]]:
+    """Return what splits a whole record of CSV; as in files, an empty field is NULL unless it is
+    quoted and its column holds text.
+    """
+    border = re.escape(known.delimiter)
+    field_ = re.compile(f'(?:^|{border})(?:"((?:[^"]|"")*)"|([^{border}]*))')
+    empty = ["" if table.by_name[name].is_text else None for name in known.columns]
+
+    def split(record: str) -> dict[str, Cell]:
+        return {
+            name: quoted.replace('""', '"') or empty_ if quoted is not None else plain or None
+            for name, empty_, (quoted, plain) in zip(
+                known.columns,
+                empty,
+                (each.groups() for each in field_.finditer(record)),
+                strict=True,
+            )
+        }
+
+    return split
+
+
+def _check_count(rows: int) -> None:
+    if not 0 < rows <= MOST_ROWS:
+        raise BatchRefused(f"the request has {rows:,} rows")
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BodyRefused(
+            f"the body is not UTF-8 at byte {error.start}", "send JSON and CSV as UTF-8"
+        ) from None
+
+
+def _nth(raws: Callable[[], list[bytes]], index: int) -> bytes:
+    return raws()[index]
+
+
+class _Reader:
+    """Makes rows of a table out of values of JSON.
+
+    `passing` are the kinds of values of each column whose text says all that is to be judged. Only
+    an escape can bring in what is no character. `forms` are the names and kinds of rows that are
+    to be judged as they are: most have the same.
+    """
+
+    def __init__(self, table: Table, text: str) -> None:
+        self._table = table
+        self._columns = {column.name: column for column in table.settable}
+        escapes = "\\u" in text
+        self._passing: dict[str, set[type]] = {
+            name: {type(None), *(k for k in (str, int, Number) if not _hides(column, k("0")))}
+            for name, column in self._columns.items()
+            if column.base not in _JSON and not escapes
+        }
+        self._forms = set[tuple[str | type, ...]]()
+
+    def row(self, index: int, raw: Callable[[int], bytes], value: Any) -> Row:
+        """Read one row; what is wrong with it is in its reasons. Raises BodyRefused."""
+        if type(value) is dict and _form(value) in self._forms:
+            return Row(index, raw, value)
+        row = Row(index, raw, None)
+        if not isinstance(value, dict):
+            row.reasons.append(Reason("shape", None, "a row is an object: column to value"))
+            return row
+        row.cells = cells = dict[str, Cell]()
+        if isinstance(value, Repeated):
+            row.reasons += _named(value.names, lambda name: f"{_shown(name)} stands twice")
+        strange, passed = [], 0
+        for name, cell in value.items():
+            if type(cell) in self._passing.get(name, ()):
+                cells[name] = cell
+                passed += 1
+            elif column := self._columns.get(name):
+                try:
+                    cells[name] = _cell(row, column, cell)
+                except RecursionError:
+                    raise too_deep() from None
+            else:
+                strange.append(name)
+        if strange:
+            row.reasons += _named(strange, self._foreign)
+        if passed == len(value):
+            self._forms.add(_form(value))
+        return row
+
+    def _foreign(self, name: str) -> str:
+        if name in self._table.by_name:
+            return f"{name} is set by the server"
+        return f"{_shown(name)} is no column of {self._table.full_name}"
+
+
+def _form(row: dict[str, Any]) -> tuple[str | type, ...]:
+    return (*row, *map(type, row.values()))
+
+
+def _named(names: list[str], message: Callable[[str], str]) -> list[Reason]:
+    """Return a reason for each name; a body that is full of them has no answer of many times its
+    size.
+    """
+    found = [Reason("shape", _shown(name), message(name)) for name in names[:_MOST_NAMES]]
+    if more := len(names) - len(found):
+        found.append(Reason("shape", None, f"{more:,} more fields are wrong in the same way"))
+    return found
+
+
+def _cell(row: Row, column: Column, value: Any) -> str | None:
+    """Return a value as the text that is judged; what text would hide is a reason already."""
+    if value is None:
+        return None
+    if _hides(column, value):
+        message = f"{_shown(written(value))} is not {literals.literal(column).noun}"
+        row.reasons.append(Reason("type", column.name, message))
+    return _clean(row, column, _as_text(column, value))
+
+
+def _clean(row: Row, column: Column, text: str) -> str:
+    """Return a text that the database can hold; where it was another, that is a reason."""
+    plain = _plain(text)
+    if plain != text:
+        message = f"{column.name} holds a NUL or half of a character"
+        row.reasons.append(Reason("encoding", column.name, message))
+    return plain
+
+
+def _hides(column: Column, value: Any) -> bool:
+    """Tell whether a value that is no text would pass for one of the column's type as text."""
+    if type(value) is str or column.base in _JSON:
+        return False
+    if isinstance(value, list) and column.element is not None:
+        element = _element(column)
+        return any(
+            _hides(column if isinstance(each, list) else element, each)
+            for each in value
+            if each is not None
+        )
+    if type(value) in (int, Number) and column.category == "N":
+        return False
+    return literals.literal(column).form == "any"
+
+
+def _element(column: Column) -> Column:
+    """Return what an array's elements would be as a column of their own."""
+    base = column.element or ""
+    category = "N" if base in _NUMBERS else ""
+    return replace(column, base=base, category=category, element=None, labels=None)
+
+
+def _as_text(column: Column, value: Any) -> str:
+    if type(value) is str and column.base not in _JSON:
+        return value
+    if isinstance(value, list) and column.element is not None:
+        return _array(value, column.element in _JSON)
+    return written(value)
+
+
+def _array(value: list[Any], of_json: bool) -> str:
+    """Write an array as a literal of Postgres (manual, "Array Input and Output Syntax")."""
+
+    def item(each: Any) -> str:
+        if each is None:
+            return "NULL"
+        if isinstance(each, list):
+            return _array(each, of_json)
+        text = each if type(each) is str and not of_json else written(each)
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    return "{" + ",".join(map(item, value)) + "}"
+
+
+def _plain(text: str) -> str:
+    """Return text that Postgres can hold: without NUL, without halves of characters."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def _shown(text: str) -> str:
+    text = _plain(text)
+    return text if len(text) <= 80 else text[:80] + "…"

@@ -1,0 +1,158 @@
+"""Takes what a person writes in place of a refused row, through the one door."""
+
+import codecs
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from psycopg2.extras import Json
+
+from rowboat.catalog.tables import Column, Table
+from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.records import Reason
+from rowboat.database.connections import Cursor
+from rowboat.database.statements import query
+from rowboat.door import quarantine
+from rowboat.door.passage import Passage, Report, examine, let_in, open_door
+from rowboat.door.rejected_rows import Case
+from rowboat.errors import BatchRefused, BodyRefused, FileRefused, UnknownRow
+from rowboat.ingest import position
+from rowboat.rows.write import audit, bodies
+from rowboat.rows.write.bodies import Row
+
+Cells = Mapping[str, str | None]
+_WINDOWS = "rowboat.windows"
+
+
+class StillRefused(Exception):
+    """A corrected row is refused again, with every reason; nothing of it is to be kept."""
+
+    def __init__(self, reasons: list[Reason]) -> None:
+        super().__init__()
+        self.reasons = reasons
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A refused row as it is to be written anew: column → text in the order of its source where
+    its text can be cut into cells, else its text alone.
+
+    `guessed` tells that bytes which are no UTF-8 were read as Windows-1252.
+    """
+
+    text: str
+    cells: Cells | None
+    dialect: Dialect | None
+    guessed: bool
+
+    def columns(self, table: Table) -> list[Column]:
+        """Return the columns to fill in: those of the row, then those that it leaves out."""
+        rest = [each for each in table.settable if each.name not in (self.cells or {})]
+        return [table.by_name[name] for name in self.cells or {}] + rest
+
+
+def draft(cursor: Cursor, table: Table, case: Case) -> Draft:
+    """Return what there is to begin with."""
+    text = case.raw.decode("utf-8", _WINDOWS).replace("\0", "")
+    guessed = case.fields is None and not _is_utf8(case.raw)
+    found = Draft(text, case.fields, _dialect(cursor, case), guessed)
+    if found.cells is None:
+        row = _cut(table, found, text)
+        cells = None if row.reasons else _cells(row)
+    else:
+        order = list(found.dialect.columns) if found.dialect else [c.name for c in table.columns]
+        names = [name for name in table.by_name if name in found.cells]
+        names.sort(key=lambda name: order.index(name) if name in order else len(order))
+        cells = {name: found.cells[name] for name in names}
+    return replace(found, cells=cells)
+
+
+def read(table: Table, begun: Draft, text: str) -> dict[str, str | None]:
+    """Cut the text of one row, an object of JSON or a line of CSV; raises StillRefused."""
+    row = _cut(table, begun, text)
+    if row.reasons:
+        raise StillRefused(row.reasons)
+    return _cells(row)
+
+
+def correct(
+    cursor: Cursor,
+    table: Table,
+    case: Case,
+    before: Cells,
+    cells: dict[str, str | None],
+    actor: str,
+    request: str,
+) -> Report:
+    """Let a refused row in with the cells that a person wrote, and settle it; its bytes stay.
+
+    A row of a file may update the row of its key, as in its file; not one of a key that a person
+    gave it. Raises StillRefused, RowRefused, and UnknownRow where it was settled meanwhile.
+    """
+    cursor.execute(query("quarantine.hold"), {"id": case.id})
+    if not cursor.rowcount:
+        raise UnknownRow(f"the refused row {case.id} was settled meanwhile", "go back to the list")
+    cells = cells or {table.settable[0].name: None}
+    keys = table.key.columns if table.key else ()
+    is_own = case.source == "file" and all(cells.get(k) == before.get(k) for k in keys)
+    cargo = quarantine.again(tuple(cells), [vars(case) | {"fields": cells}])
+    passage = Passage(
+        "retry", case.source_name, actor, request, case.version,
+        on_known="update" if is_own else "refuse",
+    )  # fmt: skip
+    open_door(cursor, table, cargo.columns)
+    bench = examine(cursor, table, cargo, passage)
+    if bench.refused:
+        cursor.execute(query("quarantine.why"))
+        raise StillRefused([Reason(*each) for each in cursor.fetchall()])
+    was = audit.before(cursor, bench)
+    report, _ = let_in(cursor, cargo, bench, passage)
+    if not report.unchanged:
+        action: audit.Action = "update" if report.updated else "insert"
+        audit.record(cursor, actor, request, action, table, was, audit.after(bench))
+    cursor.execute(query("quarantine.correct"), {"id": case.id, "fields": Json(cells)})
+    return report
+
+
+def _dialect(cursor: Cursor, case: Case) -> Dialect | None:
+    """Return how the file of a row is written, where it is still the version that had the row."""
+    where = position.read(cursor, case.source_name) if case.source == "file" else None
+    if where is None or where.dialect is None or where.version != case.version:
+        return None
+    return replace(Dialect.from_json(where.dialect), header=False, start=0)
+
+
+def _cut(table: Table, begun: Draft, text: str) -> Row:
+    """Cut text into the cells of one row; what is wrong with it is in its reasons."""
+    try:
+        if begun.dialect is None and text.lstrip().startswith("{"):
+            rows = bodies.of_json(text.encode(), table)
+        else:
+            rows = bodies.of_csv(text.encode(), table, begun.dialect)
+    except (BodyRefused, BatchRefused, FileRefused) as error:
+        return _refused(error.fact)
+    return rows[0] if len(rows) == 1 else _refused(f"holds {len(rows):,} rows instead of one")
+
+
+def _refused(message: str) -> Row:
+    return Row(0, bytes, None, [Reason("shape", None, message)])
+
+
+def _cells(row: Row) -> dict[str, str | None]:
+    return {name: None if cell is None else str(cell) for name, cell in (row.cells or {}).items()}
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    """Read bytes that are no UTF-8 as what most files that are none were written in."""
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error(_WINDOWS, _as_windows)

@@ -1,0 +1,157 @@
+"""Deleting a row: it takes no other row with it unless that is asked for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from psycopg2 import sql
+
+from rowboat.catalog.tables import Catalog, Table
+from rowboat.database.connections import Cursor, one
+from rowboat.database.statements import query
+from rowboat.door.dependents import Dependents, Doomed, references
+from rowboat.errors import HasDependents, RowRefused
+from rowboat.rows.read import filters
+from rowboat.rows.read.reading import Row
+from rowboat.rows.write import audit
+
+_FATES = {"c": "deleted too", "ar": "left behind", "nd": "changed"}  # by foreign keys' actions
+
+
+@dataclass(frozen=True)
+class Order:
+    """Who wants a row deleted by which request, and whether others may go with it; `check` raises
+    for a table, by its full name, that is not theirs.
+    """
+
+    actor: str
+    request: str
+    cascade: bool
+    check: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Rows of a table that share a fate: how many, what they are (a JSON array), and SQL that
+    selects them. Each stands once, however many foreign keys lead to it.
+    """
+
+    table: str
+    fate: str
+    count: int
+    rows: str
+    kept: sql.Composable
+
+
+def remove(
+    cursor: Cursor, catalog: Catalog, table: Table, row: Row, order: Order
+) -> dict[str, int]:
+    """Delete a row that is held; return table → how many rows are gone. All of it is audited.
+
+    Raises HasDependents.
+    """
+    condition = _is(table, row)
+    touched = _touched(cursor, table, condition)
+    _check(touched, order)
+    cursor.execute(query("rows.delete", table=table.identifier, condition=condition))
+    if not cursor.rowcount:
+        raise RowRefused(f"a trigger of {table.full_name} keeps the row")
+    who, deleted = (order.actor, order.request), {table.full_name: 1}
+    audit.record(cursor, *who, "delete", table, f"[{row.json}]")
+    for each in touched:
+        if each.fate == "c":
+            audit.record(cursor, *who, "delete", each.table, each.rows)
+            deleted[each.table] = deleted.get(each.table, 0) + each.count
+        else:
+            after = _after(cursor, catalog.by_name.get(each.table), each)
+            audit.record(cursor, *who, "update", each.table, each.rows, after)
+    return deleted
+
+
+def foreseen(cursor: Cursor, table: Table, row: Row) -> list[Dependents]:
+    """Tell by foreign key what deleting a row would touch, at any depth."""
+    return _dependents(cursor, table, _is(table, row))
+
+
+def _is(table: Table, row: Row) -> sql.Composable:
+    """SQL: the row t is this one."""
+    assert table.key is not None
+    return filters.conditions(
+        [
+            query(
+                "rows.compared",
+                column=sql.Identifier("t", name),
+                sign=sql.SQL("="),
+                value=filters.value(table.by_name[name], text),
+            )
+            for name, text in zip(table.key.columns, row.key, strict=True)
+        ]
+    )
+
+
+def _touched(cursor: Cursor, table: Table, condition: sql.Composable) -> list[Touched]:
+    """Find the rows that foreign keys would touch, at any depth."""
+    some = _dependents(cursor, table, condition)
+    names = sorted({each.reference.child_name for each in some})
+    return [each for name in names for each in _of_table(cursor, name, some) if each.count]
+
+
+def _dependents(cursor: Cursor, table: Table, condition: sql.Composable) -> list[Dependents]:
+    known = references(cursor, table)
+    if not known:
+        return []
+    doomed = Doomed(cursor, table, 0, condition, known)
+    found = doomed.dependents(cursor, known, {table.full_name: doomed.stays})
+    return [each for each in found.values() if each.rows]
+
+
+def _of_table(cursor: Cursor, name: str, some: Sequence[Dependents]) -> list[Touched]:
+    """Read the touched rows of one table; what is deleted has no other fate besides."""
+    mine = [each for each in some if each.reference.child_name == name]
+    found: list[Touched] = []
+    others: sql.Composable = sql.SQL("true")
+    for fate in _FATES:
+        kept = [k for each in mine if each.reference.on_delete in fate for k in each.kept]
+        if kept:
+            union = sql.SQL(" union all ").join(query("rows.keeper", kept=each) for each in kept)
+            cursor.execute(query("rows.kept", kept=union, others=others))
+            count, rows = one(cursor)
+            found.append(Touched(name, fate, count, rows, union))
+            if fate == "c":
+                others = query("rows.not_among", kept=union)
+    return found
+
+
+def _check(touched: Sequence[Touched], order: Order) -> None:
+    dependents: dict[str, int] = {}
+    for each in touched:
+        dependents[each.table] = dependents.get(each.table, 0) + each.count
+    told = ", ".join(f"{e.count:,} of {e.table} would be {_FATES[e.fate]}" for e in touched)
+    fact = f"other rows refer to the row: {told}"
+    if any(each.fate == "ar" for each in touched):
+        hint = "their foreign key lets the row not go before them: delete or change those first"
+        raise HasDependents(fact, hint, dependents)
+    if touched and not order.cascade:
+        raise HasDependents(fact, None, dependents)
+    for name in dependents:
+        order.check(name)
+
+
+def _after(cursor: Cursor, child: Table | None, each: Touched) -> str:
+    """Read rows that were changed once more, by their key; none where nothing tells which they
+    are.
+    """
+    if child is None or child.key is None:
+        return "[]"
+    same = [
+        query(
+            "rows.compared",
+            column=sql.Identifier("t", name),
+            sign=sql.SQL("="),
+            value=sql.Identifier("k", name),
+        )
+        for name in child.key.columns
+    ]
+    parts = {"table": child.identifier, "kept": each.kept, "same": filters.conditions(same)}
+    cursor.execute(query("rows.changed", **parts))
+    found: str = one(cursor)[0]
+    return found

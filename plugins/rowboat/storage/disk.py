@@ -1,0 +1,230 @@
+"""Files of this machine: opened, listed, waited for, and taken in whole."""
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from rowboat.address import Address
+from rowboat.errors import FileChanged, FileRefused, reason
+from rowboat.settings import settings
+from rowboat.storage.file_names import is_left_out, stem, unprintable
+from rowboat.storage.interfaces import Lying, Opened
+
+_PATIENCE = 30  # seconds to wait for a file that is still being written
+_ASIDE = ".upload-"
+_STALE = 86_400  # seconds after which what a killed process left is taken away
+_POLL = 0.5  # seconds
+_ROOM = 2**20  # bytes; with less a disk is full
+
+
+class File(Opened):
+    """A file opened for reading; raises OSError for a pipe or a device, which may never answer."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(open(path, "rb", buffering=0, opener=_opened))  # noqa: SIM115
+        found = os.fstat(self.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "it is not an ordinary file")
+        self.size, self.version = found.st_size, str(found.st_mtime_ns)
+
+    def still(self) -> bool:
+        """Tell whether it has not grown since it was opened."""
+        now = os.fstat(self.fileno())
+        return (now.st_size, str(now.st_mtime_ns)) == (self.size, self.version)
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open a file; a pipe keeps nobody waiting for its writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def wait_until_still(path: Path) -> None:
+    """Wait until a file's size and time have not changed for ROWBOAT_SETTLE seconds.
+
+    Raises FileChanged when it is still being written after half a minute.
+    """
+    settle = settings().settle
+    start = time.monotonic()
+    last = _state(path)
+    still_for = max(0.0, time.time() - last[1] / 1e9)
+    while still_for < settle:
+        if time.monotonic() - start > _PATIENCE:
+            raise FileChanged("it is still being written")
+        pause = min(settle - still_for, 0.1)
+        time.sleep(pause)
+        now = _state(path)
+        still_for = still_for + pause if now == last else 0.0
+        last = now
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise FileChanged("it vanished before it was read", "put it back") from None
+    except OSError as error:
+        raise FileRefused(f"it cannot be read: {reason(error)}", "check its rights") from None
+    return found.st_size, found.st_mtime_ns
+
+
+class DiskFolder:
+    """A folder of this machine; links may not lead out of it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.settle, self.poll = settings().settle, settings().poll or _POLL
+
+    def entries(self) -> Iterator[Lying]:
+        """List all that lies there, hidden and unfinished files left out; raises FileRefused."""
+        if not self._path.is_dir():
+            raise FileRefused(
+                f"there is no folder {self._path}", "make it, or set ROWBOAT_RAW_DATA"
+            )
+        return map(self._lying, _walk(str(self._path)))
+
+    def entry(self, path: Address) -> Lying:
+        """Look at one file, here or elsewhere; raises FileRefused where it is not there."""
+        if not isinstance(path, Path):
+            raise FileRefused(f"{path} is not in {self._path}", "name a file of raw_data")
+        absolute = path.absolute()  # not resolved: a link is to be seen as one
+        try:
+            found = absolute.stat()
+        except OSError as error:
+            raise FileRefused(f"{path} cannot be read: {reason(error)}", "check the path") from None
+        folder = self._path.absolute()
+        inside = absolute.is_relative_to(folder)
+        name = _printed(absolute.relative_to(folder) if inside else absolute)
+        problem = _problem(absolute, self._path if inside else None)
+        return Lying(name, absolute, found.st_size, str(found.st_mtime_ns), problem)
+
+    def name(self, given: str) -> str:
+        """Return the name that a file has in ingest_status, for a name or a path."""
+        absolute, folder = Path(given).absolute(), self._path.absolute()
+        if absolute.is_relative_to(folder):
+            return str(absolute.relative_to(folder))
+        return given if (folder / given).exists() or not absolute.exists() else str(absolute)
+
+    def arriving(self, name: str, overwrite: bool) -> "Arriving":
+        """Begin to take a file; raises FileExistsError."""
+        if not overwrite and (self._path / name).exists():
+            raise FileExistsError
+        self._tidy()
+        return Arriving(self._path, name, overwrite)
+
+    def look(self, setting: str) -> str:
+        """Tell that it can be read and written; raises FileRefused where it cannot."""
+        if not self._path.is_dir():
+            raise self._missing(setting)
+        if not os.access(self._path, os.R_OK | os.W_OK | os.X_OK):
+            raise FileRefused(
+                f"{self._path} cannot be read and written",
+                "give this user the right to read and write it",
+            )
+        if shutil.disk_usage(self._path).free < _ROOM:
+            raise FileRefused(f"the disk of {self._path} is full", "make room on it")
+        return f"{self._path} can be read and written"
+
+    def _missing(self, setting: str) -> FileRefused:
+        return FileRefused(f"there is no folder {self._path}", f"make it, or set {setting}")
+
+    def _lying(self, entry: "os.DirEntry[str]") -> Lying:
+        path = Path(entry.path)
+        name = _printed(entry.path.removeprefix(f"{self._path}{os.sep}"))
+        try:
+            found = entry.stat()
+            size, time_ns = found.st_size, found.st_mtime_ns
+        except OSError:
+            size = time_ns = 0
+        plain = entry.is_file(follow_symlinks=False)  # then only its name can be wrong
+        problem = unprintable(entry.name) if plain else _problem(path, self._path)
+        return Lying(name, path, size, str(time_ns), problem)
+
+    def _tidy(self) -> None:
+        """Take away what processes that were killed have left."""
+        for path in self._path.glob(f"{_ASIDE}*"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - _STALE:
+                    path.unlink()
+
+
+class Arriving:
+    """A file on its way: written aside, where ingest does not look, synced, then named."""
+
+    def __init__(self, folder: Path, name: str, overwrite: bool) -> None:
+        self._folder, self._target, self._overwrite = folder, folder / name, overwrite
+        self._aside = folder / f"{_ASIDE}{secrets.token_hex(8)}"
+        self._file = self._aside.open("xb")
+
+    def write(self, data: bytes) -> int:
+        """Add bytes."""
+        return self._file.write(data)
+
+    def keep(self) -> None:
+        """Give it its name; raises FileExistsError."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        if self._overwrite:
+            self._aside.replace(self._target)
+        else:
+            self._target.hardlink_to(self._aside)  # which fails where a name is taken
+        sync_folder(self._folder)
+
+    def leave(self) -> None:
+        """Take away what has no name yet."""
+        with suppress(OSError):
+            self._file.close()
+        self._aside.unlink(missing_ok=True)
+
+
+def sync_folder(where: Path) -> None:
+    """Let the names in a folder survive a loss of power."""
+    descriptor = os.open(where, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _walk(folder: str) -> Iterator["os.DirEntry[str]"]:
+    """Walk a folder; folders named like CSV files are given as they are, not walked."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise FileRefused(
+            f"the folder {folder} cannot be read: {reason(error)}",
+            "give the loading user the right to read it",
+        ) from None
+    for entry in entries:
+        if is_left_out(entry.name):
+            continue
+        if entry.is_dir(follow_symlinks=False) and stem(entry.name) is None:
+            yield from _walk(entry.path)
+        else:
+            yield entry
+
+
+def _printed(path: Path | str) -> str:
+    """Write a path as text; bytes of it that are no UTF-8 as \\xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _problem(path: Path, within: Path | None) -> str | None:
+    """Tell why something that lies there is not a file to load."""
+    if problem := unprintable(path.name):
+        return problem
+    if path.is_symlink() and not path.exists():
+        return "is a link that leads nowhere"
+    if within and not path.resolve().is_relative_to(within.resolve()):
+        return "is a link that leads out of raw_data"
+    if path.is_dir():
+        return "is a folder, not a file"
+    if path.exists() and not path.is_file():
+        return "is not an ordinary file"
+    return None

@@ -1,0 +1,126 @@
+"""The tasks of the DAGs `backup`, `verify` and `drill`: take a set, make room, prove one."""
+
+import logging
+from typing import Any
+
+from airflow.sdk import Param, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from rowboat.backup import drill, retention, verify
+from rowboat.backup import take as library
+from rowboat.catalog import migrations
+from rowboat.cli import show_backups
+from rowboat.database import connections
+from rowboat.database.connections import Connection, transaction
+from rowboat.errors import BackupRefused
+from rowboat_airflow.connections import actor, use_connection
+from rowboat_airflow.logs import percent, tell
+from rowboat_airflow.outline import outline
+from rowboat_airflow.retries import POLICY, RETRIES
+
+log = logging.getLogger(__name__)
+
+
+def tables() -> list[str]:
+    """The tables that forms offer, by full name."""
+    return [each.table for each in outline()]
+
+
+def backup_params() -> dict[str, Param]:
+    """The form of the DAG `backup`."""
+    names = tables()
+    return {
+        "tables": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", **({"enum": names} if names else {})},
+            examples=names,
+            title="Tables",
+            description="Empty: all of them.",
+        ),
+        "pin": Param(
+            False, type="boolean", title="Pin", description="Keep the set whatever its age."
+        ),
+    }
+
+
+def verify_params() -> dict[str, Param]:
+    """The form of the DAG `verify`."""
+    return {"set": set_param("the newest")}
+
+
+def drill_params() -> dict[str, Param]:
+    """The form of the DAG `drill`."""
+    return {"set": set_param()}
+
+
+def set_param(empty: str = "the newest verified") -> Param:
+    """The choice of a set, and which it is where none is named."""
+    return Param(
+        None,
+        type=["null", "string"],
+        title="Set",
+        description=f"As `rowboat backups` names it. Empty: {empty}.",
+    )
+
+
+@task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
+def take() -> dict[str, Any]:
+    """Take a set from one snapshot and read it back."""
+    use_connection()
+    context = get_current_context()
+    params = context["params"]
+    with connections.session("loader") as connection:
+        _skip_what_was_before(connection, context)
+        taken = library.take(connection, params["tables"] or (), params["pin"], percent())
+    tell(show_backups.taken(taken))
+    if taken.findings:
+        raise BackupRefused(f"the set {taken.set} cannot be read back: {taken.findings[0]}")
+    return show_backups.taken_document(taken)
+
+
+@task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
+def prune() -> list[dict[str, Any]]:
+    """Take the sets off the shelf that no rule keeps; tell why each stays or goes."""
+    use_connection()
+    with connections.session("loader") as connection:
+        verdicts = retention.prune(connection)
+    tell(show_backups.verdicts(verdicts, dry_run=False))
+    return [vars(each) for each in verdicts]
+
+
+@task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
+def read_back() -> dict[str, Any]:
+    """Read every file of the set and compute everything again; record what was found."""
+    use_connection()
+    name = get_current_context()["params"]["set"]
+    with connections.session("loader") as connection:
+        found = verify.verify(connection, name, percent())
+    tell(show_backups.checked(found))
+    if not found.ok:
+        raise BackupRefused(f"the set {found.set} is damaged: {found.findings[0]}")
+    return show_backups.checked_document(found)
+
+
+@task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
+def restore_on_trial() -> dict[str, Any]:
+    """Restore the set into a scratch schema, compare, throw it away, record it."""
+    use_connection()
+    context = get_current_context()
+    name = context["params"]["set"]
+    with connections.session("loader") as connection:
+        _skip_what_was_before(connection, context)
+        done = drill.drill(connection, actor(context), name, percent())
+    tell(show_backups.drilled(done))
+    if not done.ok:
+        raise BackupRefused(f"the set {done.set} cannot be restored: {done.findings[0]}")
+    return vars(done)
+
+
+def _skip_what_was_before(connection: Connection, context: Any) -> None:
+    """Skip the tick that Airflow makes up for when the DAG is new and there was no database yet."""
+    dag_run = context["dag_run"]
+    with transaction(connection) as cursor:
+        made = migrations.since(cursor)
+    if dag_run.run_type == "scheduled" and dag_run.logical_date < made:
+        raise AirflowSkipException("the database was made after the time of this run")

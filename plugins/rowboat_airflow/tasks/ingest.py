@@ -1,0 +1,236 @@
+"""The tasks of the DAG `ingest`: detect, parts of large files, one load per file, report."""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from airflow.sdk import Asset, AssetWatcher, Param, TriggerRule, get_current_context, task
+
+from rowboat.catalog import outline as dictionary
+from rowboat.catalog import tables
+from rowboat.catalog.outline import Outline
+from rowboat.cli import show
+from rowboat.database import connections
+from rowboat.database.connections import Connection, transaction
+from rowboat.errors import FileRefused
+from rowboat.ingest import discovery, parts, split
+from rowboat.ingest import run as library
+from rowboat.ingest.discovery import FoundFile
+from rowboat.ingest.load import load as load_file
+from rowboat.ingest.parts import Part
+from rowboat.ingest.reports import FileReport, Run
+from rowboat.ingest.run import triage
+from rowboat.settings import settings
+from rowboat_airflow.client import DRY_RUN
+from rowboat_airflow.connections import actor, use_connection
+from rowboat_airflow.logs import percent, tell
+from rowboat_airflow.retries import POLICY, RETRIES
+from rowboat_airflow.tasks import lineage
+from rowboat_airflow.watcher import RawDataChanged
+
+log = logging.getLogger(__name__)
+
+REPORT = "report"
+FIRST = 100  # priority of what waits for no parent, while small files could be loaded
+
+RAW_DATA = Asset("raw_data", watchers=[AssetWatcher(name="raw_data", trigger=RawDataChanged())])  # type: ignore[no-untyped-call]
+PARAMS = {
+    "files": Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string"},
+        title="Files",
+        description="Names relative to raw_data, one a line. Empty: everything that changed.",
+    ),
+    "dry_run": Param(
+        False, type="boolean", title="Dry run", description="Judge everything, change nothing."
+    ),
+    "checksum": Param(
+        False,
+        type="boolean",
+        title="Checksum",
+        description="Look into files of the same size and time too.",
+    ),
+}
+
+
+def task_name(table: str, outline: list[Outline]) -> str:
+    """Return a name for a table's tasks: without schema where no other table has it."""
+    short = table.rpartition(".")[2]
+    alike = sum(each.table.rpartition(".")[2] == short for each in outline)
+    return re.sub(r"[^\w-]", "_", short if alike == 1 else table)
+
+
+@task.branch(retries=RETRIES, retry_policy=POLICY)
+def detect(names: dict[str, str]) -> list[str]:
+    """Find the files that changed; only their tables' tasks will run.
+
+    `names` is table → name of its tasks. A dry run happens here, whole: in a transaction of its
+    own no task would see what another one would have loaded.
+    """
+    use_connection()
+    context = get_current_context()
+    run = _run(context)
+    if run.dry_run:
+        judged = library.ingest(_paths(context), run)
+        _tell(judged)
+        left = [show.file_document(each) for each in judged if each.state != "unchanged"]
+        context["ti"].xcom_push(key=DRY_RUN, value=left)
+        log.info("dry run: nothing was changed")
+        return [REPORT]
+    with connections.session("loader") as connection:
+        with transaction(connection) as cursor:
+            catalog = tables.read(cursor)
+            dictionary.write(catalog)
+        found = [discovery.locate(path, catalog) for path in _paths(context)] or discovery.scan(
+            catalog
+        )
+        todo, reports = triage(connection, found, run)
+        with transaction(connection) as cursor:
+            parts.sweep(cursor)  # what a run that died has left
+            large = {file.name for file in todo if split.is_large(cursor, file)}
+    _tell([report for report in reports if report.state == "unmatched"])
+    changed: dict[str, list[str]] = {}
+    for file in library.in_order(todo, catalog):
+        changed.setdefault(str(file.table and file.table.full_name), []).append(file.name)
+    for table in [table for table in changed if table not in names]:
+        log.warning("%s is new: its files load when Airflow has read the DAG again", table)
+        del changed[table]
+    log.info("%d files changed", sum(map(len, changed.values())))
+    context["ti"].xcom_push(key="changed", value=changed)
+    context["ti"].xcom_push(key="large", value=sorted(large))
+    return [
+        REPORT,
+        *(f"{names[table]}.files" for table in changed),
+        *(f"{names[table]}.cut" for table in changed if large & set(changed[table])),
+    ]
+
+
+@task(retries=RETRIES, retry_policy=POLICY)
+def files(table: str) -> list[str]:
+    """Hand the changed files of one table to its load."""
+    changed: dict[str, list[str]] = get_current_context()["ti"].xcom_pull("detect", key="changed")
+    return changed[table]
+
+
+@task(priority_weight=FIRST, retries=RETRIES, retry_policy=POLICY)
+def cut(table: str) -> list[dict[str, Any]]:
+    """Cut the large files of one table into parts that end at record borders."""
+    use_connection()
+    ti = get_current_context()["ti"]
+    large = set(ti.xcom_pull("detect", key="large"))
+    found = []
+    with connections.session("loader") as connection:
+        for file in ti.xcom_pull("detect", key="changed")[table]:
+            if file in large:
+                with _left_to_the_load(file):
+                    found += split.divide(connection, _locate(connection, file))
+    log.info("%d parts", len(found))
+    return [part.to_json() for part in found]
+
+
+@task(
+    map_index_template="{{ part_name }}",
+    priority_weight=FIRST,
+    retries=RETRIES,
+    retry_policy=POLICY,
+    show_return_value_in_logs=False,
+)
+def stage(part: dict[str, Any]) -> None:
+    """Stage one part of a large file for its load; nothing enters the table."""
+    use_connection()
+    wanted = Part.from_json(part)
+    name = f"{wanted.file} from byte {wanted.first:,}"
+    get_current_context()["part_name"] = name  # type: ignore[typeddict-unknown-key]  # for the map index
+    with connections.session("loader") as connection, _left_to_the_load(wanted.file):
+        made = split.stage_part(connection, _locate(connection, wanted.file), wanted)
+        log.info("%s: %d rows lie ready", name, made.staged)
+
+
+@task(
+    map_index_template="{{ file_name }}",
+    trigger_rule=TriggerRule.ALL_DONE,  # what a failed parent leaves out waits in quarantine
+    retries=RETRIES,
+    retry_policy=POLICY,
+    show_return_value_in_logs=False,  # so that the report is the log's last word
+)
+def load(file: str) -> dict[str, Any]:
+    """Load one file from its position on; its rejected rows do not fail the task."""
+    use_connection()
+    context = get_current_context()
+    context["file_name"] = file  # type: ignore[typeddict-unknown-key]  # for the map index
+    run = _run(context)
+    run.progress = percent()
+    with connections.session("loader") as connection:
+        with transaction(connection) as cursor:
+            catalog = tables.read(cursor)
+        found = discovery.locate(settings().raw_data / file, catalog)
+        into = {found.path: found.table.full_name} if found.table else {}
+        with lineage.told(connection, into) as reports:
+            report = load_file(connection, catalog, found, run)
+            reports[found.path] = report.report
+    if report.state == "failed":
+        raise FileRefused(f"{file} {report.error}", report.hint)
+    log.info("%s", report)
+    return show.file_document(report)
+
+
+@task(task_id=REPORT, trigger_rule=TriggerRule.ALL_DONE, retries=RETRIES, retry_policy=POLICY)
+def report() -> dict[str, int]:
+    """Add up what the run did, and fail it where a file or a task failed."""
+    context = get_current_context()
+    ti, run_id = context["ti"], context["run_id"]
+    use_connection()
+    with connections.session("loader") as connection, transaction(connection) as cursor:
+        totals = library.totals(cursor, run_id)
+        parts.sweep(cursor)
+    log.info("%s", totals)
+    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[run_id]).get(run_id, {})
+    failed = sorted(
+        name for name, state in states.items() if state in ("failed", "upstream_failed")
+    )
+    if failed:
+        raise FileRefused(
+            f"{len(failed)} tasks of this run failed: {', '.join(failed)}",
+            "their logs tell why; what could be loaded is loaded",
+        )
+    return vars(totals)
+
+
+def _run(context: Any) -> Run:
+    """Read who runs, and how, from the DAG run; the sweep by the clock looks into every file."""
+    params, dag_run = context["params"], context["dag_run"]
+    return Run(
+        actor=actor(context),
+        run=context["run_id"],
+        dry_run=params["dry_run"],
+        checksum=params["checksum"] or dag_run.run_type == "scheduled",
+    )
+
+
+def _locate(connection: Connection, file: str) -> FoundFile:
+    with transaction(connection) as cursor:
+        catalog = tables.read(cursor)
+    return discovery.locate(settings().raw_data / file, catalog)
+
+
+@contextmanager
+def _left_to_the_load(file: str) -> Iterator[None]:
+    """Go on where a file cannot be read in parts: its load will, or tells what is wrong with it."""
+    try:
+        yield
+    except FileRefused as error:
+        log.warning("%s is left to its load: %s", file, error.fact)
+
+
+def _paths(context: Any) -> list[Any]:
+    return [settings().raw_data / name for name in context["params"]["files"] or []]
+
+
+def _tell(reports: list[FileReport]) -> None:
+    """Log reports as the command line shows them."""
+    if not reports:
+        return
+    tell(show.ingest_table(reports, dry_run=False))

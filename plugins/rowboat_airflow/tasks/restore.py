@@ -1,0 +1,160 @@
+"""The tasks of the DAGs `restore` and `undo`: plan, a person's approval, safety copy, apply."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param, get_current_context, task
+
+from rowboat.backup import restore, sets, source
+from rowboat.backup.plan import MODES, Plan, TablePlan
+from rowboat.backup.table_restore import Order
+from rowboat.catalog import tables as catalogs
+from rowboat.cli import show_backups
+from rowboat.database import connections
+from rowboat.database.connections import Connection, transaction
+from rowboat.door.passage import Report
+from rowboat_airflow.connections import actor, use_connection
+from rowboat_airflow.logs import percent, tell, text
+from rowboat_airflow.retries import POLICY, RETRIES
+from rowboat_airflow.tasks import lineage
+from rowboat_airflow.tasks.backup import set_param, tables
+
+log = logging.getLogger(__name__)
+
+PATIENCE = timedelta(hours=24)  # that a plan waits for its approval; then it is rejected
+_MEANING = {mode: f"{mode}: {does}" for mode, does in MODES.items()}
+
+
+def restore_params() -> dict[str, Param]:
+    """The form of the DAG `restore`."""
+    names = tables()
+    return {
+        "table": Param(type="string", title="Table", enum=names or [""]),
+        "set": set_param(),
+        "mode": Param(
+            "replace", type="string", enum=list(MODES), values_display=_MEANING, title="Mode"
+        ),
+        "cascade": _cascade_param(),
+    }
+
+
+def undo_params() -> dict[str, Param]:
+    """The form of the DAG `undo`."""
+    return {
+        "restore": Param(
+            type="integer",
+            minimum=1,
+            title="Restore",
+            description="As `rowboat backups` numbers it.",
+        ),
+        "cascade": _cascade_param(),
+    }
+
+
+def _cascade_param() -> Param:
+    return Param(
+        False,
+        type="boolean",
+        title="Cascade",
+        description="Let deletes touch rows of other tables, by their foreign keys.",
+    )
+
+
+@task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
+def plan() -> dict[str, Any]:
+    """Tell what the restore would do; nothing is changed."""
+    use_connection()
+    context = get_current_context()
+    with connections.session("loader") as connection:
+        found = restore.plan(connection, _order(connection, context))
+    shown = show_backups.plan(found)
+    tell(shown)
+    context["ti"].xcom_push(key="text", value=text(shown))
+    return found.to_json()
+
+
+def approve(
+    subject: str = "Restore {{ params.table }} ({{ params.mode }})?",
+) -> ApprovalOperator:
+    """Wait for a person who has seen the plan's numbers; without an answer: rejected."""
+    return ApprovalOperator(
+        task_id="approve",
+        subject=subject,
+        body="```\n{{ ti.xcom_pull(task_ids='plan', key='text') }}\n```",
+        defaults=ApprovalOperator.REJECT,
+        response_timeout=PATIENCE,
+        retries=RETRIES,
+        retry_policy=POLICY,
+    )
+
+
+@task(retries=RETRIES, retry_policy=POLICY)
+def safety_copy(planned: dict[str, Any]) -> str:
+    """Back up and verify what the restore may overwrite; return the set."""
+    use_connection()
+    context = get_current_context()
+    with connections.session("loader") as connection:
+        name = restore.safety_copy(connection, _order(connection, context, planned))
+    log.info("what is there now is safe in the set %s", name)
+    return name
+
+
+@task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
+def apply(planned: dict[str, Any], safety: str) -> dict[str, Any]:
+    """Carry the plan out in one transaction; it must still hold."""
+    use_connection()
+    context = get_current_context()
+    with connections.session("loader") as connection:
+        order = _order(connection, context, planned)
+        order.safety = safety
+        into = {each.path: table for table, each in order.sources.items()}
+        with lineage.told(connection, into) as reports:
+            done = restore.restore(connection, order)
+            reports |= {order.sources[each.table].path: _report(each) for each in done.plan.tables}
+    tell(show_backups.restored(done))
+    return show_backups.restored_document(done)
+
+
+@task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
+def report(done: dict[str, Any]) -> dict[str, Any]:
+    """Tell what was done and how to take it back."""
+    for each in done.get("tables", [done]):
+        log.info(
+            "%s is restored from %s: %s inserted, %s updated, %s deleted, %s unchanged, "
+            "%s rejected",
+            each["table"], done["set"], each["insert"], each["update"], each["delete"],
+            each["unchanged"], each["rejected"],
+        )  # fmt: skip
+    log.info("`rowboat undo %s` brings back what was there before", done["id"])
+    return done
+
+
+def _report(did: TablePlan) -> Report:
+    """Return what became of the rows of a backup."""
+    counts = did.insert, did.update, did.unchanged, did.rejected
+    return Report(sum(counts), *counts)
+
+
+def _order(connection: Connection, context: Any, planned: dict[str, Any] | None = None) -> Order:
+    """Read from the form what to restore; after the plan from the same set."""
+    params, who = context["params"], actor(context)
+    if "restore" in params:
+        order = restore.undo_order(connection, params["restore"], who)
+    else:
+        order = _restore_order(connection, params, who, planned)
+    order.run, order.cascade = context["run_id"], params["cascade"]
+    order.expected = Plan.from_json(planned) if planned else None
+    order.progress = percent()
+    return order
+
+
+def _restore_order(
+    connection: Connection, params: Any, who: str, planned: dict[str, Any] | None
+) -> Order:
+    with transaction(connection) as cursor:
+        table = catalogs.read(cursor).table(params["table"]).full_name
+        name = planned["set"] if planned else params["set"]
+        found = sets.named(cursor, name) if name else sets.newest(cursor, [table])
+    return Order({table: source.of_set(found.name, table, percent())}, params["mode"], who)

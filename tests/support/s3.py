@@ -1,0 +1,150 @@
+"""A server that speaks S3 over HTTP, with a bucket of the test's own."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from logging import getLogger
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.config import Config
+from botocore.session import get_session
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+from moto.s3.models import s3_backends
+
+from rowboat.settings import settings
+from rowboat.storage import s3 as bucket
+
+Answer = tuple[int, str]  # status and code of an error
+OURSELVES = "the-test"
+
+
+class Requests:
+    """Stands before the server: keeps what was asked and does as it is told.
+
+    `asked` are (method, path with query, headers); `refuse` is given each of them and may return a
+    status and the code of an error; `before` is called before a request is passed on.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+        self.refuse: Callable[[str, str], Answer | None] = lambda *_: None
+        self.before: Callable[[str, str], object] = lambda *_: None
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
+        path = f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}".removesuffix("?")
+        method = environ["REQUEST_METHOD"]
+        headers = {
+            name[5:].lower().replace("_", "-"): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_")
+        }
+        if headers["user-agent"] == OURSELVES:
+            return self._app(environ, start)
+        self.asked.append((method, path, headers))
+        self.before(method, path)
+        if refused := self.refuse(method, path):
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start(f"{refused[0]} No", [("Content-Type", "application/xml")])
+            body = f"<Error><Code>{refused[1]}</Code><Message>no</Message></Error>"
+            return [] if method == "HEAD" else [body.encode()]
+        return self._app(environ, start)
+
+    def ranges(self, name: str) -> list[tuple[int, int]]:
+        """Return (first, last) byte of every part of a file that was asked for."""
+        found = [
+            each[2]["range"].removeprefix("bytes=").split("-")
+            for each in self.asked
+            if each[0] == "GET" and each[1].endswith(name) and "range" in each[2]
+        ]
+        return [(int(first), int(last)) for first, last in found]
+
+
+@dataclass
+class Bucket:
+    """A bucket, seen by somebody else than Rowboat."""
+
+    name: str
+    endpoint: str
+    requests: Requests
+    client: Any
+
+    @property
+    def url(self) -> str:
+        """Its URL."""
+        return f"s3://{self.name}"
+
+    def put(self, key: str, body: str | bytes) -> None:
+        """Write an object."""
+        self.client.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def fill(self, *keys: str) -> None:
+        """Write many empty objects at once, by any key."""
+        for key in keys:
+            s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(self.name, key, b"")
+
+    def get(self, key: str) -> bytes:
+        """Read an object."""
+        found: bytes = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+        return found
+
+    def remove(self, key: str) -> None:
+        """Take an object away."""
+        self.client.delete_object(Bucket=self.name, Key=key)
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """List all keys, the first thousand."""
+        found = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix)
+        return [each["Key"] for each in found.get("Contents", [])]
+
+    def uploads(self) -> list[str]:
+        """List the keys of uploads that have neither ended nor been aborted."""
+        found = self.client.list_multipart_uploads(Bucket=self.name)
+        return [each["Key"] for each in found.get("Uploads", [])]
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[tuple[str, Requests]]:
+    """The server's address, and what stands before it."""
+    getLogger("werkzeug").setLevel("ERROR")
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    requests = Requests(server._server.app)
+    server._server.app = requests
+    yield "http://{}:{}".format(*server.get_host_and_port()), requests
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: tuple[str, Requests], monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """An empty bucket, and the settings by which Rowboat finds the server."""
+    endpoint, requests = s3_server
+    known = {
+        "AWS_ACCESS_KEY_ID": "rower",
+        "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "ROWBOAT_S3_ENDPOINT": endpoint,
+    }
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    bucket._made.cache_clear()  # what a test before made with other credentials
+    config = Config(user_agent=OURSELVES, s3={"addressing_style": "path"})
+    client = get_session().create_client("s3", endpoint_url=endpoint, config=config)
+    name = f"test-{uuid4().hex}"
+    client.create_bucket(Bucket=name)
+    requests.reset()
+    yield Bucket(name, endpoint, requests, client)
+    requests.reset()
+    client.close()
+    bucket.use(bucket.Credentials())
+    settings.cache_clear()
