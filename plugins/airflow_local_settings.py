@@ -4,7 +4,7 @@ Tasks are forked from it, so what is imported here need not be imported again by
 load through Airflow becomes visible a quarter sooner.
 """
 
-from rowboat.cli import show
 from rowboat.ingest import run
+from rowboat.rendering import loads
 
-__all__ = ["run", "show"]
+__all__ = ["loads", "run"]

@@ -17,11 +17,11 @@ from xdist.scheduler import LoadScopeScheduling
 
 from rowboat.catalog import migrations, tables
 from rowboat.database import connections
-from rowboat.database import embedded as server
 from rowboat.database.connections import Connection, Role
-from rowboat.database.credentials import credential
-from rowboat.ingest import run as ingest
+from rowboat.database.credentials import read_credential
+from rowboat.database.embedded import ROLES, SUPERUSER, EmbeddedServer
 from rowboat.ingest.reports import FileReport, Run
+from rowboat.ingest.run import ingest_files
 from rowboat.settings import settings
 from tests.support.postgres import of_tests as postgres_of_tests
 
@@ -72,7 +72,7 @@ def fast_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(fast_home: Path) -> Iterator[server.EmbeddedServer]:
+def postgres(fast_home: Path) -> Iterator[EmbeddedServer]:
     """An embedded server with a migrated template database."""
     embedded = postgres_of_tests(fast_home)
     embedded.acquire()
@@ -80,8 +80,8 @@ def postgres(fast_home: Path) -> Iterator[server.EmbeddedServer]:
         run("alter system set fsync = off")  # nothing here outlives the machine
         run("alter system set max_wal_size = '512MB'")
         run("select pg_reload_conf()")
-        for role in server.ROLES:  # thousands of sessions are opened
-            who, password = sql.Identifier(role), sql.Literal(credential(embedded.home, role))
+        for role in ROLES:  # thousands of sessions are opened
+            who, password = sql.Identifier(role), sql.Literal(read_credential(embedded.home, role))
             run("set scram_iterations = 1; alter role {} password {}", who, password)
         run("create database {} owner rowboat_owner", sql.Identifier(TEMPLATE))
     with pytest.MonkeyPatch.context() as patch:
@@ -126,7 +126,7 @@ class Boat:
     def ingest(self, *paths: Path, **options: Any) -> dict[str, FileReport]:
         """Load what changed and return file → report."""
         run = Run("tester", **options)
-        return {report.file: report for report in ingest.ingest(paths, run)}
+        return {report.file: report for report in ingest_files(paths, run)}
 
     def departments(self) -> list[tuple[int, str]]:
         """Return the departments by id."""
@@ -146,12 +146,12 @@ class Boat:
     def catalog(self) -> tables.Catalog:
         """Read the data dictionary."""
         with connections.transaction(self.connect()) as cursor:
-            return tables.read(cursor)
+            return tables.read_catalog(cursor)
 
 
 @pytest.fixture
 def boat(
-    postgres: server.EmbeddedServer,
+    postgres: EmbeddedServer,
     request: pytest.FixtureRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -212,11 +212,11 @@ def declare(
 class _Admin:
     """Runs statements as the server's superuser, outside any transaction."""
 
-    def __init__(self, embedded: server.EmbeddedServer) -> None:
+    def __init__(self, embedded: EmbeddedServer) -> None:
         self._embedded = embedded
 
     def __enter__(self) -> Callable[..., None]:
-        self._connection = psycopg2.connect(self._embedded.uri(server.SUPERUSER, "postgres"))
+        self._connection = psycopg2.connect(self._embedded.uri(SUPERUSER, "postgres"))
         self._connection.autocommit = True
 
         def run(statement: str, *parts: sql.Composable) -> None:

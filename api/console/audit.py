@@ -13,11 +13,11 @@ from api.shared.context import context, reading
 from api.shared.problems import Problem
 from rowboat.database.connections import Cursor
 from rowboat.rows.read import audit_log
-from rowboat.rows.read.audit_log import Search
+from rowboat.rows.read.audit_log import AuditSearch
 from rowboat.rows.write.audit import Action
 
 blueprint = Blueprint("audit", __name__)
-blueprint.add_app_template_filter(audit_log.columns)
+blueprint.add_app_template_filter(audit_log.columns_of)
 
 _LIMIT = 25  # entries of a page
 _FEW = 3  # rows of an entry that a page of entries shows
@@ -56,17 +56,17 @@ class Place(forms.Form, strict=False):
 def every() -> Response | str:
     """Show entries, the newest first, or write them as CSV."""
     asked = forms.query(Asked)
-    search = Search(_tables(), **asked.model_dump(exclude={"format"}))
+    search = AuditSearch(_tables(), **asked.model_dump(exclude={"format"}))
     if asked.format:
         return _file(search)
     with reading() as cursor:
-        found = audit_log.entries(cursor, search, _LIMIT + 1, _FEW)
+        found = audit_log.list_entries(cursor, search, _LIMIT + 1, _FEW)
         keys, tables = _keys(cursor), _choices(cursor)
     filters = asked.model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude={"format", "after"}
     )
     shown = [
-        (each, audit_log.outcome(each.pairs(key), key) if each.rows <= _FEW else None)
+        (each, audit_log.outcome_of(each.pairs(key), key) if each.rows <= _FEW else None)
         for each in found[:_LIMIT]
         for key in [keys.get(each.table_name, ())]
     ]
@@ -83,24 +83,28 @@ def one(number: int) -> str:
     """Show all rows of an entry, a thousand on a page."""
     at = forms.query(Place).row
     with reading() as cursor:
-        found = audit_log.entries(cursor, Search(_tables(), number), 1) if number < 2**63 else []
+        found = (
+            audit_log.list_entries(cursor, AuditSearch(_tables(), number), 1)
+            if number < 2**63
+            else []
+        )
         if not found:
             raise Problem(404, f"the audit has no entry {number}", "the page Audit lists them")
         key = _keys(cursor).get(found[0].table_name, ())
     pairs = found[0].pairs(key)
-    outcome = audit_log.outcome(pairs[at : at + _ROWS], key)
+    outcome = audit_log.outcome_of(pairs[at : at + _ROWS], key)
     return render_template(
         "audit_entry.html", entry=found[0], outcome=outcome, total=len(pairs), at=at, step=_ROWS
     )
 
 
-def _file(search: Search) -> Response:
+def _file(search: AuditSearch) -> Response:
     """Write all entries that are sought, some at a time, so that no number of them is too large."""
 
     def written() -> Iterator[str]:
         with reading() as cursor:
-            for number, some in enumerate(audit_log.every(cursor, search, _AT_ONCE)):
-                yield audit_log.as_csv(some, heading=number == 0)
+            for number, some in enumerate(audit_log.all_entries(cursor, search, _AT_ONCE)):
+                yield audit_log.entries_as_csv(some, heading=number == 0)
 
     headers = {"Content-Disposition": "attachment; filename=audit.csv"}
     body = stream_with_context(written())

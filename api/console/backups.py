@@ -14,9 +14,8 @@ from rowboat.backup import retention, sets
 from rowboat.backup.retention import Verdict
 from rowboat.backup.sets import Set
 from rowboat.database.connections import Cursor
-from rowboat.errors import BackupRefused, Forbidden, UnknownSet
+from rowboat.errors import AirflowUnreachable, BackupRefused, Forbidden, UnknownSet
 from rowboat.settings import settings
-from rowboat_airflow.client import AirflowUnreachable
 
 blueprint = Blueprint("backups", __name__)
 
@@ -49,8 +48,8 @@ def take() -> Response | tuple[str, int]:
 def one_set(name: str) -> str:
     """Show a set and its files."""
     with reading() as cursor:
-        verdicts = _verdicts(sets.read(cursor))
-        found = next(iter(visible([sets.named(cursor, name)])), None)
+        verdicts = _verdicts(sets.read_sets(cursor))
+        found = next(iter(visible([sets.find_set(cursor, name)])), None)
         if found is None:
             raise UnknownSet(f"there is no set {name} of your tables")
         files, problem = _files(cursor, name)
@@ -70,7 +69,7 @@ def one_set(name: str) -> str:
 def verify(name: str) -> Response:
     """Start a run that reads a set back."""
     with reading() as cursor:
-        _check_held(sets.named(cursor, name))
+        _check_held(sets.find_set(cursor, name))
     run = start(VERIFY, set=name)
     return frame.go(url_for("console.runs.one", dag=VERIFY, run=run), f"{name} is being read back.")
 
@@ -82,9 +81,9 @@ def pin(name: str) -> Response:
     pinned = request.form.get("pinned") == "yes"
 
     def work(cursor: Cursor) -> Verdict:
-        _check_held(sets.named(cursor, name))
-        sets.pin(cursor, name, pinned)
-        return _verdicts(sets.read(cursor))[name]
+        _check_held(sets.find_set(cursor, name))
+        sets.pin_set(cursor, name, pinned)
+        return _verdicts(sets.read_sets(cursor))[name]
 
     verdict = writing(work)
     said = f"{name} is pinned" if pinned else f"{name} is no longer pinned"
@@ -115,7 +114,7 @@ def under_way(*dags: str) -> list[dict[str, Any]] | None:
 
 def _shelf(error: str | None = None) -> str:
     with reading() as cursor:
-        found = sets.read(cursor)
+        found = sets.read_sets(cursor)
         tables = table_names(cursor)
     return render_template(
         "backups.html",
@@ -128,7 +127,7 @@ def _shelf(error: str | None = None) -> str:
 
 
 def _verdicts(found: list[Set]) -> dict[str, Verdict]:
-    judged = retention.judge(found, datetime.now(UTC), settings())
+    judged = retention.judge_sets(found, datetime.now(UTC), settings())
     return {each.set: each for each in judged}
 
 
@@ -140,7 +139,7 @@ def _sentence(verdict: Verdict) -> str:
 def _files(cursor: Cursor, name: str) -> tuple[list[dict[str, Any]], str | None]:
     """Return a set's files, or why they cannot be told."""
     try:
-        return sets.files(cursor, name), None
+        return sets.files_of_set(cursor, name), None
     except BackupRefused as error:
         return [], error.fact
 

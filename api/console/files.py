@@ -20,7 +20,7 @@ from api.shared.problems import Problem
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.errors import FileExists
 from rowboat.ingest import file_states, upload
-from rowboat.ingest.file_states import STATES, File
+from rowboat.ingest.file_states import STATES, FileState
 
 blueprint = Blueprint("files", __name__)
 
@@ -36,7 +36,7 @@ class Ask(forms.Form, strict=False):
     run: str = ""
     page: int = Field(1, ge=1)
 
-    def holds(self, file: File) -> bool:
+    def holds(self, file: FileState) -> bool:
         """Tell whether a file's name and run are asked for."""
         named = self.q.casefold() in file.name.casefold()
         run = file.position.run if file.position else None
@@ -128,16 +128,16 @@ def _choose(given: str, fields: Mapping[str, str]) -> Chosen:
     with reading() as cursor:
         catalog = context().catalog(cursor)
         wanted = fields.get("table")
-        table = the_table(cursor, wanted) if wanted else upload.table_for(given, catalog)
+        table = the_table(cursor, wanted) if wanted else upload.table_for_upload(given, catalog)
     g.caller.check(table.full_name)
-    return upload.name_for(given, table, catalog), "overwrite" in fields
+    return upload.name_for_upload(given, table, catalog), "overwrite" in fields
 
 
-def _files() -> tuple[list[File], Catalog]:
+def _files() -> tuple[list[FileState], Catalog]:
     """Return the files that the caller may see."""
     with reading() as cursor:
         catalog = context().catalog(cursor)
-        found = file_states.every(cursor, catalog)
+        found = file_states.list_file_states(cursor, catalog)
     if g.caller.tables is None:
         return found, catalog
     return [each for each in found if g.caller.sees(each.table or "")], catalog
@@ -147,7 +147,7 @@ def _tables(catalog: Catalog) -> list[Table]:
     return [each for each in catalog.in_order() if g.caller.sees(each.full_name)]
 
 
-def _pause(found: list[File]) -> int | None:
+def _pause(found: list[FileState]) -> int | None:
     """Return the seconds after which to look again; None where nothing is about to happen."""
     states = {each.state for each in found}
     return 2 if "loading" in states else 10 if "waiting" in states else None

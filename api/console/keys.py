@@ -43,7 +43,7 @@ def every() -> str:
     """Show all keys, the newest first."""
     _demand_all_tables()
     with reading() as cursor:
-        return render_template("keys.html", keys=keys.every(cursor))
+        return render_template("keys.html", keys=keys.list_keys(cursor))
 
 
 @blueprint.get("/keys/new")
@@ -70,9 +70,13 @@ def make() -> Response:
         return make_response(_asked(given, errors), problem.status)
 
     def work(cursor: Cursor) -> tuple[Key, str]:
-        key, token = keys.create(cursor, **wanted.model_dump() | {"tables": wanted.tables or None})
+        key, token = keys.create_key(
+            cursor, **wanted.model_dump() | {"tables": wanted.tables or None}
+        )
         facts = vars(key) | {"tables": sorted(key.tables or ()) or None, "days": wanted.days}
-        audit.record(cursor, g.caller.id, g.request, "insert", _KEYS, after=json.dumps([facts]))
+        audit.record_change(
+            cursor, g.caller.id, g.request, "insert", _KEYS, after=json.dumps([facts])
+        )
         return key, token
 
     key, token = writing(work)
@@ -97,11 +101,11 @@ def revoke(key_id: str) -> Response:
     def work(cursor: Cursor) -> str:
         key = _the_key(cursor, key_id)
         if key["state"] != "revoked":
-            keys.revoke(cursor, key_id)
+            keys.revoke_key(cursor, key_id)
             states = [
                 json.dumps([{"id": key_id, "state": each}]) for each in (key["state"], _ENDED)
             ]
-            audit.record(cursor, g.caller.id, g.request, "update", _KEYS, *states)
+            audit.record_change(cursor, g.caller.id, g.request, "update", _KEYS, *states)
         return str(key["name"])
 
     said = f"The key {writing(work)} ({key_id}) is revoked."
@@ -123,7 +127,7 @@ def _asked(given: dict[str, Any], errors: dict[str, str] | None = None) -> str:
 
 def _the_key(cursor: Cursor, key_id: str) -> dict[str, Any]:
     """Return what is known of a key; raises UnknownKey."""
-    found = [each for each in keys.every(cursor) if each["id"] == key_id]
+    found = [each for each in keys.list_keys(cursor) if each["id"] == key_id]
     if not found:
         raise UnknownKey(f"there is no key {key_id}", "the page of all keys lists them")
     return found[0]

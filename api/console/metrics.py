@@ -20,7 +20,7 @@ from api.shared.problems import Problem
 from rowboat.errors import ConnectionLost, ParameterRefused, RowboatError
 from rowboat.metrics import charts
 from rowboat.metrics.definitions import Metric
-from rowboat.metrics.figures import Figures, Result, Values, years
+from rowboat.metrics.figures import MetricFigures, Result, Values, years_with_rows
 from rowboat.metrics.parameters import Parameter, Value
 
 log = structlog.get_logger()
@@ -108,7 +108,7 @@ def _years(wanted: Metric) -> list[int]:
         body, _ = kept(
             wanted,
             ("years",),
-            lambda cursor, _: years(cursor, wanted),
+            lambda cursor, _: years_with_rows(cursor, wanted),
             lambda found: (json.dumps(found).encode(), None),
         )
     except ConnectionLost:
@@ -160,9 +160,9 @@ def _first(parameter: Parameter, choices: list[int]) -> str | None:
     return None if parameter.default is None else str(parameter.default)
 
 
-def _drawn(found: Figures, most: int) -> Answer:
+def _drawn(found: MetricFigures, most: int) -> Answer:
     """Return chart and table as a part of a page."""
-    drawing = None if found.chart_lacks else charts.svg(found)
+    drawing = None if found.chart_lacks else charts.chart_svg(found)
     result = found.result
     text = render_template(
         "metrics_figures.html",

@@ -18,7 +18,7 @@ from rowboat.csvfile.records import Reason
 from rowboat.database.connections import Cursor, Steps
 from rowboat.door import rejected_rows
 from rowboat.door.passage import Report
-from rowboat.door.rejected_rows import Case, Which
+from rowboat.door.rejected_rows import RejectDetail, RejectFilter
 from rowboat.errors import RowRefused, UnknownTable
 from rowboat.ingest import rejudge
 from rowboat.rows.write import correction
@@ -56,13 +56,13 @@ class Asked(forms.Form, strict=False):
         """What was asked for, as the address has it."""
         return self.model_dump(include={"table", "rule", "column", "file"}, exclude_none=True)
 
-    def which(self, cursor: Cursor) -> Which:
+    def which(self, cursor: Cursor) -> RejectFilter:
         """Return the rows that are meant, among those that the caller may see."""
         tables = [_full_name(cursor, self.table)] if self.table else _seen()
         fault: dict[str, str | None] = {"rule": self.rule} if self.rule else {}
         if self.column is not None:
             fault["column"] = self.column or None
-        return Which(tables, fault or None, self.file)
+        return RejectFilter(tables, fault or None, self.file)
 
 
 @blueprint.get("/quarantine")
@@ -123,7 +123,7 @@ def once_more(reject_id: int) -> Response:
     desk = _Desk(reject_id)
     if desk.table is None:
         raise UnknownTable(f"there is no table {desk.case.table_name} any more")
-    report, _ = _judge(desk.table, Which(id=reject_id), 0)
+    report, _ = _judge(desk.table, RejectFilter(id=reject_id), 0)
     if not report.read or report.rejected:
         return frame.go(desk.address, "It was judged again and is still refused.")
     return frame.go(desk.back, f"{desk.case.place} went in after all.")
@@ -135,13 +135,13 @@ class _Desk:
     def __init__(self, reject_id: int) -> None:
         self.asked = forms.query(Asked)
         with reading() as cursor:
-            self.case: Case = rejected_rows.find(cursor, reject_id)
+            self.case: RejectDetail = rejected_rows.find_reject(cursor, reject_id)
             g.caller.check(self.case.table_name)
             catalog = context().catalog(cursor)
             self.table: Table | None = catalog.by_name.get(self.case.table_name)
             self.draft: Draft | None = None
             if self.table and not self.case.settled_at and len(self.case.raw) <= CORRECTED:
-                self.draft = correction.draft(cursor, self.table, self.case)
+                self.draft = correction.draft_correction(cursor, self.table, self.case)
         self.back = url_for(".page", **self.asked.filters)
         self.address = url_for(".row", reject_id=reject_id, **self.asked.filters)
 
@@ -173,7 +173,7 @@ class _Desk:
         try:
             cells = self._cells(draft, table)
             report = writing(
-                lambda cursor: correction.correct(
+                lambda cursor: correction.correct_row(
                     cursor, table, self.case, draft.cells or {}, cells, g.caller.id, g.request
                 )
             )
@@ -186,7 +186,9 @@ class _Desk:
 
     def _cells(self, draft: Draft, table: Table) -> dict[str, str | None]:
         if draft.cells is None:
-            return correction.read(table, draft, _typed(request.form.get("line", ""), draft.text))
+            return correction.read_correction(
+                table, draft, _typed(request.form.get("line", ""), draft.text)
+            )
         cells = dict(draft.cells)
         for name in [column.name for column in draft.columns(table)]:
             before = draft.cells.get(name)
@@ -198,8 +200,8 @@ class _Desk:
 
 def _groups() -> str:
     with reading() as cursor:
-        found, total = rejected_rows.groups(cursor, _seen())
-        settled = rejected_rows.settled(cursor, _seen())
+        found, total = rejected_rows.group_rejects(cursor, _seen())
+        settled = rejected_rows.count_settled(cursor, _seen())
     return render_template(
         "quarantine.html", groups=found, total=total, settled=settled, hints=rejected_rows.HINTS
     )
@@ -208,9 +210,9 @@ def _groups() -> str:
 def _rows(asked: Asked) -> str:
     with reading() as cursor:
         which = asked.which(cursor)
-        found = rejected_rows.begun(cursor, which, asked.after, asked.limit, SHOWN)
-        counts = rejected_rows.counts(cursor, which)
-        settled = rejected_rows.settled(cursor, which.tables)
+        found = rejected_rows.page_of_starts(cursor, which, asked.after, asked.limit, SHOWN)
+        counts = rejected_rows.count_rejects(cursor, which)
+        settled = rejected_rows.count_settled(cursor, which.tables)
         known = context().catalog(cursor).by_name
     total = sum(each.rows for each in counts)
     return render_template(
@@ -226,27 +228,27 @@ def _rows(asked: Asked) -> str:
     )
 
 
-def _pieces(which: Which, safe: bool) -> Iterator[bytes]:
+def _pieces(which: RejectFilter, safe: bool) -> Iterator[bytes]:
     """Write all rows piece by piece; none holds a connection while it is sent."""
     after, header = 0, True
     while True:
         with reading() as cursor:
-            found = rejected_rows.page(cursor, which, after, _AT_ONCE)
+            found = rejected_rows.page_of_rejects(cursor, which, after, _AT_ONCE)
         if found or header:
-            yield rejected_rows.written(found, safe, header)
+            yield rejected_rows.rejects_as_csv(found, safe, header)
         if len(found) < _AT_ONCE:
             return
         after, header = found[-1].id, False
 
 
-def _judge(table: Table, which: Which, after: int) -> tuple[Report, int | None]:
+def _judge(table: Table, which: RejectFilter, after: int) -> tuple[Report, int | None]:
     """Judge chosen rows of a table again, and what waited for those that go in."""
     with reading() as cursor:
         catalog = context().catalog(cursor)
     who = g.caller.id, g.request
     with context().connection() as connection:
         steps = Steps(connection)
-        done = rejudge.in_time(steps, catalog, table, *who, which, after, SECONDS)
+        done = rejudge.rejudge_in_time(steps, catalog, table, *who, which, after, SECONDS)
     _wake(table, done[0])
     return done
 
@@ -255,7 +257,9 @@ def _wake(table: Table, report: Report) -> None:
     with reading() as cursor:
         catalog = context().catalog(cursor)
     if report.inserted:
-        briefly(lambda steps: rejudge.children(steps, catalog, table, g.caller.id, g.request))
+        briefly(
+            lambda steps: rejudge.rejudge_children(steps, catalog, table, g.caller.id, g.request)
+        )
 
 
 def _full_name(cursor: Cursor, name: str) -> str:

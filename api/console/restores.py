@@ -16,8 +16,7 @@ from api.shared.context import reading
 from rowboat.backup import restore, sets, shelf
 from rowboat.backup.plan import MODES, Plan
 from rowboat.door.dependents import ACTIONS
-from rowboat.errors import RowboatError, UnknownSet, UnknownTable
-from rowboat_airflow.client import AirflowUnreachable
+from rowboat.errors import AirflowUnreachable, RowboatError, UnknownSet, UnknownTable
 
 blueprint = Blueprint("restores", __name__)
 
@@ -37,14 +36,14 @@ def history() -> str:
     """Show the restores, the newest first, and the plans that wait."""
     page = forms.query(Page)
     with reading() as cursor:
-        found = restore.history(cursor, _LIMIT + 1, page.before)
+        found = restore.list_restores(cursor, _LIMIT + 1, page.before)
     done = found[:_LIMIT]
     return render_template(
         "restores.html",
         restores=[each for each in done if all(map(g.caller.sees, each["tables"]))],
         before=page.before,
         older=done[-1]["id"] if len(found) > _LIMIT else None,
-        shelved=shelf.names(),
+        shelved=shelf.set_names(),
         runs=under_way(restores.DAG, restores.UNDO),
     )
 
@@ -78,7 +77,7 @@ def one_run(run: str) -> str:
         return _shown(*restores.found(run))
     except AirflowUnreachable as down:
         with reading() as cursor:
-            number = restore.of_run(cursor, run)
+            number = restore.restore_of_run(cursor, run)
         if number is None:
             raise
         return _recorded(number, down)
@@ -119,7 +118,7 @@ def ask_undo(number: int) -> str:
     """Ask before an undo is planned."""
     with reading() as cursor:
         found = restores.record(cursor, number)
-    return render_template("restore_undo.html", restore=found, shelved=shelf.names())
+    return render_template("restore_undo.html", restore=found, shelved=shelf.set_names())
 
 
 @blueprint.post("/restores/<int:number>/undo")
@@ -132,7 +131,7 @@ def undo(number: int) -> Response:
 
 def _form(given: Mapping[str, str], error: RowboatError | None = None) -> str:
     with reading() as cursor:
-        known = [each for each in visible(sets.read(cursor)) if each.tables]
+        known = [each for each in visible(sets.read_sets(cursor)) if each.tables]
         tables = table_names(cursor)
     return render_template(
         "restore_new.html",
@@ -175,7 +174,7 @@ def _recorded(number: int, down: RowboatError | None = None) -> str:
         "restore.html",
         restore=found,
         done=Plan.from_json(found["report"]),
-        shelved=shelf.names(),
+        shelved=shelf.set_names(),
         down=down,
     )
 

@@ -18,14 +18,13 @@ from api.shared.context import context, reading, the_table, writing
 from rowboat.catalog.tables import Table
 from rowboat.database.connections import Cursor
 from rowboat.errors import HasDependents
-from rowboat.rows.read import reading as rows
 from rowboat.rows.read import relatives, trace
-from rowboat.rows.read.reading import Texts
+from rowboat.rows.read.reading import RowTexts, StoredRow, find_row, find_texts
 from rowboat.rows.read.relatives import Relative
 from rowboat.rows.write import bodies, delete_row
-from rowboat.rows.write.batch import Delivery, Order
-from rowboat.rows.write.idempotency import Answer, Once
-from rowboat.rows.write.update_row import Revision
+from rowboat.rows.write.batch import BatchOptions, Delivery
+from rowboat.rows.write.idempotency import IdempotentRequest, KeptAnswer
+from rowboat.rows.write.update_row import RowUpdate
 
 blueprint = Blueprint("rows", __name__)
 _READ_AGAIN = 2**19  # bytes of a file in which a row's line is looked for without being asked
@@ -43,9 +42,9 @@ def row(table: str, key: str) -> str:
     with reading() as cursor:
         found, texts = _found(cursor, table, key)
         catalog = tables.seen(context().catalog(cursor))
-        children = relatives.children(cursor, catalog, found, texts.cells)
-        story = trace.row(cursor, found, key.split(","), most)
-    parents = relatives.parents(catalog, found, texts.cells)
+        children = relatives.children_of_row(cursor, catalog, found, texts.cells)
+        story = trace.trace_row(cursor, found, key.split(","), most)
+    parents = relatives.parents_of_row(catalog, found, texts.cells)
     return _page("row.html", found, key, texts, parents=parents, children=children, trace=story)
 
 
@@ -64,8 +63,8 @@ def insert(table: str) -> ResponseReturnValue:
     """Pass a new row through the door, once for each time that its form was shown."""
     with reading() as cursor:
         found, fields = _fields(cursor, table)
-    row = bodies.of_texts(row_forms.read(request.form, fields), found)
-    order = Order(g.request, g.caller.id)
+    row = bodies.row_of_texts(row_forms.read(request.form, fields), found)
+    order = BatchOptions(g.request, g.caller.id)
     done = deliver({found.full_name: [row]}, order, _told, _once())
     told = json.loads(done.body)
     if told["errors"]:
@@ -99,14 +98,14 @@ def change(table: str, key: str) -> ResponseReturnValue:
     given = row_forms.read({**request.form, "version": version}, fields)
     if not given:
         return frame.go(_address(found, key), "Nothing was changed: the form is as it was.")
-    row = key.split(","), bodies.of_texts(given, found)
-    revision = Revision(catalog, found, row, (g.request, g.caller.id), _checked(version))
+    row = key.split(","), bodies.row_of_texts(given, found)
+    revision = RowUpdate(catalog, found, row, (g.request, g.caller.id), _checked(version))
     try:
         revision.go(writing)
     except _Changed:
         return _overtaken(table, key, fields)
     if revision.written is None:
-        texts = Texts(version, texts.cells)
+        texts = RowTexts(version, texts.cells)
         others = row_forms.blame(fields, revision.errors)
         return _form(found, fields, others, key=key, texts=texts), 422
     wake(revision.batch)
@@ -125,13 +124,13 @@ def ask(table: str, key: str) -> str:
 def delete(table: str, key: str) -> ResponseReturnValue:
     """Delete a row as it was shown; others only with their box ticked."""
     version, cascade = request.form.get("version", ""), "cascade" in request.form
-    order = delete_row.Order(g.caller.id, g.request, cascade, g.caller.check)
+    order = delete_row.DeleteOptions(g.caller.id, g.request, cascade, g.caller.check)
 
     def remove(cursor: Cursor) -> dict[str, int]:
         found = the_table(cursor, table)
-        held = rows.find(cursor, found, key.split(","), hold=True)
+        held = find_row(cursor, found, key.split(","), hold=True)
         _checked(version)(held)
-        return delete_row.remove(cursor, context().catalog(cursor), found, held, order)
+        return delete_row.delete_row(cursor, context().catalog(cursor), found, held, order)
 
     try:
         deleted = writing(remove)
@@ -143,12 +142,12 @@ def delete(table: str, key: str) -> ResponseReturnValue:
     return frame.go(tables.address(next(iter(deleted))), f"Deleted: {told}.")
 
 
-def _found(cursor: Cursor, table: str, key: str) -> tuple[Table, Texts]:
+def _found(cursor: Cursor, table: str, key: str) -> tuple[Table, RowTexts]:
     found = the_table(cursor, table)
-    return found, rows.find_texts(cursor, found, key.split(","))
+    return found, find_texts(cursor, found, key.split(","))
 
 
-def _fields(cursor: Cursor, table: str, texts: Texts | None = None) -> tuple[Table, list[Field]]:
+def _fields(cursor: Cursor, table: str, texts: RowTexts | None = None) -> tuple[Table, list[Field]]:
     found, catalog = the_table(cursor, table), tables.seen(context().catalog(cursor))
     return found, row_forms.fields(cursor, catalog, found, texts.cells if texts else None)
 
@@ -157,20 +156,20 @@ def _address(table: Table, key: str) -> str:
     return url_for("console.tables.rows.row", table=table.full_name, key=key)
 
 
-def _once() -> Once:
+def _once() -> IdempotentRequest:
     """Return what tells a form that is sent twice from two rows."""
     said = hashlib.sha256(json.dumps(request.form.to_dict()).encode()).hexdigest()
-    return Once(g.caller.id, f"form {said}", said)
+    return IdempotentRequest(g.caller.id, f"form {said}", said)
 
 
-def _told(found: list[Delivery]) -> Answer:
+def _told(found: list[Delivery]) -> KeptAnswer:
     (delivery,) = found
     told = {"ids": delivery.ids, "errors": delivery.errors}
-    return Answer(422 if delivery.errors else 201, json.dumps(told, default=str))
+    return KeptAnswer(422 if delivery.errors else 201, json.dumps(told, default=str))
 
 
 def _checked(version: str) -> Any:
-    def check(held: rows.Row | None) -> None:
+    def check(held: StoredRow | None) -> None:
         if held is None or held.version != version:
             raise _Changed
 
@@ -198,12 +197,12 @@ def _form(table: Table, fields: list[Field], others: list[str] | None = None, **
 def _asked(table: str, key: str, error: str | None = None) -> str:
     with reading() as cursor:
         found, texts = _found(cursor, table, key)
-        held = rows.find(cursor, found, key.split(","))
-        touched = delete_row.foreseen(cursor, found, held)
+        held = find_row(cursor, found, key.split(","))
+        touched = delete_row.foresee_delete(cursor, found, held)
     return _page("row_delete.html", found, key, texts, touched=touched, error=error)
 
 
-def _page(template: str, table: Table, key: str, texts: Texts, **more: Any) -> str:
+def _page(template: str, table: Table, key: str, texts: RowTexts, **more: Any) -> str:
     return render_template(
         template, table=table, key=key, texts=texts, address=_address(table, key),
         link=_link, rows_of=_rows_of, **more,

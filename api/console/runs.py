@@ -8,7 +8,8 @@ from api.rest import ingest
 from api.shared.access import scope
 from api.shared.airflow import airflow, outline, tasks
 from api.shared.problems import Problem
-from rowboat_airflow.client import DRY_RUN, MOST_TASKS, AirflowUnreachable, UnknownRun
+from rowboat.airflow_client import DRY_RUN, MOST_TASKS
+from rowboat.errors import AirflowUnreachable, UnknownRun
 
 blueprint = Blueprint("runs", __name__)
 

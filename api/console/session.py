@@ -13,7 +13,7 @@ from api.shared.context import writing
 from api.shared.problems import Problem, of
 from rowboat.access import oidc_sign_in, sessions
 from rowboat.access.keys import Key
-from rowboat.access.oidc_sign_in import Attempt, Client
+from rowboat.access.oidc_sign_in import Attempt, SignInClient
 from rowboat.errors import Forbidden, IssuerDown, KeyRefused
 
 blueprint = Blueprint("session", __name__)
@@ -52,7 +52,7 @@ def begin() -> Response:
 def elsewhere() -> Response:
     """Lead on to the issuer, who asks who it is."""
     token = frame.visitor() or sessions.new_token()
-    state = sessions.sealed(token, "state", f"{sessions.new_token()} {_next()}")
+    state = sessions.seal_text(token, "state", f"{sessions.new_token()} {_next()}")
     try:
         answer = frame.go(_client().address(_attempt(token, state)))
     except IssuerDown as down:
@@ -67,7 +67,7 @@ def elsewhere() -> Response:
 def back() -> Response:
     """Sign in who comes back from the issuer, by the way on which this visitor was sent there."""
     client, state, token = _client(), request.args.get("state", ""), frame.visitor()
-    sent = sessions.unsealed(token, "state", state)
+    sent = sessions.unseal_text(token, "state", state)
     if sent is None:
         return _asked(Problem(403, "the sign-in did not begin here", "begin it again"))
     try:
@@ -86,18 +86,18 @@ def back() -> Response:
 def end() -> Response:
     """Sign out, here and wherever else the cookie is."""
     check_form()
-    writing(lambda cursor: sessions.end(cursor, frame.visitor()))
+    writing(lambda cursor: sessions.end_session(cursor, frame.visitor()))
     return frame.go(url_for(".ask"), "You are signed out.", sessions.new_token())
 
 
 def _let_in(caller: Key, address: str) -> Response:
-    token = writing(lambda cursor: sessions.begin(cursor, caller, frame.visitor()))
+    token = writing(lambda cursor: sessions.begin_session(cursor, caller, frame.visitor()))
     return frame.go(address, token=token)
 
 
 def _asked(problem: Problem | None = None) -> Response:
     token = frame.visitor() or sessions.new_token()
-    client = oidc_sign_in.of_settings(current_app.extensions["issuer"])
+    client = oidc_sign_in.client_of_settings(current_app.extensions["issuer"])
     text = render_template(
         "sign_in.html",
         problem=problem,
@@ -119,9 +119,9 @@ def _next() -> str:
     return wanted if frame.is_here(wanted) and len(wanted) <= _LONGEST else "/"
 
 
-def _client() -> Client:
+def _client() -> SignInClient:
     """Return the client of the issuer; raises Problem where there is none."""
-    client = oidc_sign_in.of_settings(current_app.extensions["issuer"])
+    client = oidc_sign_in.client_of_settings(current_app.extensions["issuer"])
     if client is None:
         raise Problem(404, "there is no issuer to sign in at", "sign in with a key of the API")
     return client
@@ -129,7 +129,7 @@ def _client() -> Client:
 
 def _attempt(token: str, state: str) -> Attempt:
     """Derive from a visitor's cookie what must come back, so that nobody else can use it."""
-    nonce, verifier = (sessions.mark(token, use, state) for use in ("nonce", "verifier"))
+    nonce, verifier = (sessions.sign_text(token, use, state) for use in ("nonce", "verifier"))
     return Attempt(state, nonce, verifier, url_for(".back", _external=True))
 
 

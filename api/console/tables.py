@@ -13,15 +13,14 @@ from markupsafe import Markup
 from api.console.elements import filter_form, frame
 from api.shared.access import scope
 from api.shared.context import context, reading, the_table
-from rowboat import status
+from rowboat.catalog.sizes import count_rows
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.errors import AskRefused
 from rowboat.metrics import diagram
 from rowboat.rows.read import filters, listing_params
-from rowboat.rows.read import reading as rows
 from rowboat.rows.read.filters import Fault
-from rowboat.rows.read.listing_params import Ask
-from rowboat.rows.read.reading import Page
+from rowboat.rows.read.listing_params import ListingParams
+from rowboat.rows.read.reading import RowPage, read_page
 
 blueprint = Blueprint("tables", __name__)
 _FOLD = 120  # characters of a value that a list shows
@@ -45,10 +44,8 @@ def dictionary() -> str:
     """Show every table that the caller sees, as the database declares it, and how they refer."""
     with reading() as cursor:
         catalog = seen(context().catalog(cursor))
-        counts = {
-            each.full_name: status.count(cursor, each, _COUNT_UP_TO) for each in catalog.tables
-        }
-    drawn = Markup(diagram.svg(catalog, lambda table: "#" + table.full_name))  # noqa: S704
+        counts = {each.full_name: count_rows(cursor, each, _COUNT_UP_TO) for each in catalog.tables}
+    drawn = Markup(diagram.diagram_svg(catalog, lambda table: "#" + table.full_name))  # noqa: S704
     return render_template("tables.html", catalog=catalog, counts=counts, diagram=drawn)
 
 
@@ -61,12 +58,12 @@ def browse(table: str) -> ResponseReturnValue:
     if sent is not None:
         return frame.go(f"{address(table)}?{urlencode(sent)}")
     faults: list[Fault] = []
-    page, ask = Page([]), None
+    page, ask = RowPage([]), None
     with reading() as cursor:
         found, catalog = the_table(cursor, table), seen(context().catalog(cursor))
         try:
-            ask = listing_params.read(cursor, found, given)
-            page = rows.page(cursor, found, ask, as_text=True)
+            ask = listing_params.read_listing_params(cursor, found, given)
+            page = read_page(cursor, found, ask, as_text=True)
         except AskRefused as refused:
             faults = [dict(each) for each in refused.errors]
     lines, others = filter_form.lines(found, given, faults)
@@ -104,7 +101,7 @@ def row_address(table: Table, key: list[str]) -> str | None:
     return f"{address(table.full_name)}/{quote(joined, safe=',')}"
 
 
-def _cells(catalog: Catalog, table: Table, page: Page) -> list[list[Cell]]:
+def _cells(catalog: Catalog, table: Table, page: RowPage) -> list[list[Cell]]:
     """Return the rows of a page as they are shown."""
     names = list(table.by_name)
     key = [names.index(name) for name in (table.key.columns if table.key else ())]
@@ -139,14 +136,14 @@ def _to(parent: Table) -> Callable[[str], str | None]:
     return cache(lambda text: row_address(parent, [text]))
 
 
-def _headings(table: Table, ask: Ask | None) -> list[dict[str, Any]]:
+def _headings(table: Table, ask: ListingParams | None) -> list[dict[str, Any]]:
     """Return each column with the order that a click on it asks for and the one that it has."""
     first = ask.order.by[0] if ask and ask.order.by and not ask.sample else None
     found = []
     for column in table.columns:
         mine = first if first and first.column is column else None
         text = f"-{column.name}" if mine and not mine.down else column.name
-        sorts = filters.comparable(column)
+        sorts = filters.is_comparable(column)
         found.append({
             "column": column,
             "link": _here(order=text, after=None, sample=None) if sorts else None,

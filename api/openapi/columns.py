@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from rowboat.catalog import literals
 from rowboat.catalog.tables import Column
-from rowboat.database.statements import statements
+from rowboat.database.statements import read_statements
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -129,7 +129,7 @@ def _or_text(found: Schema, pattern: str | None = None) -> Schema:
 
 def _pattern(column: Column) -> str | None:
     """Return the canonical form of a column's literals where a pattern tells it."""
-    statement = statements("literals")[literals.literal(column).form].replace("{{", "{")
+    statement = read_statements("literals")[literals.literal_of(column).form].replace("{{", "{")
     found = re.search(r" ~ '(.*)'$", statement.replace("}}", "}"))
     return found[1] if found and not column.labels else None
 

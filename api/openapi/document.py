@@ -20,7 +20,7 @@ from api.openapi.tables import OF_TABLES
 from rowboat import __version__
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.errors import UnknownTable
-from rowboat.metrics.definitions import metrics
+from rowboat.metrics.definitions import all_metrics
 
 DOCS = "docs"  # the blueprint of the pages that show the document
 _WITH_KEY = {401, 403, 429, 500, 503}
@@ -70,7 +70,7 @@ def _places(app: Flask, rule: Rule, catalog: Catalog) -> Iterator[_Place]:
                 facts = OF_TABLES[endpoint](table)
                 yield _Place({"table": name}, facts, table.full_name, tables.component(table))
     elif endpoint in OF_METRICS:
-        for metric in metrics().values():
+        for metric in all_metrics().values():
             if {each.name for each in metric.parameters} >= rule.arguments - {"name"}:
                 facts = OF_METRICS[endpoint](metric)
                 yield _Place({"name": metric.name}, facts, "metrics", metric.name)

@@ -238,7 +238,7 @@ def _match(required: bool) -> Json:
 
 
 def _words(table: Table) -> Iterator[Json]:
-    order = [f"{sign}{each.name}" for each in table.columns if filters.comparable(each)
+    order = [f"{sign}{each.name}" for each in table.columns if filters.is_comparable(each)
              for sign in ("", "-")]  # fmt: skip
     most = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
     capped = f"more than {MOST} are taken for {MOST}"
@@ -257,7 +257,7 @@ def _words(table: Table) -> Iterator[Json]:
 
 def _filters(table: Table) -> Iterator[Json]:
     for column in table.columns:
-        for operator in filters.operators(column):
+        for operator in filters.operators_of(column):
             yield _filter(column, operator)
 
 

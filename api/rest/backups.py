@@ -1,7 +1,7 @@
 """The shelf of backups, and starting the DAG backup."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from flask import Blueprint, g, url_for
@@ -12,7 +12,6 @@ from api.shared.airflow import airflow, outline, start, tasks
 from api.shared.context import reading, the_table
 from rowboat.backup import restore, sets
 from rowboat.backup.sets import Set
-from rowboat.cli import show_backups
 
 blueprint = Blueprint("backups", __name__)
 
@@ -31,9 +30,9 @@ class Order(forms.Form):
 def shelf() -> dict[str, Any]:
     """List the sets, oldest first, and the newest restores."""
     with reading() as cursor:
-        found, done = sets.read(cursor), restore.history(cursor)
+        found, done = sets.read_sets(cursor), restore.list_restores(cursor)
     return {
-        "sets": show_backups.sets_document(visible(found)),
+        "sets": [asdict(each) for each in visible(found)],
         "restores": [each for each in done if all(map(g.caller.sees, each["tables"]))],
     }
 

@@ -22,9 +22,9 @@ from rowboat.door.context import OnKnown
 from rowboat.door.passage import Report
 from rowboat.errors import Stopped
 from rowboat.rows.write import bodies
-from rowboat.rows.write.batch import Batch, Delivery, Order
-from rowboat.rows.write.bodies import Row
-from rowboat.rows.write.idempotency import Answer, Once
+from rowboat.rows.write.batch import Batch, BatchOptions, Delivery
+from rowboat.rows.write.bodies import IncomingRow
+from rowboat.rows.write.idempotency import IdempotentRequest, KeptAnswer
 
 blueprint = Blueprint("batches", __name__)
 log = structlog.get_logger()
@@ -32,10 +32,10 @@ _PATIENCE = 5.0  # seconds
 
 Choice = TypeVar("Choice")
 _ON_CONFLICT: dict[str, OnKnown] = {"error": "refuse", "update": "update", "ignore": "leave"}
-_READERS: dict[str, Callable[[bytes, Table], list[Row]]] = {
-    "application/json": bodies.of_json,
-    "application/x-ndjson": bodies.of_lines,
-    "text/csv": bodies.of_csv,
+_READERS: dict[str, Callable[[bytes, Table], list[IncomingRow]]] = {
+    "application/json": bodies.rows_of_json,
+    "application/x-ndjson": bodies.rows_of_lines,
+    "text/csv": bodies.rows_of_csv,
 }
 
 
@@ -58,11 +58,11 @@ def batch() -> Response:
     if request.mimetype != "application/json":
         raise Problem(415, "a batch comes as application/json", "set the header Content-Type")
     with reading() as cursor:
-        rows = bodies.of_tables(request.get_data(), lambda name: the_table(cursor, name))
+        rows = bodies.rows_of_tables(request.get_data(), lambda name: the_table(cursor, name))
     return _take(rows)
 
 
-def _take(rows: dict[str, list[Row]]) -> Response:
+def _take(rows: dict[str, list[IncomingRow]]) -> Response:
     order = _order()
     done = deliver(rows, order, lambda found: _answer(found, order), _once())
     headers = {"Idempotency-Replayed": "true"} if done.again else {}
@@ -72,11 +72,11 @@ def _take(rows: dict[str, list[Row]]) -> Response:
 
 
 def deliver(
-    rows: dict[str, list[Row]],
-    order: Order,
-    say: Callable[[list[Delivery]], Answer],
-    once: Once | None,
-) -> Answer:
+    rows: dict[str, list[IncomingRow]],
+    order: BatchOptions,
+    say: Callable[[list[Delivery]], KeptAnswer],
+    once: IdempotentRequest | None,
+) -> KeptAnswer:
     """Pass rows through the door, count them, and let in what waited for them."""
     with reading() as cursor:
         batch = Batch(context().catalog(cursor), rows, order)
@@ -114,12 +114,12 @@ class _Brief(Steps):
         return super().__call__()
 
 
-def refusal(done: Answer, headers: Mapping[str, str] | None = None) -> Response:
+def refusal(done: KeptAnswer, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer that tells why rows are refused."""
     return Response(done.body, done.status, headers, content_type="application/problem+json")
 
 
-def _order() -> Order:
+def _order() -> BatchOptions:
     """Read what the address asks for."""
     given = request.args
     for name in given:
@@ -129,7 +129,7 @@ def _order() -> Order:
                 "there are mode, on_conflict and dry_run; give each once",
             )  # fmt: skip
     on_known = _choice("on_conflict", "error", _ON_CONFLICT)
-    return Order(
+    return BatchOptions(
         g.request,
         g.caller.id,
         on_known,
@@ -146,7 +146,7 @@ def _choice(name: str, default: str, choices: Mapping[str, Choice]) -> Choice:
     return choices[value]
 
 
-def _once() -> Once | None:
+def _once() -> IdempotentRequest | None:
     """Read the Idempotency-Key, and what tells a repeated request from another."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
@@ -157,10 +157,12 @@ def _once() -> Once | None:
             "make one for each request, such as a UUID",
         )  # fmt: skip
     said = f"{request.method} {request.full_path} {request.mimetype}\n".encode()
-    return Once(g.caller.id, key, hashlib.sha256(said + request.get_data()).hexdigest())
+    return IdempotentRequest(
+        g.caller.id, key, hashlib.sha256(said + request.get_data()).hexdigest()
+    )
 
 
-def _answer(found: list[Delivery], order: Order) -> Answer:
+def _answer(found: list[Delivery], order: BatchOptions) -> KeptAnswer:
     """Say what became of the rows: 201 all went in, 207 some, 422 none."""
     total = sum((each.report for each in found), Report())
     errors = [
@@ -185,9 +187,9 @@ def _answer(found: list[Delivery], order: Order) -> Answer:
             "" if order.on_trial else "; the rows wait in quarantine: /api/rejects"
         )
         problem = Problem(422, detail, hint, errors, **body)
-        return Answer(422, problem.response().get_data(as_text=True))
+        return KeptAnswer(422, problem.response().get_data(as_text=True))
     status = HTTPStatus.MULTI_STATUS if errors else HTTPStatus.CREATED
     if order.on_trial and not errors:
         status = HTTPStatus.OK
     text = json.dumps(body | {"errors": errors}, ensure_ascii=False, default=str)
-    return Answer(status, text + "\n")
+    return KeptAnswer(status, text + "\n")

@@ -12,10 +12,9 @@ from api.shared.access import scope
 from api.shared.airflow import airflow
 from api.shared.context import context, reading
 from rowboat import __version__
-from rowboat import health as check
 from rowboat.catalog import migrations
 from rowboat.errors import RowboatError
-from rowboat.health import Finding
+from rowboat.health import Finding, check_raw_data, check_shelf
 from rowboat.settings import settings
 
 blueprint = Blueprint("health", __name__)
@@ -38,8 +37,8 @@ def ready() -> tuple[dict[str, Any], int]:
     now = settings()
     needed = {
         "database": _database(),
-        "raw_data": check.folder(now.raw_data),
-        "backups": check.shelf(now.backups),
+        "raw_data": check_raw_data(now.raw_data),
+        "backups": check_shelf(now.backups),
     }
     works = {part: found.ok for part, found in needed.items()}
     remedies = {part: found.hint for part, found in needed.items() if not found.ok}
@@ -61,7 +60,7 @@ def _database() -> Finding:
     try:
         with reading() as cursor:
             return Finding(
-                "database", bool(migrations.applied(cursor)), "", "run `rowboat migrate`"
+                "database", bool(migrations.applied_migrations(cursor)), "", "run `rowboat migrate`"
             )
     except RowboatError as error:
         return Finding("database", False, error.fact, error.hint)

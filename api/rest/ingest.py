@@ -11,12 +11,11 @@ from api.shared import forms
 from api.shared.access import scope
 from api.shared.airflow import airflow, outline, start, tasks
 from api.shared.context import context, reading
-from rowboat.errors import FileRefused, Forbidden
+from rowboat.errors import AirflowUnreachable, FileRefused, Forbidden
 from rowboat.ingest import discovery, position
-from rowboat.ingest import run as ingest
 from rowboat.ingest.position import Position
+from rowboat.ingest.run import add_up_run
 from rowboat.settings import settings
-from rowboat_airflow.client import AirflowUnreachable
 
 blueprint = Blueprint("ingest", __name__)
 
@@ -73,7 +72,7 @@ def work(run: str, conf: dict[str, Any] | None) -> dict[str, Any]:
     """Tell what a run loaded, and how its files stand: those it took or was asked to take."""
     asked = (conf or {}).get("files") or []
     with reading() as cursor:
-        totals = ingest.totals(cursor, run)
+        totals = add_up_run(cursor, run)
         known = position.all_positions(cursor).values()
     mine = [each for each in known if each.run == run or each.file_name in asked]
     return {"totals": vars(totals), "files": _files(mine)}
@@ -98,7 +97,7 @@ def _check(files: list[str]) -> None:
     with reading() as cursor:
         catalog = context().catalog(cursor)
     for name in files:
-        found = discovery.locate(settings().raw_data / name, catalog)
+        found = discovery.locate_file(settings().raw_data / name, catalog)
         if found.table is None:
             raise FileRefused(f"{name} {found.problem}", "name it after its table")
         g.caller.check(found.table.full_name)

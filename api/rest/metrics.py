@@ -17,8 +17,16 @@ from rowboat.csvfile.writer import csv_text
 from rowboat.database.connections import Cursor, transaction
 from rowboat.errors import ParameterRefused, UnknownMetric
 from rowboat.metrics import charts
-from rowboat.metrics.definitions import Metric, metric, metrics
-from rowboat.metrics.figures import Cache, Figures, Moment, Values, add_up_writes, figures, moment
+from rowboat.metrics.definitions import Metric, all_metrics, find_metric
+from rowboat.metrics.figures import (
+    Cache,
+    MetricFigures,
+    Moment,
+    Values,
+    add_up_writes,
+    begin_moment,
+    compute_figures,
+)
 from rowboat.metrics.parameters import RESERVED
 from rowboat.metrics.workbook import workbook
 
@@ -37,7 +45,7 @@ _MANY = 1000  # counts of writes that are added up
 
 @blueprint.record_once
 def _prepare(state: BlueprintSetupState) -> None:
-    metrics()  # a file that cannot be read stops the start
+    all_metrics()  # a file that cannot be read stops the start
     state.app.extensions["figures"] = Cache()
 
 
@@ -67,23 +75,25 @@ def metric_of_year(year: int, name: str) -> Response:
 
 def visible() -> list[Metric]:
     """Return the metrics whose tables the caller may see."""
-    return [each for each in metrics().values() if all(map(g.caller.sees, each.tables))]
+    return [each for each in all_metrics().values() if all(map(g.caller.sees, each.tables))]
 
 
 def the_metric(name: str) -> Metric:
     """Find a metric; raises UnknownMetric, and Forbidden where the caller's key does not hold."""
-    found = metric(name)
+    found = find_metric(name)
     for table in found.tables:
         g.caller.check(table)
     return found
 
 
 def of_figures(
-    wanted: Metric, values: Values, form: tuple[Any, ...], encode: Callable[[Figures], Answer]
+    wanted: Metric, values: Values, form: tuple[Any, ...], encode: Callable[[MetricFigures], Answer]
 ) -> Answer:
     """Return the figures of a metric in a form, made once while they hold."""
     asked = (*values.items(), *form)
-    return kept(wanted, asked, lambda cursor, now: figures(cursor, wanted, values, now), encode)
+    return kept(
+        wanted, asked, lambda cursor, now: compute_figures(cursor, wanted, values, now), encode
+    )
 
 
 def kept(
@@ -98,7 +108,7 @@ def kept(
     if key in cache and (answer := cache.find(key, _version(wanted))):
         return answer
     with reading() as cursor:
-        now = moment(cursor, wanted)
+        now = begin_moment(cursor, wanted)
         with cache.made_once(key, now.version) as answer:
             if answer is None:
                 answer = encode(compute(cursor, now))
@@ -111,7 +121,7 @@ def kept(
 def _version(wanted: Metric) -> str | None:
     """Return the version of a metric's tables, by one statement and no more."""
     with context().single.connection() as connection, transaction(connection) as cursor:
-        return moment(cursor, wanted).version
+        return begin_moment(cursor, wanted).version
 
 
 def _answer(wanted: Metric, of_path: Mapping[str, str]) -> Response:
@@ -154,7 +164,7 @@ def _given(of_path: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in RESERVED}
 
 
-def _encoded(found: Figures, form: str, safe: bool) -> tuple[bytes, dict[str, str]]:
+def _encoded(found: MetricFigures, form: str, safe: bool) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of an answer."""
     if form == "json":
         body = json.dumps(found.document(), ensure_ascii=False).encode() + b"\n"
@@ -178,10 +188,10 @@ def _encoded(found: Figures, form: str, safe: bool) -> tuple[bytes, dict[str, st
     return body, headers
 
 
-def _picture(found: Figures) -> bytes:
+def _picture(found: MetricFigures) -> bytes:
     if found.chart_lacks:
         lacks = f"the chart names the column {found.chart_lacks[0]}, which is not there"
         raise Problem(406, lacks, "correct the metric's file, or ask for another form")
-    if (picture := charts.png(found)) is None:
+    if (picture := charts.chart_png(found)) is None:
         raise Problem(406, f"the metric {found.metric.name} has no chart", _FORMS)
     return picture

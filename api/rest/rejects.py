@@ -13,7 +13,7 @@ from api.shared.problems import Problem
 from rowboat.catalog.tables import Table
 from rowboat.database.connections import Cursor, Steps
 from rowboat.door import rejected_rows
-from rowboat.door.rejected_rows import Which
+from rowboat.door.rejected_rows import RejectFilter
 from rowboat.ingest import rejudge
 
 blueprint = Blueprint("rejects", __name__)
@@ -47,11 +47,11 @@ def page() -> Response:
         raise Problem(406, "refused rows have no such form", f"there are {JSON} and {CSV}")
     with reading() as cursor:
         names = _names(cursor, asked.table)
-        found = rejected_rows.page(cursor, Which(names), asked.after, asked.limit)
+        found = rejected_rows.page_of_rejects(cursor, RejectFilter(names), asked.after, asked.limit)
     more = asked.model_dump(exclude_none=True) | {"after": found[-1].id} if found else {}
     link = f"{request.path}?{urlencode(more)}" if len(found) == asked.limit else None
     answer = (
-        Response(rejected_rows.written(found), content_type="text/csv; charset=utf-8")
+        Response(rejected_rows.rejects_as_csv(found), content_type="text/csv; charset=utf-8")
         if media == CSV
         else jsonify(rows=[each.to_json() for each in found], limit=asked.limit, next=link)
     )
@@ -70,7 +70,9 @@ def again() -> dict[str, Any]:
     with context().connection() as connection:
         steps = Steps(connection)
         reports = {
-            each.full_name: rejudge.rejected(steps, catalog, each, g.caller.id, g.request, Which())
+            each.full_name: rejudge.rejudge_rows(
+                steps, catalog, each, g.caller.id, g.request, RejectFilter()
+            )
             for each in tables
         }
     return {"tables": {name: vars(report) for name, report in reports.items()}}

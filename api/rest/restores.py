@@ -14,8 +14,7 @@ from api.shared.problems import Problem
 from rowboat.backup import restore, sets
 from rowboat.backup.plan import Mode
 from rowboat.database.connections import Cursor
-from rowboat.errors import Forbidden, UnknownSet
-from rowboat_airflow.client import UnknownRun
+from rowboat.errors import Forbidden, UnknownRun, UnknownSet
 
 blueprint = Blueprint("restores", __name__)
 
@@ -84,7 +83,7 @@ def begin(order: Order) -> str:
     _check_cascade(order.cascade)
     with reading() as cursor:
         table = the_table(cursor, order.table).full_name
-        chosen = sets.named(cursor, order.set) if order.set else sets.newest(cursor, [table])
+        chosen = sets.find_set(cursor, order.set) if order.set else sets.newest_set(cursor, [table])
     if table not in chosen.tables:
         raise UnknownSet(f"the set {chosen.name} has no {table}")
     return start(DAG, **order.model_dump() | {"table": table, "set": chosen.name})
@@ -106,7 +105,7 @@ def record(cursor: Cursor, number: int) -> dict[str, Any]:
 
     Raises UnknownRestore, or Forbidden where the key does not hold for all of its tables.
     """
-    known = restore.recorded(cursor, number)
+    known = restore.recorded_plan(cursor, number)
     for table in known["tables"]:
         g.caller.check(table)
     return known
@@ -131,7 +130,7 @@ def seen(dag: str, about: dict[str, Any]) -> dict[str, Any]:
     planned = any(each["task"] == "plan" and each["state"] == "success" for each in done)
     question = _question(dag, run, done)
     with reading() as cursor:
-        number = restore.of_run(cursor, run)
+        number = restore.restore_of_run(cursor, run)
     return outline(about) | {
         "waits": question is not None,
         "plan": airflow().result(dag, run, "plan") if planned else None,

@@ -10,10 +10,10 @@ from api.shared.access import scope
 from api.shared.context import context, reading, the_table, writing
 from api.shared.problems import Problem
 from rowboat.catalog.tables import Table
-from rowboat.rows.read import reading as rows
+from rowboat.rows.read.reading import StoredRow, cells_of_key, check_key
 from rowboat.rows.write import bodies
-from rowboat.rows.write.bodies import Row
-from rowboat.rows.write.update_row import Revision
+from rowboat.rows.write.bodies import IncomingRow
+from rowboat.rows.write.update_row import RowUpdate
 
 blueprint = Blueprint("row_writes", __name__)
 
@@ -38,9 +38,9 @@ def _write(name: str, key: list[str], keeps_rest: bool) -> Response:
         raise Problem(415, "a row comes as application/json", "set the header Content-Type")
     with reading() as cursor:
         table, catalog = the_table(cursor, name), context().catalog(cursor)
-    rows.check_key(table, key)
+    check_key(table, key)
     row = key, _row(table, key)
-    revision = Revision(catalog, table, row, (g.request, g.caller.id), _check, keeps_rest)
+    revision = RowUpdate(catalog, table, row, (g.request, g.caller.id), _check, keeps_rest)
     revision.go(writing)
     if revision.written is None:
         hint = "errors tells why; it waits in quarantine"
@@ -52,12 +52,12 @@ def _write(name: str, key: list[str], keeps_rest: bool) -> Response:
     return Response(revision.written.json + "\n", status, headers, mimetype="application/json")
 
 
-def _row(table: Table, key: list[str]) -> Row:
+def _row(table: Table, key: list[str]) -> IncomingRow:
     """Read what the request says of the row."""
-    found = bodies.of_json(request.get_data(), table)
+    found = bodies.rows_of_json(request.get_data(), table)
     if len(found) != 1 or found[0].cells is None:
         raise Problem(422, "the body is not one row", "send an object: column to value")
-    for name, text in rows.key_cells(table, key).items():
+    for name, text in cells_of_key(table, key).items():
         cell = found[0].cells.get(name, text)
         if (cell if isinstance(cell, str) else repr(cell)) != text:
             hint = f"leave {name} out, or send another row under its own address"
@@ -65,7 +65,7 @@ def _row(table: Table, key: list[str]) -> Row:
     return found[0]
 
 
-def _check(held: rows.Row | None) -> None:
+def _check(held: StoredRow | None) -> None:
     """Refuse a request that means another version than the row has."""
     if held:
         versions.demand()

@@ -1,6 +1,7 @@
 """Rows: a page, a sample, one by its key, where it came from, and its end."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,14 +11,12 @@ from api.shared import forms, versions
 from api.shared.access import scope
 from api.shared.context import context, reading, the_table, writing
 from api.shared.problems import Problem
-from rowboat.cli import show
 from rowboat.database.connections import Cursor
 from rowboat.errors import AskRefused
 from rowboat.rows.read import listing_params, trace
-from rowboat.rows.read import reading as rows
-from rowboat.rows.read.filters import fault
-from rowboat.rows.read.listing_params import Ask
-from rowboat.rows.read.reading import Page
+from rowboat.rows.read.filters import parameter_fault
+from rowboat.rows.read.listing_params import ListingParams
+from rowboat.rows.read.reading import RowPage, find_row, read_page
 from rowboat.rows.write import delete_row
 
 _PLAIN = " ,:'()"  # what a header's text may have besides letters and digits
@@ -39,8 +38,8 @@ def page(table: str) -> Response:
     media = form.get("format") or _accepted(_JSON, _CSV)
     with reading() as cursor:
         found = the_table(cursor, table)
-        ask = listing_params.read(cursor, found, asked)
-        got = rows.page(cursor, found, ask, as_text=media == _CSV)
+        ask = listing_params.read_listing_params(cursor, found, asked)
+        got = read_page(cursor, found, ask, as_text=media == _CSV)
     headers = _headers(got, ask)
     if media == _CSV:
         return Response(got.csv(found, form.get("safe", False)), headers=headers, mimetype=_CSV)
@@ -54,7 +53,7 @@ def row(table: str, key: str) -> Response:
     _nothing_else(_taken()[1])
     _accepted(_JSON)
     with reading() as cursor:
-        found = rows.find(cursor, the_table(cursor, table), key.split(","))
+        found = find_row(cursor, the_table(cursor, table), key.split(","))
     tag = versions.etag(found.version)
     if versions.known(found.version):
         return Response(status=304, headers=tag)
@@ -69,8 +68,8 @@ def traced(table: str, key: str) -> Response:
     _accepted(_JSON)
     with reading() as cursor:
         found = the_table(cursor, table)
-        as_it_is = rows.find(cursor, found, key.split(","))
-        document = show.as_document(trace.row(cursor, found, key.split(",")))
+        as_it_is = find_row(cursor, found, key.split(","))
+        document = asdict(trace.trace_row(cursor, found, key.split(",")))
     del document["fields"]  # their numbers have lost digits
     body = json.dumps(document, ensure_ascii=False, default=forms.plain)[1:]
     return Response(f'{{"fields": {as_it_is.json}, {body}\n', mimetype=_JSON)
@@ -83,14 +82,14 @@ def delete(table: str, key: str) -> Response:
     choice, rest = _taken("cascade")
     _nothing_else(rest)
     cascade = choice.get("cascade", False)
-    order = delete_row.Order(g.caller.id, g.request, cascade, g.caller.check)
+    order = delete_row.DeleteOptions(g.caller.id, g.request, cascade, g.caller.check)
     versions.demand()
 
     def remove(cursor: Cursor) -> dict[str, int]:
         found = the_table(cursor, table)
-        held = rows.find(cursor, found, key.split(","), hold=True)
+        held = find_row(cursor, found, key.split(","), hold=True)
         versions.match(held.version)
-        return delete_row.remove(cursor, context().catalog(cursor), found, held, order)
+        return delete_row.delete_row(cursor, context().catalog(cursor), found, held, order)
 
     deleted = writing(remove)
     if cascade:
@@ -109,7 +108,7 @@ def _taken(*words: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
             rest.append((name, text))
         elif name in found or text not in _CHOICES[name]:
             message = f"{name} is {' or '.join(_CHOICES[name])}, once"
-            raise AskRefused(errors=[fault(name, "type", message)])
+            raise AskRefused(errors=[parameter_fault(name, "type", message)])
         else:
             found[name] = _CHOICES[name][text]
     return found, rest
@@ -118,7 +117,7 @@ def _taken(*words: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
 def _nothing_else(rest: list[tuple[str, str]]) -> None:
     if rest:
         message = "this address has no such parameter"
-        raise AskRefused(errors=[fault(name, "shape", message) for name, _ in rest])
+        raise AskRefused(errors=[parameter_fault(name, "shape", message) for name, _ in rest])
 
 
 def _accepted(*media: str) -> str:
@@ -131,7 +130,7 @@ def _accepted(*media: str) -> str:
     return best
 
 
-def _body(page: Page, ask: Ask) -> str:
+def _body(page: RowPage, ask: ListingParams) -> str:
     """Put rows as the database wrote them into an answer."""
     about = {"limit": ask.limit, "next": _next(page)}
     about |= {} if page.count is None else {"count": page.count}
@@ -139,7 +138,7 @@ def _body(page: Page, ask: Ask) -> str:
     return f'{{"rows": {page.json}, {json.dumps(about, ensure_ascii=False)[1:]}\n'
 
 
-def _headers(page: Page, ask: Ask) -> dict[str, str]:
+def _headers(page: RowPage, ask: ListingParams) -> dict[str, str]:
     """Tell what a CSV body has no room for."""
     link = _next(page)
     return (
@@ -150,7 +149,7 @@ def _headers(page: Page, ask: Ask) -> dict[str, str]:
     )
 
 
-def _next(page: Page) -> str | None:
+def _next(page: RowPage) -> str | None:
     """Return the link to the next page, relative to the service."""
     if page.after is None:
         return None

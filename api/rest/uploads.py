@@ -12,9 +12,9 @@ from api.shared.access import scope
 from api.shared.context import context, reading, the_table
 from api.shared.incoming import FORM, Chosen
 from api.shared.problems import Problem
+from rowboat.errors import AirflowUnreachable
 from rowboat.ingest import upload
 from rowboat.ingest.upload import Received
-from rowboat_airflow.client import AirflowUnreachable
 
 blueprint = Blueprint("uploads", __name__)
 
@@ -38,7 +38,7 @@ def receive(table: str) -> tuple[dict[str, Any], int]:
         found, catalog = the_table(cursor, table), context().catalog(cursor)
 
     def choose(given: str, _: Mapping[str, str]) -> Chosen:
-        return upload.name_for(choice.name or given, found, catalog), choice.overwrite
+        return upload.name_for_upload(choice.name or given, found, catalog), choice.overwrite
 
     received = _received(choose)
     return vars(received) | loading(received.file), 202

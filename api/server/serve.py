@@ -15,7 +15,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from prometheus_client.multiprocess import mark_process_dead
 
-from api import create_app
+from api.application import create_app
 from api.server.worker import Worker
 from api.shared.logs import Bridge
 from api.shared.prometheus import FOLDER

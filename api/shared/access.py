@@ -41,7 +41,7 @@ def checks_form(view: View) -> View:
 
 def register(app: Flask) -> None:
     """Look at the key of every request before its view does; tell its rate in every answer."""
-    app.extensions["issuer"] = oidc_tokens.of_settings()
+    app.extensions["issuer"] = oidc_tokens.issuer_of_settings()
     app.before_request(_enter)
     app.after_request(_tell_rate)
 
@@ -79,7 +79,7 @@ def admit(token: str) -> Key:
             caller = _caller(cursor, token) if token else _signed_in(cursor)
         except KeyRefused as refused:
             raise (_throttled(cursor) if token else None) or _unknown(refused) from None
-        g.rate = keys.count(cursor, caller.id, caller.per_minute)
+        g.rate = keys.count_request(cursor, caller.id, caller.per_minute)
     if g.rate.exceeded:
         detail = f"the key {caller.id} may send {g.rate.limit} requests a minute"
         raise _too_many(detail, g.rate.reset)
@@ -95,7 +95,7 @@ def check_form(field: str | None = None) -> None:
     if not given:
         given = request.form.get("csrf", "") if field is None else field
     elsewhere = request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
-    if elsewhere or not sessions.is_of(frame.visitor(), given):
+    if elsewhere or not sessions.is_form_token(frame.visitor(), given):
         raise Problem(
             403, "the form is not of your session", "load the page again, then send it once more"
         )
@@ -103,7 +103,7 @@ def check_form(field: str | None = None) -> None:
 
 def _signed_in(cursor: Cursor) -> Key:
     """Return who is signed in; raises KeyRefused."""
-    found = sessions.known(cursor, frame.visitor())
+    found = sessions.find_session(cursor, frame.visitor())
     if found is None:
         raise KeyRefused("nobody is signed in", "sign in, or send a key")
     return found
@@ -112,7 +112,7 @@ def _signed_in(cursor: Cursor) -> Key:
 def _caller(cursor: Cursor, token: str) -> Key:
     issuer: Issuer | None = current_app.extensions["issuer"]
     if issuer is None or token.startswith("rb_"):
-        return keys.known(cursor, token)
+        return keys.find_key(cursor, token)
     try:
         return issuer.caller(token)
     except IssuerDown as down:
@@ -139,7 +139,7 @@ def _unknown(refused: KeyRefused) -> Problem:
 
 def _throttled(cursor: Cursor) -> Problem | None:
     """Count a bad key; good ones pass all the same, so that nobody locks out his neighbours."""
-    rate = keys.count(cursor, f"address:{request.remote_addr}", _FAILURES)
+    rate = keys.count_request(cursor, f"address:{request.remote_addr}", _FAILURES)
     if not rate.exceeded:
         return None
     return _too_many("too many bad keys came from this address", rate.reset)

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import current_app, g
 
-from rowboat_airflow.client import Airflow, connect
+from rowboat.airflow_client import Airflow, connect_to_airflow
 
 _PATIENCE = 5  # seconds: a hanging Airflow must not hold the threads of all others
 
@@ -13,7 +13,7 @@ def airflow() -> Airflow:
     """Return the session, one for the whole process."""
     found = current_app.extensions.get("airflow")
     if found is None:
-        found = current_app.extensions["airflow"] = connect(_PATIENCE)
+        found = current_app.extensions["airflow"] = connect_to_airflow(_PATIENCE)
     session: Airflow = found
     return session
 

@@ -88,7 +88,7 @@ class Context(Connections):
         now = time.monotonic()
         known = self._catalog
         if known is None or known[0] < now - _FRESH:
-            known = self._catalog = now, tables.read(cursor)
+            known = self._catalog = now, tables.read_catalog(cursor)
         return known[1]
 
 

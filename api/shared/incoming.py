@@ -18,7 +18,7 @@ from werkzeug.sansio.multipart import (
 
 from api.shared.problems import Problem
 from rowboat.ingest import upload
-from rowboat.ingest.upload import Arrival, Received
+from rowboat.ingest.upload import Received, UploadInProgress
 
 FORM = "multipart/form-data"
 _PIECE = 2**16  # bytes
@@ -29,7 +29,7 @@ Choose = Callable[[str, Mapping[str, str]], Chosen]
 
 def of_body(name: str, overwrite: bool) -> Received:
     """Keep the body as a file; a connection that breaks is no end of it."""
-    with upload.arriving(name, overwrite) as arrival:
+    with upload.open_upload(name, overwrite) as arrival:
         for piece in _pieces():
             arrival.write(piece)
         if request.content_length not in (None, arrival.bytes):
@@ -44,7 +44,7 @@ def of_form(choose: Choose) -> Received:
     by and whether it may replace another: before that nothing of it is written.
     """
     fields: dict[str, bytearray] = defaultdict(bytearray)
-    arrival: Arrival | None = None
+    arrival: UploadInProgress | None = None
     with ExitStack() as opened:
         for event in _events():
             if isinstance(event, Field):
@@ -53,7 +53,7 @@ def of_form(choose: Choose) -> Received:
                 if arrival:
                     raise Problem(422, "the form has more than one file", "send one at a time")
                 chosen = choose(event.filename, {name: _text(f) for name, f in fields.items()})
-                arrival = opened.enter_context(upload.arriving(*chosen))
+                arrival = opened.enter_context(upload.open_upload(*chosen))
                 write = arrival.write
             elif isinstance(event, Data):
                 write(event.data)

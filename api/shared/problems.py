@@ -12,42 +12,14 @@ from psycopg2 import errorcodes
 from werkzeug.exceptions import HTTPException
 
 from api.console.elements import frame
-from rowboat import errors as facts
-from rowboat.errors import RowboatError
-from rowboat_airflow.client import AirflowRefused, AirflowUnreachable, UnknownRun
+from rowboat.errors import (
+    ConnectionLost,
+    Contended,
+    RowboatError,
+)
 
 log = structlog.get_logger()
 
-STATUS: dict[type[RowboatError], int] = {
-    facts.UnknownTable: 404,
-    facts.UnknownRow: 404,
-    facts.UnknownSet: 404,
-    facts.UnknownRestore: 404,
-    facts.UnknownKey: 404,
-    facts.UnknownMetric: 404,
-    facts.ParameterRefused: 422,
-    facts.AskRefused: 422,
-    facts.HasDependents: 409,
-    facts.BodyRefused: 400,
-    facts.BatchRefused: 422,
-    facts.FileRefused: 422,
-    facts.KeyReused: 422,
-    facts.KeyRefused: 401,
-    facts.Forbidden: 403,
-    facts.RowRefused: 422,
-    facts.Contended: 409,
-    facts.FileExists: 409,
-    facts.RestoreRefused: 409,
-    facts.BackupRefused: 409,
-    facts.Unwritable: 503,
-    facts.ShelfUnusable: 503,
-    facts.ConnectionLost: 503,
-    facts.ServerError: 503,
-    facts.HomeUnusable: 503,
-    UnknownRun: 404,
-    AirflowRefused: 409,
-    AirflowUnreachable: 503,
-}
 # SQLSTATE → status and what may be said of it; all others are 500
 _SQLSTATE = {
     errorcodes.QUERY_CANCELED: (503, "the database took too long", "ask for less, or again later"),
@@ -116,13 +88,12 @@ def of(error: RowboatError) -> Problem:
     code = cause.pgcode if isinstance(cause, psycopg2.Error) else None
     if code in _SQLSTATE:
         return Problem(*_SQLSTATE[code])
-    for kind in type(error).__mro__:
-        if kind in STATUS:
-            if kind is facts.ConnectionLost:
-                return Problem(503, "the database cannot be reached", "try it again in a moment")
-            if kind is facts.Contended:
-                return Problem(409, "other writers keep changing the same rows", "try it again")
-            return Problem(STATUS[kind], error.fact, error.hint, **_more(error))
+    if isinstance(error, ConnectionLost):
+        return Problem(503, "the database cannot be reached", "try it again in a moment")
+    if isinstance(error, Contended):
+        return Problem(409, "other writers keep changing the same rows", "try it again")
+    if error.status != RowboatError.status:
+        return Problem(error.status, error.fact, error.hint, **_more(error))
     log.error("defect", fact=error.fact, sqlstate=code, exc_info=error)
     return _defect()
 

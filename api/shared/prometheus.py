@@ -18,13 +18,12 @@ from prometheus_client.registry import Collector
 
 from api.shared.airflow import airflow
 from api.shared.context import Context
-from rowboat.database.connections import rows as as_rows
+from rowboat.database.connections import fetch_rows as as_rows
 from rowboat.database.connections import transaction
 from rowboat.database.statements import query
 from rowboat.door.passage import Report
-from rowboat.errors import RowboatError
+from rowboat.errors import AirflowUnreachable, RowboatError
 from rowboat.settings import settings
-from rowboat_airflow.client import AirflowUnreachable
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

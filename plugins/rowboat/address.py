@@ -41,7 +41,7 @@ class S3Url:
 Address: TypeAlias = Path | S3Url
 
 
-def parse(text: str) -> Address:
+def parse_address(text: str) -> Address:
     """Read a path or an s3:// URL; raises ValueError for other URLs."""
     if found := _URL.fullmatch(text):
         return S3Url(found[1], (found[2] or "").strip("/"))

@@ -9,9 +9,9 @@ import httpx
 from rowboat.address import Address
 from rowboat.backup import sets
 from rowboat.catalog import migrations
-from rowboat.catalog import tables as catalog
+from rowboat.catalog.tables import read_catalog
 from rowboat.database import connections
-from rowboat.database.connections import Connection, one, transaction
+from rowboat.database.connections import Connection, fetch_one, transaction
 from rowboat.database.statements import query
 from rowboat.errors import RowboatError
 from rowboat.settings import settings
@@ -32,17 +32,17 @@ class Finding:
     hint: str | None = None
 
 
-def everything(airflow: Callable[[], list[str] | None]) -> Iterator[Finding]:
+def check_everything(airflow: Callable[[], list[str] | None]) -> Iterator[Finding]:
     """Look at every part of this machine's system; `airflow` names the parts of Airflow that ail,
     or gives None where it does not answer.
     """
-    yield from of_database()
-    yield folder(settings().raw_data)
-    yield of_airflow(airflow())
-    yield of_api()
+    yield from check_database()
+    yield check_raw_data(settings().raw_data)
+    yield check_airflow(airflow())
+    yield check_api()
 
 
-def of_database() -> Iterator[Finding]:
+def check_database() -> Iterator[Finding]:
     """Look at Postgres, its schema, and the shelf as far as its record is needed."""
     try:
         with connections.session("loader") as connection:
@@ -50,25 +50,25 @@ def of_database() -> Iterator[Finding]:
             yield (schema := _worded("schema", lambda: _schema(connection)))
             if schema.ok:
                 yield _worded("rights", lambda: _rights(connection))
-            yield shelf(settings().backups)
+            yield check_shelf(settings().backups)
             if schema.ok:
                 yield _worded("newest backup", lambda: _newest_backup(connection))
     except RowboatError as error:
         yield Finding("postgres", False, error.fact, error.hint)
 
 
-def folder(place: Address) -> Finding:
+def check_raw_data(place: Address) -> Finding:
     """Look whether the folder of files can be used."""
-    look = opening.folder(place).look
+    look = opening.open_folder(place).look
     return _worded("raw_data", lambda: Finding("raw_data", True, look("ROWBOAT_RAW_DATA")))
 
 
-def shelf(place: Address) -> Finding:
+def check_shelf(place: Address) -> Finding:
     """Look whether the shelf of backups can be used."""
-    return _worded("backups", lambda: Finding("backups", True, opening.shelf(place).look()))
+    return _worded("backups", lambda: Finding("backups", True, opening.open_shelf(place).look()))
 
 
-def of_airflow(ailing: list[str] | None) -> Finding:
+def check_airflow(ailing: list[str] | None) -> Finding:
     """Word whether Airflow is healthy."""
     if ailing is None:
         return Finding("airflow", False, "does not answer", "start it with `rowboat up`, or look "
@@ -80,7 +80,7 @@ def of_airflow(ailing: list[str] | None) -> Finding:
     return Finding("airflow", True, "is healthy")
 
 
-def of_api() -> Finding:
+def check_api() -> Finding:
     """Ask the API whether it is ready."""
     address = api_address()
     try:
@@ -110,7 +110,7 @@ def _server(connection: Connection) -> Finding:
     """Look at the server: whether it writes, and agrees about the time."""
     with transaction(connection) as cursor:
         cursor.execute(query("health.server"))
-        version, role, standby, clock = one(cursor)
+        version, role, standby, clock = fetch_one(cursor)
     apart = (clock - datetime.now(UTC)).total_seconds()
     fact = f"Postgres {version} answers the role {role}"
     if standby:
@@ -125,9 +125,9 @@ def _server(connection: Connection) -> Finding:
 def _rights(connection: Connection) -> Finding:
     """Look whether the role may load rows, and whether it may do so the fast way."""
     with transaction(connection) as cursor:
-        tables = [table.full_name for table in catalog.read(cursor)]
+        tables = [table.full_name for table in read_catalog(cursor)]
         cursor.execute(query("health.rights"), {"tables": tables})
-        role, name, may_stage, may_skip, refused = one(cursor)
+        role, name, may_stage, may_skip, refused = fetch_one(cursor)
     if not may_stage:
         return Finding("rights", False, f"{role} may make no temporary table",
                        f"let an administrator grant it temporary on database {name}")  # fmt: skip
@@ -140,12 +140,12 @@ def _rights(connection: Connection) -> Finding:
 
 
 def _schema(connection: Connection) -> Finding:
-    known = {each.number: each.name for each in migrations.read(settings().migrations)}
+    known = {each.number: each.name for each in migrations.read_migrations(settings().migrations)}
     with transaction(connection) as cursor:
         cursor.execute(query("health.is_migrated"))
-        if not one(cursor)[0]:
+        if not fetch_one(cursor)[0]:
             return Finding("schema", False, "is not there", "run `rowboat migrate` as its owner")
-        done = migrations.applied(cursor)
+        done = migrations.applied_migrations(cursor)
     if more := sorted(done.keys() - known.keys()):
         return Finding("schema", False, f"has migration {more[-1]:04}, which this Rowboat lacks",
                        "use the version that made it")  # fmt: skip
@@ -157,7 +157,7 @@ def _schema(connection: Connection) -> Finding:
 
 def _newest_backup(connection: Connection) -> Finding:
     with transaction(connection) as cursor:
-        found = sets.newest(cursor)
+        found = sets.newest_set(cursor)
     seconds = (datetime.now(UTC) - found.taken_at).total_seconds()
     if seconds < -_APART:
         return Finding("newest backup", False, f"{found.name} was taken {-seconds / 3600:,.1f} "

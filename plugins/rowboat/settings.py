@@ -27,7 +27,7 @@ from rowboat.errors import SettingError
 
 PROJECT = Path(__file__).resolve().parents[2]
 Place: TypeAlias = Annotated[
-    Address, NoDecode, PlainValidator(lambda given: address.parse(str(given)))
+    Address, NoDecode, PlainValidator(lambda given: address.parse_address(str(given)))
 ]
 _SECRETS = Path("/run/secrets")
 

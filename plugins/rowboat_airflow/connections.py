@@ -16,7 +16,7 @@ AWS = "aws_default"
 
 def use_connection() -> None:
     """Let the library use Airflow's connections `rowboat` and `aws_default` in this process."""
-    connections.use(BaseHook.get_connection(CONNECTION).get_uri())
+    connections.use_database(BaseHook.get_connection(CONNECTION).get_uri())
     if _on_s3():
         with suppress(AirflowNotFoundException):
             _use_aws(BaseHook.get_connection(AWS))
@@ -25,7 +25,7 @@ def use_connection() -> None:
 async def use_connection_async() -> None:
     """The same inside the triggerer's event loop."""
     connection = await BaseHook.aget_connection(CONNECTION)
-    connections.use(connection.get_uri())
+    connections.use_database(connection.get_uri())
     await use_aws_async()
 
 

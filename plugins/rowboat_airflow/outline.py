@@ -4,9 +4,8 @@ from contextlib import suppress
 
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from rowboat.catalog import outline as dictionary
 from rowboat.catalog import tables
-from rowboat.catalog.outline import Outline
+from rowboat.catalog.outline import Outline, outline_is_fresh, read_outline, write_outline
 from rowboat.database import connections
 from rowboat.database.connections import transaction
 from rowboat.errors import RowboatError
@@ -18,9 +17,9 @@ def outline() -> list[Outline]:
 
     Where the database cannot be asked, the old file serves; empty before the first migration.
     """
-    if not dictionary.is_fresh():
+    if not outline_is_fresh():
         with suppress(AirflowNotFoundException, RowboatError):
             use_connection()
             with connections.session("loader") as connection, transaction(connection) as cursor:
-                dictionary.write(tables.read(cursor))
-    return dictionary.read()
+                write_outline(tables.read_catalog(cursor))
+    return read_outline()

@@ -18,15 +18,15 @@ from rich.console import Console
 
 from rowboat import health, status
 from rowboat.access import keys
+from rowboat.airflow_client import Airflow, connect_to_airflow
 from rowboat.catalog import migrations
-from rowboat.cli import show
 from rowboat.database import connections
-from rowboat.database import embedded as server
 from rowboat.database.connections import transaction
-from rowboat.database.credentials import credential, write_private
-from rowboat.errors import PortTaken, RowboatError
+from rowboat.database.credentials import read_credential, write_private
+from rowboat.database.embedded import AIRFLOW, HOST, EmbeddedServer, embedded_server, port_is_free
+from rowboat.errors import AirflowUnreachable, NotUp, PortTaken, RowboatError
+from rowboat.rendering import loads
 from rowboat.settings import PROJECT, settings
-from rowboat_airflow.client import Airflow, AirflowUnreachable, connect
 from rowboat_airflow.processes import Programs
 
 ADMIN = "admin"
@@ -40,13 +40,7 @@ PARTS = (
 _START = 180  # seconds that a slow machine may take
 
 
-class NotUp(RowboatError):
-    """Airflow or the API did not come up"""
-
-    hint = "its logs are in ROWBOAT_HOME/logs"
-
-
-def up(console: Console) -> tuple[dict[str, Any], str, bool]:
+def run_system(console: Console) -> tuple[dict[str, Any], str, bool]:
     """Start everything, load raw_data by a run of the DAG `ingest`, and stay up until Ctrl-C.
 
     Raises PortTaken before anything is started.
@@ -54,7 +48,7 @@ def up(console: Console) -> tuple[dict[str, Any], str, bool]:
     check_ports()
     home = settings().home
     with console.status("starting Postgres …"):
-        embedded = server.embedded(home)
+        embedded = embedded_server(home)
     with connections.session("owner") as connection:
         for name in migrations.migrate(connection):
             console.print(f"schema: {name}", highlight=False)
@@ -67,7 +61,7 @@ def up(console: Console) -> tuple[dict[str, Any], str, bool]:
         for part in PARTS:
             programs.start(part[0], [script("airflow"), *part])
         programs.start("api", [script("rowboat"), "serve"], without="AIRFLOW_")  # and its secrets
-        with connect() as airflow:
+        with connect_to_airflow() as airflow:
             with console.status("starting Airflow …"):
                 wait_until_healthy(airflow, keep_up)
             load_raw_data(airflow, keep_up, console)
@@ -92,22 +86,22 @@ def check_ports() -> None:
         (settings().api_port, "the API needs", "ROWBOAT_API_PORT"),
     )
     for port, whose, setting in needed:
-        if not server.port_is_free(port):
+        if not port_is_free(port):
             raise PortTaken(
                 f"port {port} is taken, and {whose} it",
                 f"stop what listens there (another `make run`?), or set {setting} to another port",
             )
 
 
-def airflow_environment(embedded: server.EmbeddedServer) -> dict[str, str]:
+def airflow_environment(embedded: EmbeddedServer) -> dict[str, str]:
     """Return the environment of Airflow's programs; metadata lie in the embedded server."""
     home = settings().home.resolve()
     port = settings().airflow_port
     folder = home / "airflow"
     folder.mkdir(parents=True, exist_ok=True)
     passwords = folder / "passwords.json"
-    write_private(passwords, json.dumps({ADMIN: credential(home, "airflow_admin")}))
-    metadata = embedded.uri(server.AIRFLOW, server.AIRFLOW)
+    write_private(passwords, json.dumps({ADMIN: read_credential(home, "airflow_admin")}))
+    metadata = embedded.uri(AIRFLOW, AIRFLOW)
     sections = {
         "CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
@@ -116,16 +110,16 @@ def airflow_environment(embedded: server.EmbeddedServer) -> dict[str, str]:
         "CORE__PARALLELISM": str(max(4, os.cpu_count() or 1)),
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__DEFAULT_TASK_RETRY_DELAY": "5",  # of what begins before the API server is up
-        "CORE__EXECUTION_API_SERVER_URL": f"http://{server.HOST}:{port}/execution/",
-        "CORE__FERNET_KEY": credential(home, "airflow_fernet") + "=",
+        "CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
+        "CORE__FERNET_KEY": read_credential(home, "airflow_fernet") + "=",
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-        "API__HOST": server.HOST,
+        "API__HOST": HOST,
         "API__PORT": str(port),
-        "API__BASE_URL": f"http://{server.HOST}:{port}",
+        "API__BASE_URL": f"http://{HOST}:{port}",
         "API__WORKERS": "1",
-        "API__SECRET_KEY": credential(home, "airflow_api"),
-        "API_AUTH__JWT_SECRET": credential(home, "airflow_jwt"),
+        "API__SECRET_KEY": read_credential(home, "airflow_api"),
+        "API_AUTH__JWT_SECRET": read_credential(home, "airflow_jwt"),
         "DATABASE__SQL_ALCHEMY_CONN": metadata.replace("postgresql:", "postgresql+psycopg2:", 1),
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs" / "tasks"),
@@ -187,7 +181,7 @@ def knows_ingest(airflow: Airflow) -> bool:
     return False
 
 
-def revive(embedded: server.EmbeddedServer, programs: Programs, console: Console) -> None:
+def revive(embedded: EmbeddedServer, programs: Programs, console: Console) -> None:
     """Start again whatever has ended; what cannot be started now is tried again."""
 
     def tell(line: str) -> None:
@@ -224,12 +218,12 @@ def load_raw_data(airflow: Airflow, keep_up: Callable[[], None], console: Consol
         except AirflowUnreachable as error:
             console.print(error.fact, style="yellow", highlight=False)
     with connections.session("loader") as connection, transaction(connection) as cursor:
-        console.print(show.status(status.read(cursor)), highlight=False)
+        console.print(loads.status_view(status.read_status(cursor)), highlight=False)
     if state == "failed":
         console.print(f"the run {run} of the DAG ingest failed: its log tells why", style="red")
 
 
-def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
+def tell_addresses(console: Console, embedded: EmbeddedServer) -> None:
     """Print where everything is and how to get in."""
     home = settings().home
     own = settings().database_url is not None
@@ -239,8 +233,8 @@ def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
         "",
         "Rowboat is up.",
         f"  Console    {health.api_address()}/  (sign in with an API key)",
-        f"  Airflow    http://{server.HOST}:{settings().airflow_port}",
-        f"             {ADMIN} / {credential(home, 'airflow_admin')}",
+        f"  Airflow    http://{HOST}:{settings().airflow_port}",
+        f"             {ADMIN} / {read_credential(home, 'airflow_admin')}",
         f"  API        {health.api_address()}/docs",
         f"  API key    {first_key()}",
         f"  Postgres   {postgres}",
@@ -257,6 +251,6 @@ def tell_addresses(console: Console, embedded: server.EmbeddedServer) -> None:
 def first_key() -> str:
     """Make the API's first key and return it; later, tell how to make another."""
     with connections.session("owner") as connection, transaction(connection) as cursor:
-        if any(each["name"] == KEY for each in keys.every(cursor)):
+        if any(each["name"] == KEY for each in keys.list_keys(cursor)):
             return "`rowboat keys create NAME --scope operate` makes another"
-        return f"{keys.create(cursor, KEY, 'operate')[1]} (operate; shown once)"
+        return f"{keys.create_key(cursor, KEY, 'operate')[1]} (operate; shown once)"

@@ -12,7 +12,7 @@ from rowboat.database import connections
 from rowboat.database.connections import transaction
 from rowboat.errors import RowboatError
 from rowboat.ingest import position
-from rowboat.ingest.discovery import raw_data
+from rowboat.ingest.discovery import open_raw_data
 from rowboat_airflow.connections import use_aws_async, use_connection_async
 
 Listing = dict[str, tuple[int, str]]
@@ -39,7 +39,7 @@ class RawDataChanged(BaseEventTrigger):
                 await use_aws_async()
                 now = await asyncio.to_thread(listing)
                 if now != seen:
-                    seen, due, pause = now, time.monotonic() + raw_data().settle, AGAIN
+                    seen, due, pause = now, time.monotonic() + open_raw_data().settle, AGAIN
                 if time.monotonic() >= due:
                     await use_connection_async()
                     changed = await asyncio.to_thread(news, seen)
@@ -50,16 +50,16 @@ class RawDataChanged(BaseEventTrigger):
             except RowboatError as error:
                 self.log.warning("%s", error)
                 await asyncio.sleep(5)
-            await asyncio.sleep(raw_data().poll)
+            await asyncio.sleep(open_raw_data().poll)
 
 
 def listing() -> Listing:
     """Return name → (size, version) of what lies in raw_data."""
-    return {each.name: (each.size, each.version) for each in raw_data().entries()}
+    return {each.name: (each.size, each.version) for each in open_raw_data().entries()}
 
 
 def news(found: Listing) -> list[str]:
     """Return the names that are not known to the database as they are now."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
-        known = position.seen(cursor)
+        known = position.seen_versions(cursor)
     return [name for name, state in sorted(found.items()) if known.get(name) != state]

@@ -18,9 +18,9 @@ import psycopg2
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from rowboat.airflow_client import Airflow
 from rowboat.database import embedded
-from rowboat.database.credentials import credential
-from rowboat_airflow.client import Airflow
+from rowboat.database.credentials import read_credential
 from tests.conftest import ROOT
 from tests.support.browser import NoBrowser, Watch, launch
 from tests.support.posts import Posts, posts
@@ -157,7 +157,7 @@ def running(folder: Path, **more: str) -> Iterator[System]:
     output = folder / "up.log"
     process = start(environment, output)
     address = f"http://127.0.0.1:{port}"
-    with Airflow(address, "admin", credential(home, "airflow_admin")) as airflow:
+    with Airflow(address, "admin", read_credential(home, "airflow_admin")) as airflow:
         system = System(home, raw, moved, environment, process, output, airflow)
         try:
             yield system

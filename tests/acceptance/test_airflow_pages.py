@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from rowboat.database.credentials import credential
+from rowboat.database.credentials import read_credential
 from tests.acceptance.conftest import System
 
 
@@ -16,7 +16,7 @@ def airflow(system: System, browser: Browser) -> Iterator[Page]:
         base_url=system.airflow.address, viewport={"width": 1280, "height": 900}
     )
     page = context.new_page()
-    sign_in(page, credential(system.home, "airflow_admin"))
+    sign_in(page, read_credential(system.home, "airflow_admin"))
     yield page
     context.close()
 

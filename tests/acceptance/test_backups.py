@@ -11,7 +11,7 @@ from typing import Any
 import fastavro
 import pytest
 
-from rowboat_airflow.client import AirflowUnreachable
+from rowboat.errors import AirflowUnreachable
 from tests.acceptance.conftest import System, until
 from tests.conftest import ROOT
 

@@ -10,8 +10,8 @@ import httpx
 import psycopg2
 import pytest
 
-from rowboat.database import embedded as server
-from rowboat_airflow.client import AirflowRefused
+from rowboat.database.embedded import AIRFLOW, EmbeddedServer
+from rowboat.errors import AirflowRefused
 from tests.acceptance.conftest import System, secrets
 
 EVERY_TABLE = """
@@ -79,8 +79,8 @@ def test_the_api_has_no_secret_of_airflow(troubled: System) -> None:
 def test_no_secret_in_a_database(troubled: System) -> None:
     """In no table of Airflow or Rowboat: results, rendered fields, runs, log, audit, positions."""
     known = secrets(troubled.home)
-    embedded = server.EmbeddedServer(troubled.home)
-    for role, database in ((server.AIRFLOW, server.AIRFLOW), ("rowboat_owner", None)):
+    embedded = EmbeddedServer(troubled.home)
+    for role, database in ((AIRFLOW, AIRFLOW), ("rowboat_owner", None)):
         address = embedded.uri(role, database) if database else embedded.uri(role)
         with closing(psycopg2.connect(address)) as connection, connection.cursor() as cursor:
             cursor.execute(EVERY_TABLE)

@@ -18,14 +18,14 @@ import psycopg2
 import pytest
 from psycopg2.extras import RealDictCursor
 
+from rowboat.airflow_client import Airflow
 from rowboat.catalog import migrations, outline
-from rowboat.catalog import tables as catalog
+from rowboat.catalog.tables import read_catalog
 from rowboat.database import connections
-from rowboat.database import embedded as server
-from rowboat.database.credentials import credential
+from rowboat.database.credentials import read_credential
+from rowboat.database.embedded import AIRFLOW, EmbeddedServer, free_port
 from rowboat.settings import settings
 from rowboat_airflow import up
-from rowboat_airflow.client import Airflow
 from rowboat_airflow.processes import Programs
 from tests.acceptance.conftest import until
 from tests.conftest import ROOT
@@ -88,7 +88,7 @@ class Fleet:
     raw: Path
     environment: dict[str, str]
     airflow: Airflow
-    embedded: server.EmbeddedServer
+    embedded: EmbeddedServer
     workers: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
@@ -141,7 +141,7 @@ class Fleet:
 
     def tasks(self, where: str, *values: Any) -> list[dict[str, Any]]:
         """Return the tries of tasks, the last ones and those before."""
-        address = self.embedded.uri(server.AIRFLOW, server.AIRFLOW)
+        address = self.embedded.uri(AIRFLOW, AIRFLOW)
         columns = "task_id, map_index, try_number, state, hostname, start_date, end_date"
         every = f"select {columns} from task_instance union all select {columns} from {{}}"
         statement = f"select * from ({every.format('task_instance_history')}) as t where {where}"
@@ -164,7 +164,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A redis-server of the test's own; its address."""
     if shutil.which("redis-server") is None:
         pytest.skip("there is no redis-server; environments/local/redis installs it")
-    port = server.free_port()
+    port = free_port()
     process = subprocess.Popen(
         ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
         cwd=tmp_path_factory.mktemp("redis"), stdout=subprocess.DEVNULL,
@@ -182,7 +182,7 @@ def fleet(redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flee
     raw.mkdir()
     shutil.copytree(ROOT / "sql" / "migrations", moved)
     (moved / "0900_sea.sql").write_text(tables())
-    embedded = server.EmbeddedServer(home)
+    embedded = EmbeddedServer(home)
     embedded.acquire()
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("ROWBOAT_")]:
@@ -190,7 +190,7 @@ def fleet(redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flee
         patch.setenv("ROWBOAT_HOME", str(home))
         patch.setenv("ROWBOAT_RAW_DATA", str(raw))
         patch.setenv("ROWBOAT_MIGRATIONS", str(moved))
-        patch.setenv("ROWBOAT_AIRFLOW_PORT", str(server.free_port()))
+        patch.setenv("ROWBOAT_AIRFLOW_PORT", str(free_port()))
         patch.setenv("ROWBOAT_DATABASE_URL", embedded.uri("rowboat_loader"))
         patch.setenv("ROWBOAT_SETTLE", "0")
         patch.setenv("ROWBOAT_POLL", "3600")  # runs are started by hand
@@ -200,7 +200,7 @@ def fleet(redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flee
         with closing(connections.connect(embedded.uri("rowboat_owner"))) as owner:
             migrations.migrate(owner)
             with connections.transaction(owner) as cursor:
-                outline.write(catalog.read(cursor))
+                outline.write_outline(read_catalog(cursor))
         environment = up.airflow_environment(embedded) | {
             f"AIRFLOW__{name}": value
             for name, value in (CELERY | {"CELERY__BROKER_URL": redis}).items()
@@ -209,7 +209,7 @@ def fleet(redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flee
     settings.cache_clear()
     up.prepare(environment)
     programs = Programs(environment, home / "logs")
-    with Airflow(address, up.ADMIN, credential(home, "airflow_admin")) as airflow:
+    with Airflow(address, up.ADMIN, read_credential(home, "airflow_admin")) as airflow:
         found = Fleet(home, raw, environment, airflow, embedded)
         try:
             for part in up.PARTS:

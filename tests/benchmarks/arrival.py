@@ -4,9 +4,9 @@ import os
 import time
 from itertools import count
 
+from rowboat.airflow_client import Airflow
 from rowboat.database import embedded
-from rowboat.database.credentials import credential
-from rowboat_airflow.client import Airflow
+from rowboat.database.credentials import read_credential
 from tests.acceptance.conftest import System, start, stop, until
 from tests.benchmarks.compare import OURS, Ratio, Target, compare
 from tests.benchmarks.places import TABLE, Place, hires, parents
@@ -32,7 +32,7 @@ def arrival(at: Place, _: int) -> list[Ratio]:
     }
     output = folder / "up.log"
     process = start(environment, output)
-    password = credential(folder / "home", "airflow_admin")
+    password = read_credential(folder / "home", "airflow_admin")
     try:
         with Airflow(f"http://{embedded.HOST}:{port}", "admin", password) as airflow:
             return _compare(

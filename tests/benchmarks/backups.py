@@ -3,8 +3,9 @@
 import subprocess
 
 from rowboat.backup import drill, restore, verify
-from rowboat.backup import take as backup
-from rowboat.backup.source import of_set
+from rowboat.backup.source import source_of_set
+from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup.take import take_backup, write_set
 from rowboat.catalog import tables
 from rowboat.database import connections, embedded
 from rowboat.database.connections import transaction
@@ -25,7 +26,7 @@ def _compare(at: Place, rows: int, connection: connections.Connection) -> list[R
 
     def take() -> None:
         with transaction(connection) as cursor:
-            backup.write(cursor, tables.read(cursor), [TABLE], "backup", lambda *_: None)
+            write_set(cursor, tables.read_catalog(cursor), [TABLE], "backup", lambda *_: None)
 
     def copy_to() -> None:
         with transaction(connection) as cursor, (at.folder / "copy").open("wb") as file:
@@ -47,10 +48,10 @@ def _compare(at: Place, rows: int, connection: connections.Connection) -> list[R
         },
         {"`COPY TO`": Target(2, 1.3), "`pg_dump -Fc`": Target(0.6, 0.3)},
     )
-    name = backup.take(connection, [TABLE]).set
+    name = take_backup(connection, [TABLE]).set
 
     def check() -> None:
-        assert verify.verify(connection, name).ok
+        assert verify.verify_set(connection, name).ok
 
     found += compare(
         f"verify of {rows:,} rows",
@@ -59,8 +60,8 @@ def _compare(at: Place, rows: int, connection: connections.Connection) -> list[R
     )
 
     def put_back() -> None:
-        order = restore.Order({TABLE: of_set(name, TABLE)}, "replace", "benchmark")
-        done = restore.restore(connection, order)
+        order = RestoreOrder({TABLE: source_of_set(name, TABLE)}, "replace", "benchmark")
+        done = restore.restore_tables(connection, order)
         assert (done.plan.tables[0].insert, done.plan.tables[0].rejected) == (rows, 0)
 
     def pg_restore() -> None:
@@ -68,7 +69,7 @@ def _compare(at: Place, rows: int, connection: connections.Connection) -> list[R
         assert at.count() == rows
 
     def try_out() -> None:
-        assert drill.drill(connection, "benchmark", name).ok
+        assert drill.run_drill(connection, "benchmark", name).ok
 
     return found + compare(
         f"restore of {rows:,} rows",

@@ -12,10 +12,11 @@ from itertools import pairwise
 from typing import Any
 
 from rowboat.backup import restore, take
-from rowboat.backup.source import of_set
+from rowboat.backup.source import source_of_set
+from rowboat.backup.table_restore import RestoreOrder
 from rowboat.database import connections
 from rowboat.database.connections import transaction
-from rowboat.metrics.definitions import metric
+from rowboat.metrics.definitions import find_metric
 from tests.benchmarks.compare import table
 from tests.benchmarks.places import DEPARTMENTS, TABLE, Place, hires
 
@@ -65,11 +66,11 @@ def measured(at: Place, rows: int) -> dict[str, float]:
             took[f"metric {name}"] = min(ask(connection, name, rows + 1_000) for _ in range(2))
     with at.session() as connection:
         begun = time.perf_counter()
-        name = take.take(connection, [TABLE]).set
+        name = take.take_backup(connection, [TABLE]).set
         took["backup, read back"] = time.perf_counter() - begun
         at.empty()
-        order = restore.Order({TABLE: of_set(name, TABLE)}, "replace", "benchmark")
-        took["restore"] = seconds(lambda: restore.restore(connection, order))
+        order = RestoreOrder({TABLE: source_of_set(name, TABLE)}, "replace", "benchmark")
+        took["restore"] = seconds(lambda: restore.restore_tables(connection, order))
     assert at.count() == rows + 1_000
     return took
 
@@ -78,7 +79,7 @@ def ask(connection: connections.Connection, name: str, rows: int) -> float:
     """Run the statement of a metric over so many hires; returns the seconds."""
     begun = time.perf_counter()
     with transaction(connection) as cursor:
-        cursor.execute(metric(name).statement, {"year": 2021})
+        cursor.execute(find_metric(name).statement, {"year": 2021})
         found = cursor.fetchall()
     took = time.perf_counter() - begun
     if name == "quarters":

@@ -15,8 +15,8 @@ from rowboat.catalog import tables
 from rowboat.database import connections, embedded
 from rowboat.database.connections import transaction
 from rowboat.ingest import discovery, load
-from rowboat.ingest import run as ingest
 from rowboat.ingest.reports import Run
+from rowboat.ingest.run import ingest_files, triage_files
 from rowboat.settings import settings
 from tests.benchmarks import other_tools
 from tests.benchmarks.compare import OURS, Ratio, Target, Work, compare, timed
@@ -160,13 +160,13 @@ def unchanged(at: Place, _: int) -> list[Ratio]:
     at.empty()
     for n in range(UNCHANGED):
         hires(at.raw / f"hired_employees-{n}.csv", 1, n + 1)
-    ingest.ingest([], Run("benchmark"))
+    ingest_files([], Run("benchmark"))
 
     def look() -> None:
         with at.session() as connection:
             with transaction(connection) as cursor:
-                known = tables.read(cursor)
-            todo, _ = ingest.triage(connection, discovery.scan(known), Run("benchmark"))
+                known = tables.read_catalog(cursor)
+            todo, _ = triage_files(connection, discovery.scan_folder(known), Run("benchmark"))
             assert not todo
 
     def stat() -> None:
@@ -208,9 +208,9 @@ def load_one(name: str) -> int:
     """Load a file in this process; return its inserted rows."""
     with connections.session("loader") as connection:
         with transaction(connection) as cursor:
-            known = tables.read(cursor)
-        found = discovery.locate(settings().raw_data / name, known)
-        report = load.load(connection, known, found, Run("benchmark"))
+            known = tables.read_catalog(cursor)
+        found = discovery.locate_file(settings().raw_data / name, known)
+        report = load.load_file(connection, known, found, Run("benchmark"))
     return report.report.inserted
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from rowboat.database import connections
 from rowboat.database.connections import Connection, transaction
-from rowboat.metrics.definitions import metric
+from rowboat.metrics.definitions import find_metric
 from tests.benchmarks.compare import OURS, Ratio, Target, compare
 from tests.benchmarks.places import Place
 from tests.benchmarks.serving import key, serving
@@ -101,6 +101,6 @@ def in_sql(connection: Connection, name: str) -> float:
     """Run the statement of a metric alone and return the seconds that it took."""
     begun = time.perf_counter()
     with transaction(connection) as cursor:
-        cursor.execute(metric(name).statement, {"year": 2021})
+        cursor.execute(find_metric(name).statement, {"year": 2021})
         assert cursor.fetchall()
     return time.perf_counter() - begun

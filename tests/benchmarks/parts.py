@@ -54,7 +54,7 @@ def compare(at: Place, rows: int, pool: ProcessPoolExecutor, pairs: int) -> None
         at.empty()
         begun = time.perf_counter()
         with at.session() as connection:
-            parts = split.divide(connection, found(connection))
+            parts = split.divide_file(connection, found(connection))
         cut = time.perf_counter()
         assert sum(pool.map(stage, [part.to_json() for part in parts])) == rows
         staged = time.perf_counter()
@@ -92,7 +92,7 @@ def stage(part: dict[str, object]) -> int:
 def found(connection: Connection) -> discovery.FoundFile:
     """Find the file in raw_data."""
     with transaction(connection) as cursor:
-        return discovery.locate(settings().raw_data / FILE, tables.read(cursor))
+        return discovery.locate_file(settings().raw_data / FILE, tables.read_catalog(cursor))
 
 
 if __name__ == "__main__":

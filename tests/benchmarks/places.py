@@ -13,10 +13,10 @@ import psycopg2
 
 from rowboat.catalog import migrations
 from rowboat.database import connections
-from rowboat.database import embedded as server
 from rowboat.database.connections import Connection
-from rowboat.ingest import run as ingest
+from rowboat.database.embedded import SUPERUSER, EmbeddedServer, embedded_server, free_port
 from rowboat.ingest.reports import Run
+from rowboat.ingest.run import ingest_files
 from rowboat.settings import settings
 
 TABLE = "hired_employees.hired_employees"
@@ -36,13 +36,13 @@ from generate_series(1, %(rows)s::bigint) as n
 class Place:
     """An embedded server with the schema, a folder of files to load, and one for others."""
 
-    server: server.EmbeddedServer
+    server: EmbeddedServer
     raw: Path
     folder: Path
 
     def run(self, statement: str, values: Any = None) -> list[tuple[Any, ...]]:
         """Run a statement as the superuser, outside any transaction."""
-        with closing(psycopg2.connect(self.server.uri(server.SUPERUSER))) as connection:
+        with closing(psycopg2.connect(self.server.uri(SUPERUSER))) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(statement, values)
@@ -70,7 +70,7 @@ class Place:
 
     def load(self, file: Path, **wanted: int) -> None:
         """Load a file; what becomes of its rows must be as wanted."""
-        [found] = ingest.ingest([file], Run("benchmark"))
+        [found] = ingest_files([file], Run("benchmark"))
         counts = {name: number for name, number in vars(found.report).items() if number}
         counts.pop("read")
         assert (found.state, counts) == ("loaded", wanted), found
@@ -86,11 +86,11 @@ def place() -> Iterator[Place]:
             "ROWBOAT_HOME": f"{folder}/home",
             "ROWBOAT_BACKUPS": f"{folder}/shelf",
             "ROWBOAT_RAW_DATA": str(raw),
-            "ROWBOAT_API_PORT": str(server.free_port()),
+            "ROWBOAT_API_PORT": str(free_port()),
             "ROWBOAT_SETTLE": "0",
         }
         settings.cache_clear()
-        embedded = server.embedded(settings().home)
+        embedded = embedded_server(settings().home)
         try:
             with closing(connections.connect(embedded.uri("rowboat_owner"))) as owner:
                 migrations.migrate(owner)

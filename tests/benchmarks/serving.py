@@ -22,7 +22,7 @@ def key(at: Place, scope: str) -> str:
         closing(connections.connect(at.server.uri("rowboat_owner"))) as owner,
         transaction(owner) as cursor,
     ):
-        _, token = keys.create(cursor, f"benchmark {scope}", scope, per_minute=1_000_000)
+        _, token = keys.create_key(cursor, f"benchmark {scope}", scope, per_minute=1_000_000)
     return token
 
 

@@ -10,7 +10,7 @@ from threading import Event, Thread
 import psycopg2
 from psycopg2 import sql
 
-from rowboat.database import embedded as server
+from rowboat.database.embedded import SUPERUSER, EmbeddedServer
 from tests.acceptance.conftest import System, running
 from tests.chaos.posting import Posts
 from tests.chaos.proxy import before
@@ -91,7 +91,7 @@ def _position(here: Yard, one: Ingest) -> int:
 
 
 def _port(here: Yard) -> int:
-    return server.EmbeddedServer(here.home).port
+    return EmbeddedServer(here.home).port
 
 
 def deadlocks(folder: Path, seed: int) -> str:
@@ -119,7 +119,7 @@ def deadlocks(folder: Path, seed: int) -> str:
 def _edited(here: Yard, seed: int) -> Iterator[list[int]]:
     """Edit parents all the time; gives how often each editor has done so."""
     over, turns = Event(), [0] * EDITORS
-    address = here.address(server.SUPERUSER)
+    address = here.address(SUPERUSER)
 
     def edit(number: int) -> None:
         rng = Random(seed + number)
@@ -154,7 +154,7 @@ def _deadlocks(here: Yard) -> int:
 
 def two_systems(folder: Path, seed: int) -> str:
     """Two whole systems share a database, a folder of files and a shelf."""
-    embedded = server.EmbeddedServer(folder / "database")
+    embedded = EmbeddedServer(folder / "database")
     embedded.acquire()
     stack = ExitStack()
     stack.callback(embedded.release)

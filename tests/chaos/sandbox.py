@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg2
 
-from rowboat.database import embedded as server
+from rowboat.database.embedded import EmbeddedServer
 from tests.acceptance.conftest import ROWBOAT
 from tests.chaos.workloads import Ingest, Place
 from tests.conftest import ROOT
@@ -70,7 +70,7 @@ class Yard(Place):
 
     def address(self, role: str = "rowboat_loader") -> str:
         """Return the address of the database for a role."""
-        return server.EmbeddedServer(self.home).uri(role)
+        return EmbeddedServer(self.home).uri(role)
 
     def query(self, statement: str, values: Any = None, role: str = "rowboat_loader") -> list[Any]:
         """Ask the database."""
@@ -98,7 +98,7 @@ def yard(folder: Path, **environment: str) -> Iterator[Yard]:
     found = Yard(folder, **environment)
     for name in ("departments.csv", "jobs.csv"):
         shutil.copy(ROOT / "raw_data" / name, found.raw)
-    embedded = server.EmbeddedServer(found.home)
+    embedded = EmbeddedServer(found.home)
     embedded.acquire()
     try:
         found.does("migrate")

@@ -11,7 +11,7 @@ import httpx
 import psutil
 
 from rowboat.database import embedded
-from rowboat_airflow.client import AirflowUnreachable
+from rowboat.errors import AirflowUnreachable
 from tests.acceptance.conftest import System
 from tests.chaos.workloads import Place
 

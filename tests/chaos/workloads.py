@@ -12,8 +12,7 @@ from typing import Any, Protocol
 
 import psycopg2
 
-from rowboat.errors import ConnectionLost
-from rowboat_airflow.client import AirflowUnreachable
+from rowboat.errors import AirflowUnreachable, ConnectionLost
 from tests.acceptance.conftest import System
 from tests.integration.ingest.test_exactly_once import Sample, sample
 

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api import create_app
+from api.application import create_app
 from rowboat.access import keys, sessions
 from rowboat.database.connections import transaction
 from tests.conftest import Boat
@@ -31,7 +31,7 @@ def client_of(app: Flask, boat: Boat) -> ClientOf:
 
     def make(scope: str, tables: Sequence[str] | None = None) -> FlaskClient:
         with transaction(boat.connect("owner")) as cursor:
-            _, token = keys.create(cursor, "a test", scope, tables, per_minute=100_000)
+            _, token = keys.create_key(cursor, "a test", scope, tables, per_minute=100_000)
         client = app.test_client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
         return client
@@ -67,7 +67,7 @@ def signed_in(app: Flask, boat: Boat) -> Callable[..., Visitor]:
 
     def make(scope: str = "operate", tables: Sequence[str] | None = None) -> Visitor:
         with transaction(boat.connect("owner")) as cursor:
-            _, token = keys.create(cursor, "a test", scope, tables, per_minute=100_000)
+            _, token = keys.create_key(cursor, "a test", scope, tables, per_minute=100_000)
         visitor = Visitor(app, app.response_class)
         visitor.get("/sign-in")
         assert visitor.post_form("/sign-in", key=token).status_code == 303

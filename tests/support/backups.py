@@ -13,9 +13,9 @@ from typing import Any
 import fastavro
 
 from rowboat.backup import sets, shelf, verify
-from rowboat.backup import take as backup
 from rowboat.backup.sets import Set
 from rowboat.backup.shelf import Manifest
+from rowboat.backup.take import Taken, take_backup
 from rowboat.database import connections
 from rowboat.database.connections import transaction
 from tests.conftest import Boat
@@ -41,10 +41,10 @@ def fill(boat: Boat, hires: int = 20, first: int = 1) -> None:
     )
 
 
-def take(boat: Boat, *tables: str, pinned: bool = False) -> backup.Taken:
+def take(boat: Boat, *tables: str, pinned: bool = False) -> Taken:
     """Take a backup as the loader; nothing may be found wrong with it."""
     with closing(connections.connect(boat.uri("loader"))) as connection:
-        taken = backup.take(connection, tables, pinned)
+        taken = take_backup(connection, tables, pinned)
     assert taken.findings == []
     return taken
 
@@ -53,7 +53,7 @@ def known(boat: Boat) -> list[Set]:
     """Return the sets, oldest first."""
     connection = connections.connect(boat.uri("loader"))
     with closing(connection), transaction(connection) as cursor:
-        return sets.read(cursor)
+        return sets.read_sets(cursor)
 
 
 def names(boat: Boat) -> list[str]:
@@ -69,33 +69,33 @@ def record(boat: Boat) -> list[tuple[Any, ...]]:
 def on_shelf() -> list[str]:
     """Return all that lies on the shelf: files by their paths, folders with a slash."""
     return sorted(
-        f"{each.relative_to(shelf.folder())}{'/' * each.is_dir()}"
-        for each in shelf.folder().rglob("*")
+        f"{each.relative_to(shelf.shelf_folder())}{'/' * each.is_dir()}"
+        for each in shelf.shelf_folder().rglob("*")
     )
 
 
 def contents() -> dict[str, bytes]:
     """Return path → content of all files on the shelf."""
-    files = [each for each in sorted(shelf.folder().rglob("*")) if each.is_file()]
-    return {str(each.relative_to(shelf.folder())): each.read_bytes() for each in files}
+    files = [each for each in sorted(shelf.shelf_folder().rglob("*")) if each.is_file()]
+    return {str(each.relative_to(shelf.shelf_folder())): each.read_bytes() for each in files}
 
 
 def rows(name: str, file: str) -> list[dict[str, Any]]:
     """Decode a file of a set by other means than Rowboat's own."""
-    with shelf.path(name, file).open("rb") as opened:
+    with shelf.set_path(name, file).open("rb") as opened:
         return list(fastavro.reader(opened))  # type: ignore[arg-type]
 
 
 def findings(boat: Boat, name: str | None = None) -> list[str]:
     """Verify a set and return what is wrong with it."""
     with closing(connections.connect(boat.uri("loader"))) as connection:
-        return verify.verify(connection, name).findings
+        return verify.verify_set(connection, name).findings
 
 
 def rewrite(name: str, **changes: Any) -> None:
     """Change a set's manifest as somebody would who knows its checksum."""
-    manifest = replace(shelf.read(name), **changes)
-    shelf.path(name, shelf.MANIFEST).write_bytes(manifest.to_bytes())
+    manifest = replace(shelf.read_manifest(name), **changes)
+    shelf.set_path(name, shelf.MANIFEST).write_bytes(manifest.to_bytes())
 
 
 def spelled(manifest: Manifest, **changes: Any) -> bytes:
@@ -108,9 +108,9 @@ def spelled(manifest: Manifest, **changes: Any) -> bytes:
 def backdate(boat: Boat, name: str, days: float) -> str:
     """Make a set one that was taken so many days before now; return its new name."""
     taken = datetime.now(UTC) - timedelta(days=days)
-    new = shelf.new_name(taken, names(boat))
+    new = shelf.new_set_name(taken, names(boat))
     rewrite(name, set=new, taken_at=taken.isoformat())
-    shelf.path(name).rename(shelf.path(new))
+    shelf.set_path(name).rename(shelf.set_path(new))
     boat.query(
         "update backup_status.backup_status set set_name = %s, taken_at = %s where set_name = %s",
         [new, taken, name],

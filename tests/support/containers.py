@@ -21,18 +21,18 @@ def one(kind: Kind, type_: str, base: str, nullable: bool = False) -> Schema:
 
 
 def scalar(base: str, type_: str | None = None, nullable: bool = False) -> Schema:
-    return one(types.scalar(base, None, 0, None), type_ or base, base, nullable)
+    return one(types.scalar_kind(base, None, 0, None), type_ or base, base, nullable)
 
 
 INTEGER, TEXT, MAYBE = scalar("int4"), scalar("text"), scalar("text", nullable=True)
 BOOLEAN, DATE, UUID, BYTES = scalar("bool"), scalar("date"), scalar("uuid"), scalar("bytea")
 STAMP, TIME = scalar("timestamptz"), scalar("time")
-DECIMAL = one(types.scalar("numeric", 4, 1, None), "numeric(4,1)", "numeric")
-WIDEST = one(types.scalar("numeric", 18, 1, None), "numeric(18,1)", "numeric")
-LONGER = one(types.scalar("numeric", 30, 1, None), "numeric(30,1)", "numeric")
-MOOD = one(types.scalar("mood", None, 0, ["calm", "rough"]), "s.mood", "s.mood")
-ARRAY = one(arrays.array(types.scalar("int4", None, 0, None)), "integer[]", "_int4")
-TEXTS = one(arrays.array(types.scalar("text", None, 0, None)), "text[]", "_text")
+DECIMAL = one(types.scalar_kind("numeric", 4, 1, None), "numeric(4,1)", "numeric")
+WIDEST = one(types.scalar_kind("numeric", 18, 1, None), "numeric(18,1)", "numeric")
+LONGER = one(types.scalar_kind("numeric", 30, 1, None), "numeric(30,1)", "numeric")
+MOOD = one(types.scalar_kind("mood", None, 0, ["calm", "rough"]), "s.mood", "s.mood")
+ARRAY = one(arrays.array_kind(types.scalar_kind("int4", None, 0, None)), "integer[]", "_int4")
+TEXTS = one(arrays.array_kind(types.scalar_kind("text", None, 0, None)), "text[]", "_text")
 
 
 def long(value: int) -> bytes:

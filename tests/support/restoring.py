@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from rowboat.backup import restore, shelf
-from rowboat.backup import take as backup
 from rowboat.backup.plan import Mode, Plan, TablePlan
-from rowboat.backup.restore import Order, Restored
-from rowboat.backup.source import of_set
+from rowboat.backup.restore import Restored
+from rowboat.backup.source import source_of_set
+from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup.take import digest_table, take_backup
 from rowboat.database.connections import transaction
 from rowboat.errors import RowboatError
 from tests.conftest import Boat
@@ -40,41 +41,41 @@ def change(boat: Boat) -> None:
 
 def take(boat: Boat, *tables: str) -> str:
     """Back up and return the set."""
-    taken = backup.take(boat.connect(), tables)
+    taken = take_backup(boat.connect(), tables)
     assert taken.findings == []
     return taken.set
 
 
 def order(
     boat: Boat, set_: str, tables: Iterable[str] = (), mode: Mode = "replace", **more: Any
-) -> Order:
+) -> RestoreOrder:
     """Order tables of a set, all of them by default."""
-    names = list(tables) or [copy.table for copy in shelf.read(set_).tables]
-    return Order({name: of_set(set_, name) for name in names}, mode, "tester", **more)
+    names = list(tables) or [copy.table for copy in shelf.read_manifest(set_).tables]
+    return RestoreOrder({name: source_of_set(set_, name) for name in names}, mode, "tester", **more)
 
 
-def planned(boat: Boat, wanted: Order) -> Plan:
+def planned(boat: Boat, wanted: RestoreOrder) -> Plan:
     """Plan; that must change nothing, not even a sequence."""
     before = everything(boat), sequences(boat), files()
-    found = restore.plan(boat.connect(), wanted)
+    found = restore.plan_restore(boat.connect(), wanted)
     assert (everything(boat), sequences(boat), files()) == before
     assert Plan.from_json(found.to_json()) == found
     return found
 
 
-def carried_out(boat: Boat, wanted: Order) -> Restored:
+def carried_out(boat: Boat, wanted: RestoreOrder) -> Restored:
     """Plan and restore; the plan must come true."""
     found = planned(boat, wanted)
-    done = restore.restore(boat.connect(), wanted)
+    done = restore.restore_tables(boat.connect(), wanted)
     assert done.plan == found
     return done
 
 
-def refused(boat: Boat, wanted: Order, kind: type[RowboatError]) -> str:
+def refused(boat: Boat, wanted: RestoreOrder, kind: type[RowboatError]) -> str:
     """Let a restore be refused; nothing may have changed. Return what a user reads."""
     before = everything(boat), files()
     with pytest.raises(kind) as raised:
-        restore.restore(boat.connect(), wanted)
+        restore.restore_tables(boat.connect(), wanted)
     assert (everything(boat), files()) == before
     return str(raised.value)
 
@@ -87,13 +88,13 @@ def undone(boat: Boat, done: Restored, **more: Any) -> Restored:
 
 
 def files() -> list[str]:
-    return sorted(str(each) for each in shelf.folder().rglob("*"))
+    return sorted(str(each) for each in shelf.shelf_folder().rglob("*"))
 
 
 def digests(boat: Boat) -> dict[str, str]:
     """Return table → digest of its rows."""
     with transaction(boat.connect()) as cursor:
-        return {each.full_name: backup.digest(cursor, each) for each in boat.catalog()}
+        return {each.full_name: digest_table(cursor, each) for each in boat.catalog()}
 
 
 def everything(boat: Boat) -> Any:

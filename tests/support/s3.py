@@ -14,7 +14,7 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.s3.models import s3_backends
 
 from rowboat.settings import settings
-from rowboat.storage import s3 as bucket
+from rowboat.storage.s3 import Credentials, _made, use
 
 Answer = tuple[int, str]  # status and code of an error
 OURSELVES = "the-test"
@@ -137,7 +137,7 @@ def s3(s3_server: tuple[str, Requests], monkeypatch: pytest.MonkeyPatch) -> Iter
     for name, value in known.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
-    bucket._made.cache_clear()  # what a test before made with other credentials
+    _made.cache_clear()  # what a test before made with other credentials
     config = Config(user_agent=OURSELVES, s3={"addressing_style": "path"})
     client = get_session().create_client("s3", endpoint_url=endpoint, config=config)
     name = f"test-{uuid4().hex}"
@@ -146,5 +146,5 @@ def s3(s3_server: tuple[str, Requests], monkeypatch: pytest.MonkeyPatch) -> Iter
     yield Bucket(name, endpoint, requests, client)
     requests.reset()
     client.close()
-    bucket.use(bucket.Credentials())
+    use(Credentials())
     settings.cache_clear()

@@ -6,12 +6,12 @@ from urllib.parse import quote
 from playwright.sync_api import Page, sync_playwright
 
 from rowboat.access import keys
+from rowboat.airflow_client import connect_to_airflow
 from rowboat.database import connections
 from rowboat.database.connections import transaction
-from rowboat.database.credentials import credential
+from rowboat.database.credentials import read_credential
 from rowboat.health import api_address
 from rowboat.settings import settings
-from rowboat_airflow.client import connect
 from tests.conftest import ROOT
 from tests.support.browser import launch
 
@@ -23,23 +23,23 @@ def metrics(page: Page) -> None:
     """Take the first page of the console, by a key that is gone afterwards."""
     with connections.session("owner") as connection:
         with transaction(connection) as cursor:
-            key, token = keys.create(cursor, "pictures", "operate", days=1)
+            key, token = keys.create_key(cursor, "pictures", "operate", days=1)
         page.goto(f"{api_address()}/sign-in")
         page.get_by_label("Key of the API").fill(token)
         page.keyboard.press("Enter")
         page.get_by_role("img").first.wait_for()
         page.screenshot(path=FOLDER / "metrics.png")
         with transaction(connection) as cursor:
-            keys.revoke(cursor, key.id)
+            keys.revoke_key(cursor, key.id)
 
 
 def ingest(page: Page) -> None:
     """Take Airflow's graph of the DAG `ingest`, as its first run left it."""
-    with connect() as airflow:
+    with connect_to_airflow() as airflow:
         address, runs = airflow.address, airflow.runs("ingest", order_by="start_date")
     page.goto(address)
     page.locator('input[name="username"]').fill("admin")
-    page.locator('input[name="password"]').fill(credential(settings().home, "airflow_admin"))
+    page.locator('input[name="password"]').fill(read_credential(settings().home, "airflow_admin"))
     page.keyboard.press("Enter")
     page.get_by_role("link", name="Dags", exact=True).wait_for()
     page.set_viewport_size({"width": 1500, "height": 640})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from rowboat.catalog.tables import Table
 from rowboat.rows.read import filters
-from rowboat.rows.read.filters import Fault, shown
+from rowboat.rows.read.filters import Fault, shown_text
 from rowboat.rows.read.listing_params import WORDS
 
 Given = Sequence[tuple[str, str]]
@@ -41,7 +41,7 @@ def lines(table: Table, given: Given, faults: Iterable[Fault]) -> tuple[list[Lin
     shown_ = [each for each in found if each]
     rest = list[str]()
     for fault in faults:
-        mine = [each for each in shown_ if shown(each.parameter, "") == fault["column"]]
+        mine = [each for each in shown_ if shown_text(each.parameter, "") == fault["column"]]
         told = mine[0].errors if mine else rest
         told.append(fault["message"] or "")
     return [*shown_, Line()], rest
@@ -62,7 +62,7 @@ def parameters(given: Given) -> list[tuple[str, str]] | None:
 
 
 def _line(table: Table, parameter: str, value: str) -> Line | None:
-    found = filters.find(table, parameter)
+    found = filters.find_filter(table, parameter)
     if found is None or found[1] not in COMPARISONS:
         return None
     column, comparison = found[0].name, found[1]

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, g, make_response, redirect, render_templa
 from werkzeug.datastructures import Headers
 
 from rowboat.access import sessions
-from rowboat_airflow.client import airflow_pages
+from rowboat.airflow_client import airflow_pages
 
 if TYPE_CHECKING:
     from api.shared.problems import Problem
@@ -64,7 +64,7 @@ def go(address: str, said: str | None = None, token: str | None = None) -> Respo
     if token:
         give(answer, token)
     if said:
-        sealed = quote(sessions.sealed(token or visitor(), _SAID, said[:300]))
+        sealed = quote(sessions.seal_text(token or visitor(), _SAID, said[:300]))
         secure = request.is_secure
         answer.set_cookie(_SAID, sealed, 60, httponly=True, samesite="Lax", secure=secure)
     return answer
@@ -119,7 +119,7 @@ def _shared() -> dict[str, Any]:
             and caller.may(needed)
             and (caller.tables is None or endpoint not in _OF_ALL_TABLES)
         ],
-        "said": sessions.unsealed(visitor(), _SAID, unquote(request.cookies.get(_SAID, ""))),
+        "said": sessions.unseal_text(visitor(), _SAID, unquote(request.cookies.get(_SAID, ""))),
         "airflow": airflow_pages(),
         "number": g.get("request", ""),
     }

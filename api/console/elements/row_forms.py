@@ -57,7 +57,7 @@ class Field:
     @property
     def noun(self) -> str:
         """What a value is, where its type does not say so in plain words."""
-        return "" if self.column.is_text else literals.literal(self.column).noun
+        return "" if self.column.is_text else literals.literal_of(self.column).noun
 
     @property
     def empty_words(self) -> list[tuple[str, str]]:
@@ -167,7 +167,7 @@ def _choices(
         return [("true", "true"), ("false", "false")]
     if parent is None or len(parent.columns) > 1:
         return None
-    found = relatives.choices(cursor, catalog, parent, _CHOICES)
+    found = relatives.choices_of_key(cursor, catalog, parent, _CHOICES)
     return None if found is None or any(not value for value, _ in found) else found
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from rowboat.cli import show
+from rowboat.rendering import loads
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -38,7 +38,7 @@ def moment(value: datetime | str | None) -> Markup:
 
 def age(value: datetime) -> str:
     """Write how long ago something was."""
-    return show.age((datetime.now(UTC) - value).total_seconds())
+    return loads.ago((datetime.now(UTC) - value).total_seconds())
 
 
 def cell(value: Any) -> Markup:

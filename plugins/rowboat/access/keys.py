@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rowboat.catalog import tables as catalog
-from rowboat.database.connections import Cursor, one, rows
+from rowboat.catalog.tables import read_catalog
+from rowboat.database.connections import Cursor, fetch_one, fetch_rows
 from rowboat.database.statements import query
 from rowboat.errors import Forbidden, KeyRefused, UnknownKey
 
@@ -69,7 +69,7 @@ class Rate:
         return self.requests > self.limit
 
 
-def create(
+def create_key(
     cursor: Cursor,
     name: str,
     scope: str,
@@ -81,7 +81,7 @@ def create(
 
     Raises UnknownTable.
     """
-    known_tables = catalog.read(cursor)
+    known_tables = read_catalog(cursor)
     full = None if tables is None else frozenset(known_tables.table(t).full_name for t in tables)
     alphabet = string.ascii_lowercase + string.digits
     key = Key("".join(secrets.choice(alphabet) for _ in range(8)), name, scope, full, per_minute)
@@ -92,25 +92,25 @@ def create(
     return key, f"rb_{key.id}_{secret}"
 
 
-def every(cursor: Cursor) -> list[dict[str, Any]]:
+def list_keys(cursor: Cursor) -> list[dict[str, Any]]:
     """Return all keys, the newest first; `state` is good, expired or revoked."""
     cursor.execute(query("keys.every"))
-    return rows(cursor)
+    return fetch_rows(cursor)
 
 
-def revoke(cursor: Cursor, key_id: str) -> None:
+def revoke_key(cursor: Cursor, key_id: str) -> None:
     """End a key at once and for good; raises UnknownKey."""
     cursor.execute(query("keys.revoke"), {"id": key_id})
     if not cursor.rowcount:
         raise UnknownKey(f"there is no key {key_id}")
 
 
-def known(cursor: Cursor, token: str) -> Key:
+def find_key(cursor: Cursor, token: str) -> Key:
     """Return the key of a token; raises KeyRefused, after the same work whatever is wrong."""
     form = _TOKEN.fullmatch(token)
     key_id, secret = form.groups() if form else ("", token)
     cursor.execute(query("keys.known"), {"id": key_id})
-    found = rows(cursor)
+    found = fetch_rows(cursor)
     stored = found[0]["secret_sha256"] if found else _NOBODY
     if not hmac.compare_digest(_hash(secret), stored):
         raise KeyRefused("the key is not known")
@@ -122,14 +122,14 @@ def known(cursor: Cursor, token: str) -> Key:
     return Key(key_id, row["name"], row["scope"], tables, row["per_minute"])
 
 
-def count(cursor: Cursor, caller: str, limit: int) -> Rate:
+def count_request(cursor: Cursor, caller: str, limit: int) -> Rate:
     """Count a request of a caller, all processes together, in the minute of the database's clock.
 
     Exact where each statement is a transaction of its own. The first of a minute also notes that
     the key is in use and forgets the minutes before, so that the others cost nothing more.
     """
     cursor.execute(query("keys.count"), {"caller": caller})
-    requests, reset = one(cursor)
+    requests, reset = fetch_one(cursor)
     if requests == 1:
         cursor.execute(query("keys.used"), {"caller": caller})
         cursor.execute(query("keys.forget"))

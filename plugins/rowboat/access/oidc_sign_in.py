@@ -29,7 +29,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Client:
+class SignInClient:
     """The console as the issuer knows it; a public one has no secret."""
 
     issuer: Issuer
@@ -95,10 +95,10 @@ class Client:
             raise IssuerDown("the issuer of tokens cannot be asked who it is") from error
 
 
-def of_settings(issuer: Issuer | None) -> Client | None:
+def client_of_settings(issuer: Issuer | None) -> SignInClient | None:
     """Return the client that the settings name, where there is an issuer."""
     now = settings()
     if issuer is None or now.oidc_client_id is None:
         return None
     secret = now.oidc_client_secret
-    return Client(issuer, now.oidc_client_id, secret.get_secret_value() if secret else None)
+    return SignInClient(issuer, now.oidc_client_id, secret.get_secret_value() if secret else None)

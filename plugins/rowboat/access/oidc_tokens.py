@@ -125,7 +125,7 @@ class Issuer:
         return keys
 
 
-def of_settings() -> Issuer | None:
+def issuer_of_settings() -> Issuer | None:
     """Return the issuer that the settings name."""
     now = settings()
     if now.oidc_issuer is None or now.oidc_audience is None:

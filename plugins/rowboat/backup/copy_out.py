@@ -1,9 +1,9 @@
-"""Postgres's binary COPY, both ways: columns out of a table, columns into a stage.
+"""Reads a whole table by columns, by Postgres's binary COPY.
 
-The format is that of the manual's page on COPY, "Binary Format"; the server sends one message a
-row ("Message Flow", COPY Operations). Out of a table a row of the COPY is a batch of the table's:
-the server puts the values of each column together, for all rows of some pages. By the row,
-receiving them would take longer than all that is done with them.
+The server sends one message for each row of a COPY (manual, "Message Flow", COPY Operations), and
+receiving a message for each row of the table would take longer than all that is done with the rows.
+So a row of this COPY is a batch of the table's rows: the server puts the values of each column
+together, for all rows of some pages.
 """
 
 import struct
@@ -17,8 +17,9 @@ from psycopg2 import sql
 from rowboat.backup.avro.arrays import Array
 from rowboat.backup.avro.schema import Field, Schema
 from rowboat.catalog.tables import Column, Table
-from rowboat.database.columnar import Cells, Piece, Word, assemble, buffer_of, constant
-from rowboat.database.connections import Cursor, one
+from rowboat.database.columnar import Cells, buffer_of
+from rowboat.database.connections import Cursor, fetch_one
+from rowboat.database.copy_binary import HEADER, SIGNATURE, TRAILER
 from rowboat.database.statements import query
 from rowboat.errors import BrokenPromise, Unholdable
 
@@ -30,19 +31,16 @@ _WIDTHS = {
     "boolsend": 1, "int2send": 2, "int4send": 4, "date_send": 4, "float4send": 4, "int8send": 8,
     "float8send": 8, "time_send": 8, "timestamp_send": 8, "timestamptz_send": 8, "uuid_send": 16,
 }  # fmt: skip
-_SIGNATURE = b"PGCOPY\n\xff\r\n\0"
-HEADER = _SIGNATURE + bytes(8)
-TRAILER = b"\xff\xff"
 
 
-def fetch(cursor: Cursor, table: Table, schema: Schema, take: Take) -> None:
+def fetch_table(cursor: Cursor, table: Table, schema: Schema, take: Take) -> None:
     """Read all rows of a table and hand them over by columns, a batch at a time.
 
     Raises Unholdable where they are not in pages of Postgres's own, and what `take` raises.
     """
     family = query("catalog.family", table=sql.Literal(table.identifier.as_string(cursor)))
     cursor.execute(query("copy_out.keeping", family=family))
-    is_wide, elsewhere = one(cursor)
+    is_wide, elsewhere = fetch_one(cursor)
     if elsewhere:
         raise Unholdable(
             f"the rows of {elsewhere} are kept outside Postgres",
@@ -59,24 +57,12 @@ def fetch(cursor: Cursor, table: Table, schema: Schema, take: Take) -> None:
     )
 
     def write(message: bytes) -> None:
-        is_first = message.startswith(_SIGNATURE)
+        is_first = message.startswith(SIGNATURE)
         message = message[len(HEADER) :] if is_first else message
         if message not in (b"", TRAILER) and (batch := _batch(message, columns)):
             take(batch)
 
     cursor.copy_expert(statement, SimpleNamespace(write=write))
-
-
-def rows(columns: Sequence[Cells]) -> bytes:
-    """Return rows, given by columns, as COPY reads them between its header and its trailer."""
-    count = len(columns[0])
-    fields = int.from_bytes(struct.pack("!h", len(columns)), "little")
-    pieces: list[Piece] = [constant(fields, 2, count)]
-    for cells in columns:
-        size = cells.size.astype(">i4").view("<u4").astype(np.uint64)
-        pieces += [Word(size, np.full(count, 4, np.int64)), cells]
-    buffer, offsets = assemble(pieces, count)
-    return buffer[: offsets[-1]].tobytes()
 
 
 class _Fetched:

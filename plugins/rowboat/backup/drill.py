@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 from psycopg2 import sql
 
 from rowboat.backup import sets
-from rowboat.backup.source import of_set
-from rowboat.backup.table_restore import Order, Step
+from rowboat.backup.source import source_of_set
+from rowboat.backup.table_restore import RestoreOrder, TableRestore
 from rowboat.backup.verify import Progress
-from rowboat.catalog import tables as catalogs
-from rowboat.catalog.tables import Catalog, Table
+from rowboat.catalog.tables import Catalog, Table, read_catalog
 from rowboat.database.connections import Connection, Cursor, transaction
 from rowboat.database.statements import query
 
@@ -35,7 +34,7 @@ class Drilled:
         return not self.findings
 
 
-def drill(
+def run_drill(
     connection: Connection,
     actor: str,
     name: str | None = None,
@@ -47,15 +46,17 @@ def drill(
     """
     start = time.monotonic()
     with transaction(connection) as cursor:
-        catalog = catalogs.read(cursor)
-        found = sets.named(cursor, name) if name else sets.newest_whole(cursor, catalog)
+        catalog = read_catalog(cursor)
+        found = sets.find_set(cursor, name) if name else sets.newest_whole(cursor, catalog)
     done = Drilled(found.name)
     with transaction(connection, keep=False) as cursor:
         scratches = _scratches(cursor, catalog, found.tables)
         for number, (table, scratch) in enumerate(scratches.items()):
-            source = of_set(found.name, table, progress)
-            order = Order({table: source}, "replace", actor, on_trial=True, progress=progress)
-            step = Step(scratch, source, order, number)
+            source = source_of_set(found.name, table, progress)
+            order = RestoreOrder(
+                {table: source}, "replace", actor, on_trial=True, progress=progress
+            )
+            step = TableRestore(scratch, source, order, number)
             step.prepare(cursor)
             bench = step.judge(cursor, {})
             step.foresee(cursor, bench)

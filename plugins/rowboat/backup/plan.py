@@ -84,7 +84,7 @@ class Plan:
         return any(each.insert or each.update or each.delete for each in self.tables)
 
 
-def drift(schema: Schema, table: Table, mode: Mode) -> list[str]:
+def schema_drift(schema: Schema, table: Table, mode: Mode) -> list[str]:
     """Tell what changed between a backup and its table of today.
 
     Raises RestoreRefused where no row could pass, or none could be matched.

@@ -15,12 +15,18 @@ from psycopg2.extras import Json
 
 from rowboat.backup import safety, sets, shelf
 from rowboat.backup.plan import Plan
-from rowboat.backup.source import Source, of_set
-from rowboat.backup.table_restore import Order, Step
+from rowboat.backup.source import Source, source_of_set
+from rowboat.backup.table_restore import RestoreOrder, TableRestore
 from rowboat.catalog import migrations
-from rowboat.catalog import tables as catalogs
-from rowboat.catalog.tables import Catalog
-from rowboat.database.connections import Connection, Cursor, one, persistently, rows, transaction
+from rowboat.catalog.tables import Catalog, read_catalog
+from rowboat.database.connections import (
+    Connection,
+    Cursor,
+    fetch_one,
+    fetch_rows,
+    persistently,
+    transaction,
+)
 from rowboat.database.statements import query
 from rowboat.door.context import Bench
 from rowboat.door.merge import may_be_silent
@@ -43,102 +49,110 @@ class Restored:
     plan: Plan
     safety: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the restore as a document: its plan, which is now true, and its safety copy."""
+        return {"id": self.id, **self.plan.to_json(), "safety": self.safety}
 
-def plan(connection: Connection, order: Order) -> Plan:
+
+def plan_restore(connection: Connection, order: RestoreOrder) -> Plan:
     """Tell what a restore would do; nothing is changed, and nobody has to wait."""
     with transaction(connection, keep=False) as cursor:
-        steps = _steps(cursor, catalogs.read(cursor), order)
+        steps = _steps(cursor, read_catalog(cursor), order)
         _prepare(cursor, steps)
         for step, _ in _judged(cursor, steps):
             step.progress_to(1)
     return Plan(order.set, order.mode, [step.plan for step in steps])
 
 
-def restore(connection: Connection, order: Order) -> Restored:
+def restore_tables(connection: Connection, order: RestoreOrder) -> Restored:
     """Take a safety copy, then carry the order out in one transaction.
 
     Raises WouldCascade, PlanChanged, RestoreRefused; then everything is as it was.
     """
-    with sets.writing(connection):
+    with sets.only_writer(connection):
         return persistently(partial(_restore, connection, order))
 
 
-def undo_order(connection: Connection, number: int, actor: str) -> Order:
+def undo_order(connection: Connection, number: int, actor: str) -> RestoreOrder:
     """Return the order that brings back what a restore overwrote.
 
     Raises UnknownRestore, or UnknownSet where its safety copy has expired.
     """
     with transaction(connection) as cursor:
-        found = recorded(cursor, number)
-    if (name := found["safety_set"]) not in shelf.names():
+        found = recorded_plan(cursor, number)
+    if (name := found["safety_set"]) not in shelf.set_names():
         raise UnknownSet(
             f"the safety copy of restore {number}, {name}, is no longer on the shelf",
             "restore from a backup that is there: `rowboat backups` lists them",
         )
-    sources = {table: of_set(name, table) for table in found["tables"]}
-    return Order(sources, "replace", actor, undoes=number)
+    sources = {table: source_of_set(name, table) for table in found["tables"]}
+    return RestoreOrder(sources, "replace", actor, undoes=number)
 
 
-def recorded(cursor: Cursor, number: int) -> dict[str, Any]:
+def recorded_plan(cursor: Cursor, number: int) -> dict[str, Any]:
     """Return the record of a restore; raises UnknownRestore."""
     cursor.execute(query("restore.by_id"), {"id": number})
-    found = next(iter(rows(cursor)), None)
+    found = next(iter(fetch_rows(cursor)), None)
     if found is None:
         raise UnknownRestore(f"there is no restore {number}")
     return found
 
 
-def of_run(cursor: Cursor, run: str) -> int | None:
+def restore_of_run(cursor: Cursor, run: str) -> int | None:
     """Return the number of the restore that a run has done."""
     cursor.execute(query("restore.by_run"), {"run": run})
-    return next((row["id"] for row in rows(cursor)), None)
+    return next((row["id"] for row in fetch_rows(cursor)), None)
 
 
-def history(cursor: Cursor, limit: int = 50, before: int | None = None) -> list[dict[str, Any]]:
+def list_restores(
+    cursor: Cursor, limit: int = 50, before: int | None = None
+) -> list[dict[str, Any]]:
     """Return the newest restores, or the newest before one of them."""
     cursor.execute(query("restore.history"), {"limit": limit, "before": before})
-    return rows(cursor)
+    return fetch_rows(cursor)
 
 
-def safety_copy(connection: Connection, order: Order) -> str:
+def back_up_first(connection: Connection, order: RestoreOrder) -> str:
     """Take and verify the copy of what the order may overwrite; return its set."""
-    with sets.writing(connection), transaction(connection) as cursor:
-        catalog = catalogs.read(cursor)
-        return safety.take(cursor, catalog, _touched(catalog, order), order.progress)
+    with sets.only_writer(connection), transaction(connection) as cursor:
+        catalog = read_catalog(cursor)
+        return safety.take_safety_copy(cursor, catalog, _touched(catalog, order), order.progress)
 
 
-def into(connection: Connection, source: Source, table: str, name: str, actor: str) -> Report:
+def restore_into(
+    connection: Connection, source: Source, table: str, name: str, actor: str
+) -> Report:
     """Restore into a new table beside the old one, with its rules but no foreign keys.
 
     The session is the owner's. Raises RestoreRefused where the name is taken.
     """
     with transaction(connection) as cursor:
-        catalog = catalogs.read(cursor)
+        catalog = read_catalog(cursor)
         like = catalog.table(table)
         if len(name.encode()) > _LONGEST_NAME:
             raise RestoreRefused(f"{name} is too long for a name", "name another table with --into")
         target = sql.Identifier(like.schema, name)
         cursor.execute(query("restore.is_taken"), {"name": target.as_string(cursor)})
-        if one(cursor)[0]:
+        if fetch_one(cursor)[0]:
             raise RestoreRefused(
                 f"{like.schema}.{name} is there already", "name another table with --into"
             )
         cursor.execute(query("restore.create_like", into=target, table=like.identifier))
-        created = catalogs.read(cursor).table(f"{like.schema}.{name}")
-        order = Order({created.full_name: source}, "replace", actor)
-        step = Step(created, source, order, 0)
+        created = read_catalog(cursor).table(f"{like.schema}.{name}")
+        order = RestoreOrder({created.full_name: source}, "replace", actor)
+        step = TableRestore(created, source, order, 0)
         step.prepare(cursor)
         report = step.let_in(cursor, step.judge(cursor, {}))
         step.check(cursor, report)
-        migrations.grant(cursor)
+        migrations.grant_rights(cursor)
     return report
 
 
-def _steps(cursor: Cursor, catalog: Catalog, order: Order) -> list[Step]:
+def _steps(cursor: Cursor, catalog: Catalog, order: RestoreOrder) -> list[TableRestore]:
     _check_tables(catalog, order)
     tables = [each for each in catalog.in_order() if each.full_name in order.sources]
     return [
-        Step(
+        TableRestore(
             table, order.sources[table.full_name], order, number,
             silent=may_be_silent(cursor, catalog, table),
         )
@@ -146,7 +160,7 @@ def _steps(cursor: Cursor, catalog: Catalog, order: Order) -> list[Step]:
     ]  # fmt: skip
 
 
-def _check_tables(catalog: Catalog, order: Order) -> None:
+def _check_tables(catalog: Catalog, order: RestoreOrder) -> None:
     if missing := set(order.sources) - set(catalog.by_name):
         raise RestoreRefused(
             f"the database has no {', '.join(sorted(missing))}",
@@ -154,7 +168,7 @@ def _check_tables(catalog: Catalog, order: Order) -> None:
         )
 
 
-def _prepare(cursor: Cursor, steps: Sequence[Step]) -> None:
+def _prepare(cursor: Cursor, steps: Sequence[TableRestore]) -> None:
     """Stage all tables, find what will be deleted and who refers to that."""
     inside = {step.name for step in steps}
     for step in steps:
@@ -164,7 +178,7 @@ def _prepare(cursor: Cursor, steps: Sequence[Step]) -> None:
         step.count_outside(cursor, inside)
 
 
-def _judged(cursor: Cursor, steps: Sequence[Step]) -> Iterator[tuple[Step, Bench]]:
+def _judged(cursor: Cursor, steps: Sequence[TableRestore]) -> Iterator[tuple[TableRestore, Bench]]:
     """Judge all tables, parents first; one may be let in before the next is judged.
 
     Where tables refer to each other in a ring, rows are judged against parents that are still to
@@ -195,16 +209,16 @@ def _judged(cursor: Cursor, steps: Sequence[Step]) -> Iterator[tuple[Step, Bench
         yield step, bench
 
 
-def _restore(connection: Connection, order: Order) -> Restored:
+def _restore(connection: Connection, order: RestoreOrder) -> Restored:
     with transaction(connection) as cursor:
-        catalog = catalogs.read(cursor)
+        catalog = read_catalog(cursor)
         touched = _touched(catalog, order)
     taken = None
     try:
         with transaction(connection) as cursor:
             try:
-                safety.lock(cursor, catalog, touched)
-                changed = catalogs.read(cursor) != catalog
+                safety.lock_tables(cursor, catalog, touched)
+                changed = read_catalog(cursor) != catalog
             except UndefinedTable:
                 changed = True
             if changed:
@@ -213,7 +227,7 @@ def _restore(connection: Connection, order: Order) -> Restored:
                 return done_before
             held = order.safety
             if held is None or not safety.still_holds(cursor, catalog, held, touched):
-                held = taken = safety.take(cursor, catalog, touched, order.progress)
+                held = taken = safety.take_safety_copy(cursor, catalog, touched, order.progress)
             done = _carry_out(cursor, _steps(cursor, catalog, order), touched, order)
             cursor.execute(
                 query("restore.record"),
@@ -229,23 +243,25 @@ def _restore(connection: Connection, order: Order) -> Restored:
                     "run": order.run,
                 },
             )
-            return Restored(one(cursor)[0], done, held)
+            return Restored(fetch_one(cursor)[0], done, held)
     except BaseException:
         if taken is not None:
             safety.drop_unused(connection, taken)
         raise
 
 
-def _done_before(cursor: Cursor, order: Order) -> Restored | None:
+def _done_before(cursor: Cursor, order: RestoreOrder) -> Restored | None:
     """Return the restore that the same run has done: its answer was lost, not its work."""
     cursor.execute(query("restore.by_run"), {"run": order.run})
-    found = next(iter(rows(cursor)), None)
+    found = next(iter(fetch_rows(cursor)), None)
     if found is None:
         return None
     return Restored(found["id"], Plan.from_json(found["report"]), found["safety_set"])
 
 
-def _carry_out(cursor: Cursor, steps: list[Step], touched: Sequence[str], order: Order) -> Plan:
+def _carry_out(
+    cursor: Cursor, steps: list[TableRestore], touched: Sequence[str], order: RestoreOrder
+) -> Plan:
     """Delete what is free, children first; rows in, parents first; delete the rest.
 
     Returns the plan that became true. What is deleted first is in no new row's way.
@@ -283,6 +299,6 @@ def _check_plan(done: Plan, expected: Plan | None) -> None:
             raise PlanChanged(f"the plan for {now.table} no longer holds: {', '.join(changed)}")
 
 
-def _touched(catalog: Catalog, order: Order) -> list[str]:
+def _touched(catalog: Catalog, order: RestoreOrder) -> list[str]:
     _check_tables(catalog, order)
-    return safety.touched(catalog, order.sources, order.cascade and order.mode == "replace")
+    return safety.tables_touched(catalog, order.sources, order.cascade and order.mode == "replace")

@@ -36,7 +36,7 @@ _PERIODS: dict[str, Callable[[datetime], str]] = {
 }
 
 
-def judge(found: Sequence[Set], now: datetime, rules: Settings) -> list[Verdict]:
+def judge_sets(found: Sequence[Set], now: datetime, rules: Settings) -> list[Verdict]:
     """Return a verdict for each set, in the order given (oldest first).
 
     Only verified backups that nothing is suspected of count; no other makes a set go.
@@ -70,32 +70,32 @@ def judge(found: Sequence[Set], now: datetime, rules: Settings) -> list[Verdict]
     return [_verdict(each, reasons[each.name]) for each in found]
 
 
-def prune(connection: Connection, dry_run: bool = False) -> list[Verdict]:
+def prune_sets(connection: Connection, dry_run: bool = False) -> list[Verdict]:
     """Take the sets off the shelf that no rule keeps; tell of each set why it stays or goes.
 
     The record goes first: a set that is listed is whole.
     """
-    with sets.writing(connection):
+    with sets.only_writer(connection):
         prove_unverified(connection)
         with transaction(connection) as cursor:
-            found = sets.read(cursor)
-        verdicts = judge(found, datetime.now(UTC), settings())
+            found = sets.read_sets(cursor)
+        verdicts = judge_sets(found, datetime.now(UTC), settings())
         for verdict in () if dry_run else verdicts:
             if not verdict.keep:
                 persistently(partial(_forget, connection, verdict.set))
-                if verdict.set in shelf.names():
-                    shelf.remove(verdict.set)
+                if verdict.set in shelf.set_names():
+                    shelf.remove_set(verdict.set)
     return verdicts
 
 
 def prove_unverified(connection: Connection) -> None:
     """Verify the backups that never were: where the record was lost, all of the shelf's."""
     with transaction(connection) as cursor:
-        found = sets.read(cursor)
+        found = sets.read_sets(cursor)
     for each in found:
         unproven = each.purpose == "backup" and each.verified_at is None
         if unproven and each.state == "whole":
-            verify.verify(connection, each.name)
+            verify.verify_set(connection, each.name)
 
 
 def _forget(connection: Connection, name: str) -> None:

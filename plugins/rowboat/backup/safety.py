@@ -3,16 +3,16 @@
 from collections.abc import Collection, Sequence
 
 from rowboat.backup import sets, shelf, verify
-from rowboat.backup import take as backup
-from rowboat.backup.avro.schema import of_table
+from rowboat.backup.avro.schema import schema_of_table
+from rowboat.backup.take import digest_table, write_set
 from rowboat.backup.verify import Progress
 from rowboat.catalog.tables import Catalog
-from rowboat.database.connections import Connection, Cursor, one, transaction
+from rowboat.database.connections import Connection, Cursor, fetch_one, transaction
 from rowboat.database.statements import query
 from rowboat.errors import BackupRefused, UnknownSet
 
 
-def touched(catalog: Catalog, tables: Collection[str], cascade: bool) -> list[str]:
+def tables_touched(catalog: Catalog, tables: Collection[str], cascade: bool) -> list[str]:
     """The tables that a restore of some may change: with `cascade` also those below them."""
     found = dict.fromkeys(tables)
     waiting = [catalog.by_name[name] for name in tables] if cascade else []
@@ -24,7 +24,7 @@ def touched(catalog: Catalog, tables: Collection[str], cascade: bool) -> list[st
     return sorted(found)
 
 
-def lock(cursor: Cursor, catalog: Catalog, tables: Collection[str]) -> None:
+def lock_tables(cursor: Cursor, catalog: Catalog, tables: Collection[str]) -> None:
     """Keep other writers out of the tables, and of those that they refer to, in the order in which
     other writers come. Must be first in the transaction, so that its snapshot comes after.
     """
@@ -42,13 +42,15 @@ def lock(cursor: Cursor, catalog: Catalog, tables: Collection[str]) -> None:
             cursor.execute(query("restore.lock_parent", table=parents[name]))
 
 
-def take(cursor: Cursor, catalog: Catalog, tables: Sequence[str], progress: Progress) -> str:
+def take_safety_copy(
+    cursor: Cursor, catalog: Catalog, tables: Sequence[str], progress: Progress
+) -> str:
     """Write, verify and record what the tables hold; return the set."""
-    manifest = backup.write(cursor, catalog, tables, "safety", progress)
+    manifest = write_set(cursor, catalog, tables, "safety", progress)
     if findings := _findings(manifest.set):
-        shelf.remove(manifest.set)
+        shelf.remove_set(manifest.set)
         raise BackupRefused(f"the safety copy cannot be read back: {findings[0]}")
-    sets.record(cursor, manifest, pinned=False)
+    sets.record_set(cursor, manifest, pinned=False)
     cursor.execute(query("backup.verified"), {"set": manifest.set, "ok": True})
     return manifest.set
 
@@ -56,15 +58,15 @@ def take(cursor: Cursor, catalog: Catalog, tables: Sequence[str], progress: Prog
 def still_holds(cursor: Cursor, catalog: Catalog, name: str, tables: Sequence[str]) -> bool:
     """Tell whether an earlier safety copy is whole, and the tables are still what it holds."""
     try:
-        copies = {copy.table: copy for copy in shelf.read(name).tables}
+        copies = {copy.table: copy for copy in shelf.read_manifest(name).tables}
     except (UnknownSet, BackupRefused):
         return False
     return (
         set(copies) == set(tables)
         and not _findings(name)
         and all(
-            copies[table].schema_hash == of_table(catalog.by_name[table]).digest
-            and copies[table].digest == backup.digest(cursor, catalog.by_name[table])
+            copies[table].schema_hash == schema_of_table(catalog.by_name[table]).digest
+            and copies[table].digest == digest_table(cursor, catalog.by_name[table])
             for table in tables
         )
     )
@@ -72,15 +74,15 @@ def still_holds(cursor: Cursor, catalog: Catalog, name: str, tables: Sequence[st
 
 def drop_unused(connection: Connection, name: str) -> None:
     """Take a safety copy off the shelf, if it is certain that no restore needs it."""
-    if connection.closed or name not in shelf.names():
+    if connection.closed or name not in shelf.set_names():
         return
     with transaction(connection) as cursor:
         cursor.execute(query("restore.is_safety_set"), {"set": name})
-        needed = one(cursor)[0]
+        needed = fetch_one(cursor)[0]
     if not needed:
-        shelf.remove(name)
+        shelf.remove_set(name)
 
 
 def _findings(name: str) -> list[str]:
-    found = (verify.check(name, copy).findings for copy in shelf.read(name).tables)
+    found = (verify.check_copy(name, copy).findings for copy in shelf.read_manifest(name).tables)
     return [each for findings in found for each in findings]

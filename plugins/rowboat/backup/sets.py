@@ -14,7 +14,7 @@ from typing import Any
 from rowboat.backup import shelf
 from rowboat.backup.shelf import Manifest
 from rowboat.catalog.tables import Catalog
-from rowboat.database.connections import Connection, Cursor, one, rows, transaction
+from rowboat.database.connections import Connection, Cursor, fetch_one, fetch_rows, transaction
 from rowboat.database.statements import query
 from rowboat.errors import BackupRefused, UnknownSet
 from rowboat.settings import settings
@@ -52,14 +52,14 @@ class Set:
 
 
 @contextmanager
-def writing(connection: Connection) -> Iterator[None]:
+def only_writer(connection: Connection) -> Iterator[None]:
     """Be the only writer of the shelf; what killed writers left is put in order first."""
     with transaction(connection) as cursor:
         cursor.execute(query("backup.lock_shelf"))
     try:
-        shelf.clean()
+        shelf.clean_shelf()
         with transaction(connection) as cursor:
-            adopt(cursor)
+            adopt_sets(cursor)
         yield
     finally:
         if not connection.closed:
@@ -67,24 +67,24 @@ def writing(connection: Connection) -> Iterator[None]:
                 cursor.execute(query("backup.unlock_shelf"))
 
 
-def adopt(cursor: Cursor) -> None:
+def adopt_sets(cursor: Cursor) -> None:
     """Take on record what is on the shelf without one; a damaged set stays unrecorded.
 
     Where another session writes, it is left to that one: its newest set is not yet a set.
     """
     cursor.execute(query("backup.try_lock_shelf"))
-    if not one(cursor)[0]:
+    if not fetch_one(cursor)[0]:
         return
     known = recorded_names(cursor)
-    for name in shelf.names():
+    for name in shelf.set_names():
         if name not in known:
             try:
-                record(cursor, shelf.read(name), shelf.is_pinned(name))
+                record_set(cursor, shelf.read_manifest(name), shelf.is_pinned(name))
             except (BackupRefused, UnknownSet):
                 continue
 
 
-def record(cursor: Cursor, manifest: Manifest, pinned: bool) -> str | None:
+def record_set(cursor: Cursor, manifest: Manifest, pinned: bool) -> str | None:
     """Take a set on record; return why it is suspicious, where it is."""
     suspicions = _suspicions(cursor, manifest)
     for copy in manifest.tables:
@@ -96,7 +96,7 @@ def record(cursor: Cursor, manifest: Manifest, pinned: bool) -> str | None:
     return "; ".join(dict.fromkeys(suspicions.values())) or None
 
 
-def read(cursor: Cursor) -> list[Set]:
+def read_sets(cursor: Cursor) -> list[Set]:
     """Return all sets, oldest first: those on the shelf, and those that should be.
 
     The files of a whole one are there and have their sizes; what is in them, `verify` proves.
@@ -112,7 +112,7 @@ def read(cursor: Cursor) -> list[Set]:
         each.suspicion = each.suspicion or row["suspicion"]
         each.verified_at, each.drilled_at = row["verified_at"], row["drilled_at"]
         sums.setdefault(name, {})[row["table_name"]] = row["sha256"]
-    on_shelf = set(shelf.names())
+    on_shelf = set(shelf.set_names())
     for name, each in found.items():
         each.state = _state(name, sums[name]) if name in on_shelf else "missing"
     for name in on_shelf - set(found):
@@ -129,9 +129,9 @@ def recorded_names(cursor: Cursor) -> set[str]:
     return {row["set_name"] for row in _recorded(cursor)}
 
 
-def newest(cursor: Cursor, tables: Sequence[str] = ()) -> Set:
+def newest_set(cursor: Cursor, tables: Sequence[str] = ()) -> Set:
     """Return the newest verified backup that has the tables; raises UnknownSet."""
-    for each in reversed(read(cursor)):
+    for each in reversed(read_sets(cursor)):
         if each.counts and set(tables) <= set(each.tables):
             return each
     of = f" of {', '.join(tables)}" if tables else ""
@@ -146,19 +146,19 @@ def newest_whole(cursor: Cursor, catalog: Catalog) -> Set:
 
     Raises UnknownSet.
     """
-    backed_up = {table for each in read(cursor) if each.counts for table in each.tables}
-    return newest(cursor, sorted(backed_up & set(catalog.by_name)))
+    backed_up = {table for each in read_sets(cursor) if each.counts for table in each.tables}
+    return newest_set(cursor, sorted(backed_up & set(catalog.by_name)))
 
 
-def named(cursor: Cursor, name: str) -> Set:
+def find_set(cursor: Cursor, name: str) -> Set:
     """Return a set by its name; raises UnknownSet."""
-    for each in read(cursor):
+    for each in read_sets(cursor):
         if each.name == name:
             return each
-    raise UnknownSet(f"there is no set {name} in {shelf.folder()}")
+    raise UnknownSet(f"there is no set {name} in {shelf.shelf_folder()}")
 
 
-def files(cursor: Cursor, name: str) -> list[dict[str, Any]]:
+def files_of_set(cursor: Cursor, name: str) -> list[dict[str, Any]]:
     """Return a set's files by its record, or by its manifest where it has none.
 
     Raises UnknownSet, BackupRefused.
@@ -174,32 +174,32 @@ def files(cursor: Cursor, name: str) -> list[dict[str, Any]]:
             "digest": row["row_digest"],
         }
         for row in recorded
-    ] or [vars(copy) for copy in shelf.read(name).tables]
+    ] or [vars(copy) for copy in shelf.read_manifest(name).tables]
 
 
-def pin(cursor: Cursor, name: str, pinned: bool) -> None:
+def pin_set(cursor: Cursor, name: str, pinned: bool) -> None:
     """Keep a set whatever its age, or let it go when its time comes; raises UnknownSet.
 
     The mark on the shelf is enough for a set that is not on record yet.
     """
-    named(cursor, name)
+    find_set(cursor, name)
     cursor.execute(query("backup.pin"), {"set": name, "pinned": pinned})
-    if name in shelf.names():
-        shelf.pin(name, pinned)
+    if name in shelf.set_names():
+        shelf.mark_pinned(name, pinned)
 
 
 def _recorded(cursor: Cursor) -> list[dict[str, Any]]:
     cursor.execute(query("backup.recorded"))
-    return rows(cursor)
+    return fetch_rows(cursor)
 
 
 def _unrecorded(name: str) -> Set | None:
     """Describe a set by its manifest; None where it leaves the shelf in this moment."""
     try:
-        manifest = shelf.read(name)
+        manifest = shelf.read_manifest(name)
     except BackupRefused:
         with suppress(OSError):
-            return Set(name, shelf.time(name), pinned=shelf.is_pinned(name), state="damaged")
+            return Set(name, shelf.written_at(name), pinned=shelf.is_pinned(name), state="damaged")
         return None
     except UnknownSet:
         return None
@@ -213,8 +213,8 @@ def _unrecorded(name: str) -> Set | None:
 def _state(name: str, sums: dict[str, str]) -> str:
     """Tell what is wrong with a set on the shelf, as far as it shows without reading its files."""
     try:
-        manifest = shelf.read(name)
-        sizes = shelf.sizes(name, [copy.file for copy in manifest.tables])
+        manifest = shelf.read_manifest(name)
+        sizes = shelf.file_sizes(name, [copy.file for copy in manifest.tables])
     except UnknownSet:
         return "missing"
     except (BackupRefused, FileNotFoundError) as error:
@@ -235,7 +235,7 @@ def _suspicions(cursor: Cursor, manifest: Manifest) -> dict[str, str]:
     tables = [copy.table for copy in manifest.tables]
     moment = {"set": manifest.set, "taken_at": manifest.taken_at}
     cursor.execute(query("backup.earlier_rows"), {"tables": tables, **moment})
-    before = {row["table_name"]: row["number_rows"] for row in rows(cursor)}
+    before = {row["table_name"]: row["number_rows"] for row in fetch_rows(cursor)}
     percent = settings().suspicious_loss
     return {
         copy.table: f"{copy.table} has {copy.rows:,} rows, the last backup {before[copy.table]:,}"

@@ -16,13 +16,12 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from rowboat.address import Address
-from rowboat.backup.avro import schema as avro
 from rowboat.backup.avro.container import FORMAT
-from rowboat.backup.avro.schema import Schema
+from rowboat.backup.avro.schema import Schema, read_schema
 from rowboat.errors import BackupRefused, ShelfUnusable, UnknownSet, remedy
 from rowboat.settings import settings
 from rowboat.storage import interfaces, opening
-from rowboat.storage.interfaces import MANIFEST, PINNED, Aside, Opened
+from rowboat.storage.interfaces import MANIFEST, PINNED, Aside, OpenedFile
 
 Purpose: TypeAlias = Literal["backup", "safety"]
 
@@ -93,55 +92,55 @@ class Manifest:
 _MANIFEST_TYPE = TypeAdapter(Manifest)
 
 
-def folder() -> Address:
+def shelf_folder() -> Address:
     """The shelf's folder."""
     return settings().backups
 
 
-def names() -> list[str]:
+def set_names() -> list[str]:
     """Return the names of the sets, oldest first."""
     try:
         return _shelf().names()
     except OSError as error:
         raise ShelfUnusable(
-            f"{folder()} cannot be read: {error.strerror}", remedy(error, ShelfUnusable.hint)
+            f"{shelf_folder()} cannot be read: {error.strerror}", remedy(error, ShelfUnusable.hint)
         ) from error
 
 
-def path(name: str, file: str = "") -> Address:
+def set_path(name: str, file: str = "") -> Address:
     """Return where a set or one of its files lies; raises UnknownSet for a strange name."""
     for part in (name, file or MANIFEST):
         if not _is_name(part):
             raise UnknownSet(f"{part!r} is no name on the shelf")
-    where = folder() / name
+    where = shelf_folder() / name
     return where / file if file else where
 
 
-def opened(name: str, file: str) -> Opened:
+def open_set_file(name: str, file: str) -> OpenedFile:
     """Open a file of a set; raises BackupRefused, or OSError where it cannot be read."""
-    path(name, file)
+    set_path(name, file)
     return _shelf().opened(name, file)
 
 
-def sizes(name: str, files: list[str]) -> dict[str, int]:
+def file_sizes(name: str, files: list[str]) -> dict[str, int]:
     """Return file → bytes; raises BackupRefused, or OSError where they cannot be read."""
     return _shelf().sizes(name, files)
 
 
-def time(name: str) -> datetime:
+def written_at(name: str) -> datetime:
     """Return when a set was written, by its place; raises OSError."""
     return _shelf().time(name)
 
 
-def read(name: str) -> Manifest:
+def read_manifest(name: str) -> Manifest:
     """Read a set's manifest; raises UnknownSet, or BackupRefused for a damaged one."""
     try:
-        with opened(name, MANIFEST) as file:
+        with open_set_file(name, MANIFEST) as file:
             if file.size > _MOST_MANIFEST:
                 raise BackupRefused(f"the manifest of {name} is too large")
             raw = file.read()
     except (FileNotFoundError, NotADirectoryError):
-        raise UnknownSet(f"there is no set {name} in {folder()}") from None
+        raise UnknownSet(f"there is no set {name} in {shelf_folder()}") from None
     except OSError as error:
         raise BackupRefused(f"the manifest of {name} cannot be read: {error.strerror}") from error
     manifest = _parsed(raw)
@@ -174,7 +173,7 @@ def file_names(tables: list[str]) -> dict[str, str]:
     return found
 
 
-def new_name(taken: datetime, known: Collection[str] = ()) -> str:
+def new_set_name(taken: datetime, known: Collection[str] = ()) -> str:
     """Return a name for a set that none has, on the shelf or known, in the order of time."""
     name = first = f"{taken:%Y%m%dT%H%M%SZ}"
     number = 1
@@ -185,20 +184,20 @@ def new_name(taken: datetime, known: Collection[str] = ()) -> str:
 
 
 @contextmanager
-def aside(name: str) -> Iterator[Aside]:
+def set_in_progress(name: str) -> Iterator[Aside]:
     """Give a place to write a set into; it goes away when the block fails."""
     with _usable(), _shelf().aside(name) as where:
         yield where
 
 
-def publish(where: Aside, manifest: Manifest, pinned: bool = False) -> None:
+def publish_set(where: Aside, manifest: Manifest, pinned: bool = False) -> None:
     """Write the manifest and give the set its name: from here on it is there, and whole."""
     where.publish(manifest.to_bytes(), pinned)
 
 
-def pin(name: str, pinned: bool) -> None:
+def mark_pinned(name: str, pinned: bool) -> None:
     """Mark a set as one that stays, or no longer."""
-    path(name)
+    set_path(name)
     with _usable():
         _shelf().pin(name, pinned)
 
@@ -209,22 +208,22 @@ def is_pinned(name: str) -> bool:
         return _shelf().is_pinned(name)
 
 
-def remove(name: str) -> None:
+def remove_set(name: str) -> None:
     """Take a set off the shelf, at once for those who read."""
-    path(name)
+    set_path(name)
     with _usable():
         _shelf().remove(name)
 
 
-def clean() -> list[str]:
+def clean_shelf() -> list[str]:
     """Remove what killed processes left behind; the caller is the only writer of the shelf."""
     with _usable():
         return _shelf().clean()
 
 
-def schema_of(copy: Copy) -> Schema:
+def schema_of_copy(copy: Copy) -> Schema:
     """Return the schema of a copy; raises BackupRefused for one that Rowboat does not write."""
-    return avro.read(copy.schema, copy.table)
+    return read_schema(copy.schema, copy.table)
 
 
 def _spelled(content: dict[str, Any]) -> bytes:
@@ -257,7 +256,7 @@ def _taken(name: str) -> bool:
 
 
 def _shelf() -> interfaces.Shelf:
-    return opening.shelf(folder())
+    return opening.open_shelf(shelf_folder())
 
 
 @contextmanager
@@ -266,6 +265,6 @@ def _usable() -> Iterator[None]:
         yield
     except OSError as error:
         raise ShelfUnusable(
-            f"{folder()} cannot be written: {error.strerror or error}",
+            f"{shelf_folder()} cannot be written: {error.strerror or error}",
             remedy(error, ShelfUnusable.hint),
         ) from error

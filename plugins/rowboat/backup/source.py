@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rowboat.address import Address
-from rowboat.backup import copy_out, shelf
+from rowboat.backup import shelf
 from rowboat.backup.avro.container import Reader
 from rowboat.backup.avro.digests import Digest
 from rowboat.backup.avro.schema import Schema
-from rowboat.backup.verify import Progress, check
+from rowboat.backup.verify import Progress, check_copy
 from rowboat.catalog.tables import Table
+from rowboat.database import copy_binary
 from rowboat.door.stage import Cargo
 from rowboat.errors import BackupRefused
 from rowboat.storage import opening
@@ -49,20 +50,20 @@ class Source:
         return fits and not (column.modifier >= 0 and column.is_text)
 
 
-def of_set(name: str, table: str, progress: Progress = lambda *_: None) -> Source:
+def source_of_set(name: str, table: str, progress: Progress = lambda *_: None) -> Source:
     """Open a table of a set; raises BackupRefused unless it is what the manifest says."""
-    copy = shelf.read(name).copy(table)
-    found = check(name, copy, progress)
+    copy = shelf.read_manifest(name).copy(table)
+    found = check_copy(name, copy, progress)
     if found.findings:
         raise BackupRefused(f"{name}/{copy.file} {found.findings[0]}")
-    path = shelf.path(name, copy.file)
-    return Source(name, path, shelf.schema_of(copy), copy.rows, copy.digest)
+    path = shelf.set_path(name, copy.file)
+    return Source(name, path, shelf.schema_of_copy(copy), copy.rows, copy.digest)
 
 
-def of_file(path: Address, table: str) -> Source:
+def source_of_file(path: Address, table: str) -> Source:
     """Open an AVRO file of any origin; raises BackupRefused for what Rowboat would not write."""
     try:
-        with opening.opened(path) as file:
+        with opening.open_file(path) as file:
             reader = Reader(file, file.size)
             schema, digest = reader.schema(table), Digest()
             for part in reader.rows(schema):
@@ -95,15 +96,15 @@ class _Stream:
         self, source: Source, columns: Sequence[str], typed: frozenset[str]
     ) -> Iterator[bytes]:
         """Yield the rows; raises BackupRefused where they are not those that were proven."""
-        yield copy_out.HEADER
+        yield copy_binary.HEADER
         kinds = {name: source.schema.by_column[name].kind for name in columns}
         digest = Digest()
         try:
-            with opening.opened(source.path) as file:
+            with opening.open_file(source.path) as file:
                 for part in Reader(file, file.size).rows(source.schema):
                     digest.add(part.buffer, part.at, part.size)
                     cells = {name: part.cells(name) for name in columns}
-                    yield copy_out.rows([
+                    yield copy_binary.rows_as_copy([
                         kinds[name].literal(cells[name])
                         if kinds[name].native and name not in typed
                         else cells[name]
@@ -115,4 +116,4 @@ class _Stream:
             raise BackupRefused(f"{source.name} {error.fact}", error.hint) from None
         if str(digest) != source.digest:
             raise BackupRefused(f"{source.name} changed after it was checked", "run it again")
-        yield copy_out.TRAILER
+        yield copy_binary.TRAILER

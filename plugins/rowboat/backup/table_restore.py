@@ -7,17 +7,17 @@ from psycopg2 import sql
 from psycopg2.errors import UniqueViolation
 
 from rowboat.backup import take
-from rowboat.backup.avro.schema import of_table
-from rowboat.backup.plan import Mode, Plan, TablePlan, drift
+from rowboat.backup.avro.schema import schema_of_table
+from rowboat.backup.plan import Mode, Plan, TablePlan, schema_drift
 from rowboat.backup.source import Source
 from rowboat.backup.verify import Progress
 from rowboat.catalog.tables import Table
-from rowboat.database.connections import Cursor, rows
+from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 from rowboat.door import judge, passage, stage
 from rowboat.door.context import Bench, OnKnown
-from rowboat.door.dependents import Dependents, Doomed, Reference, references
-from rowboat.door.merge import fire_triggers, skip_triggers, wanted
+from rowboat.door.dependents import Dependents, Reference, RowsToDelete, references_to
+from rowboat.door.merge import fire_triggers, holds_wanted_value, skip_triggers
 from rowboat.door.passage import Passage, Report
 from rowboat.errors import BrokenPromise, RestoreRefused, WouldCascade
 
@@ -25,7 +25,7 @@ _ON_KNOWN: dict[Mode, OnKnown] = {"replace": "update", "merge": "update", "missi
 
 
 @dataclass
-class Order:
+class RestoreOrder:
     """What to restore and on whose behalf.
 
     `sources` is table → where its rows come from; `expected` the plan that was approved;
@@ -50,42 +50,42 @@ class Order:
         return next(iter(self.sources.values())).set
 
 
-class Step:
+class TableRestore:
     """One table of a restore; with `silent` rows may come and go without its row triggers."""
 
     def __init__(
-        self, table: Table, source: Source, order: Order, number: int, silent: bool = False
+        self, table: Table, source: Source, order: RestoreOrder, number: int, silent: bool = False
     ) -> None:
         self.table, self.source, self.order, self.number = table, source, order, number
         self.silent = silent
         self.cargo = source.cargo(table)
-        self.doomed: Doomed | None = None
+        self.doomed: RowsToDelete | None = None
         self.cleared = 0
         self.covered: Collection[str] = ()
         self.dependents: dict[str, Dependents] = {}
         self.references: list[Reference] = []
-        self.plan = TablePlan(table.full_name, drift=drift(source.schema, table, order.mode))
+        self.plan = TablePlan(table.full_name, drift=schema_drift(source.schema, table, order.mode))
 
     def prepare(self, cursor: Cursor) -> None:
         """Stage the backup's rows and find the rows that it does not have."""
         self._open_door(cursor)
         self.progress_to(0)
-        stage.fill(cursor, self.table, self.cargo)
+        stage.fill_stage(cursor, self.table, self.cargo)
         self.progress_to(0.5)
-        self.references = references(cursor, self.table)
+        self.references = references_to(cursor, self.table)
         if self.order.mode == "replace":
             absent = self._absent()
-            self.doomed = Doomed(cursor, self.table, self.number, absent, self.references)
+            self.doomed = RowsToDelete(cursor, self.table, self.number, absent, self.references)
             self.plan.delete = self.doomed.count
 
     def set_aside(self, cursor: Cursor) -> None:
         """Make room on the stage for other tables."""
-        stage.set_aside(cursor, self.number)
+        stage.set_stage_aside(cursor, self.number)
 
     def take_up(self, cursor: Cursor) -> None:
         """Put what was set aside back on the stage."""
         self._open_door(cursor)
-        stage.take_up(cursor, self.number)
+        stage.take_stage_up(cursor, self.number)
 
     def judge(self, cursor: Cursor, stand_ins: dict[str, sql.Composable]) -> Bench:
         """Judge the rows on the stage."""
@@ -93,7 +93,7 @@ class Step:
         bench.gone = self.doomed.places if self.doomed and self.doomed.count else None
         bench.parents = stand_ins
         bench.replaces = self._replaces
-        judge.judge(cursor, bench)
+        judge.judge_cargo(cursor, bench)
         return bench
 
     def foresee(self, cursor: Cursor, bench: Bench) -> None:
@@ -103,7 +103,7 @@ class Step:
         self.plan.unchanged, self.plan.rejected = report.unchanged, report.rejected
         if report.rejected:
             cursor.execute(query("restore.reasons"))
-            self.plan.reasons = rows(cursor)
+            self.plan.reasons = fetch_rows(cursor)
 
     def count_outside(self, cursor: Cursor, inside: Collection[str]) -> None:
         """Put into the plan how many rows of tables that are not restored refer to doomed ones."""
@@ -111,7 +111,7 @@ class Step:
             outside = [each for each in self.references if each.child_name not in inside]
             self._count(self.doomed.dependents(cursor, outside, {}, inside))
 
-    def count_kept(self, cursor: Cursor, child: "Step", inside: Collection[str]) -> None:
+    def count_kept(self, cursor: Cursor, child: "TableRestore", inside: Collection[str]) -> None:
         """The same for rows of a child on the stage that stay, as the backup's are refused."""
         if self.doomed:
             stays = [query("restore.keeps"), *([child.doomed.stays] if child.doomed else [])]
@@ -163,7 +163,7 @@ class Step:
                 "restore.stand_in",
                 stand_in=name,
                 values=sql.SQL(", ").join(values),
-                stage=stage.NAME if bench else stage.aside(self.number),
+                stage=stage.NAME if bench else stage.name_stage_aside(self.number),
                 good=query("merge.good") if bench else sql.SQL("true"),
                 columns=sql.SQL(", ").join(columns),
                 table=self.table.identifier,
@@ -179,7 +179,7 @@ class Step:
         if self.silent:
             skip_triggers(cursor, self.table)
             if self.doomed and bench.replaces:
-                in_way = wanted(bench, sql.SQL("null"))
+                in_way = holds_wanted_value(bench, sql.SQL("null"))
                 self.cleared = self.doomed.delete_in_way(cursor, in_way, inside)
         elif self.doomed and self.doomed.count and self.table.refers_to_itself:
             bench.leaving = self.doomed.leaving(set(inside) - {self.name})
@@ -196,7 +196,7 @@ class Step:
         self.progress_to(1)
         return report
 
-    def delete_rest(self, cursor: Cursor, steps: Sequence["Step"]) -> None:
+    def delete_rest(self, cursor: Cursor, steps: Sequence["TableRestore"]) -> None:
         """Delete the doomed rows that rows of the backup's tables referred to until now."""
         if not self.doomed or not self.doomed.count:
             return
@@ -214,10 +214,10 @@ class Step:
 
     def check(self, cursor: Cursor, report: Report) -> None:
         """Assert that the table is the backup, where it should be; raises BrokenPromise."""
-        same_columns = of_table(self.table).digest == self.source.schema.digest
+        same_columns = schema_of_table(self.table).digest == self.source.schema.digest
         if self.order.mode != "replace" or report.rejected or not same_columns:
             return
-        if take.digest(cursor, self.table) != self.source.digest:
+        if take.digest_table(cursor, self.table) != self.source.digest:
             raise BrokenPromise(f"{self.name} is not what the backup holds; it was rolled back")
 
     @property

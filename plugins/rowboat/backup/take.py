@@ -5,20 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
+from typing import Any
 
 import numpy as np
 from psycopg2 import sql
 
 from rowboat import __version__
 from rowboat.backup import copy_out, sets, shelf, verify
-from rowboat.backup.avro import schema as avro
 from rowboat.backup.avro.container import Writer
 from rowboat.backup.avro.digests import Digest
+from rowboat.backup.avro.schema import encode_columns, schema_of_table
 from rowboat.backup.shelf import Copy, Manifest, Purpose
-from rowboat.catalog import tables as catalogs
-from rowboat.catalog.tables import Catalog, Table
+from rowboat.catalog.tables import Catalog, Table, read_catalog
 from rowboat.database.columnar import Cells
-from rowboat.database.connections import Connection, Cursor, one, persistently, transaction
+from rowboat.database.connections import Connection, Cursor, fetch_one, persistently, transaction
 from rowboat.database.statements import query
 from rowboat.errors import BackupRefused
 from rowboat.settings import settings
@@ -41,8 +41,18 @@ class Taken:
         """Size of its files."""
         return sum(copy.bytes for copy in self.tables)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the set as `rowboat backup --json` prints it."""
+        names = ("table", "rows", "bytes", "sha256", "digest")
+        return {
+            "set": self.set,
+            "tables": [{name: getattr(copy, name) for name in names} for copy in self.tables],
+            "suspicion": self.suspicion,
+            "findings": self.findings,
+        }
 
-def take(
+
+def take_backup(
     connection: Connection,
     tables: Sequence[str] = (),
     pinned: bool = False,
@@ -52,16 +62,16 @@ def take(
 
     Raises UnknownTable, Unholdable, ShelfUnusable; then there is no set, and none expires.
     """
-    with sets.writing(connection):
+    with sets.only_writer(connection):
         manifest = None
         while manifest is None:
             manifest = _take(connection, tables, pinned, progress)
         suspicion = persistently(partial(_record, connection, manifest, pinned))
-    checked = verify.verify(connection, manifest.set, progress)
+    checked = verify.verify_set(connection, manifest.set, progress)
     return Taken(manifest.set, list(manifest.tables), suspicion, checked.findings)
 
 
-def write(
+def write_set(
     cursor: Cursor,
     catalog: Catalog,
     tables: Sequence[str],
@@ -74,11 +84,11 @@ def write(
     The caller is the only writer of the shelf, and takes the set on record.
     """
     cursor.execute(query("backup.moment"))
-    snapshot, taken, server = one(cursor)
-    name = shelf.new_name(taken.astimezone(UTC), sets.recorded_names(cursor))
+    snapshot, taken, server = fetch_one(cursor)
+    name = shelf.new_set_name(taken.astimezone(UTC), sets.recorded_names(cursor))
     files = shelf.file_names(list(tables))
     codec = settings().backup_codec
-    with shelf.aside(name) as where:
+    with shelf.set_in_progress(name) as where:
         copies = tuple(
             _write_table(cursor, catalog.by_name[table], where, files[table], name, progress)
             for table in tables
@@ -87,19 +97,19 @@ def write(
             name, purpose, taken.astimezone(UTC).isoformat(), snapshot, f"rowboat {__version__}",
             f"PostgreSQL {server}", codec, copies,
         )  # fmt: skip
-        shelf.publish(where, manifest, pinned)
+        shelf.publish_set(where, manifest, pinned)
     return manifest
 
 
-def digest(cursor: Cursor, table: Table) -> str:
+def digest_table(cursor: Cursor, table: Table) -> str:
     """Return the digest of a table's rows as the transaction sees them."""
-    schema, found = avro.of_table(table), Digest()
+    schema, found = schema_of_table(table), Digest()
 
     def take_columns(columns: list[Cells]) -> None:
-        buffer, offsets = avro.encode(schema, columns)
+        buffer, offsets = encode_columns(schema, columns)
         found.add(buffer, offsets[:-1], np.diff(offsets))
 
-    copy_out.fetch(cursor, table, schema, take_columns)
+    copy_out.fetch_table(cursor, table, schema, take_columns)
     return str(found)
 
 
@@ -108,14 +118,14 @@ def _take(
 ) -> Manifest | None:
     """Hold the tables and write them; None where others came or went before they were held."""
     with transaction(connection) as cursor:
-        chosen = _chosen(catalogs.read(cursor), tables)
+        chosen = _chosen(read_catalog(cursor), tables)
     with transaction(connection) as cursor:
         held = sql.SQL(", ").join(table.identifier for table in chosen.values())
         cursor.execute(query("backup.hold", tables=held))
-        catalog = catalogs.read(cursor)  # again: now it stays
+        catalog = read_catalog(cursor)  # again: now it stays
         if _chosen(catalog, tables).keys() != chosen.keys():
             return None
-        return write(cursor, catalog, list(chosen), "backup", progress, pinned)
+        return write_set(cursor, catalog, list(chosen), "backup", progress, pinned)
 
 
 def _chosen(catalog: Catalog, tables: Sequence[str]) -> dict[str, Table]:
@@ -130,23 +140,23 @@ def _chosen(catalog: Catalog, tables: Sequence[str]) -> dict[str, Table]:
 
 def _record(connection: Connection, manifest: Manifest, pinned: bool) -> str | None:
     with transaction(connection) as cursor:
-        return sets.record(cursor, manifest, pinned)
+        return sets.record_set(cursor, manifest, pinned)
 
 
 def _write_table(
     cursor: Cursor, table: Table, where: Aside, file_name: str, name: str, progress: Progress
 ) -> Copy:
-    schema = avro.of_table(table)
+    schema = schema_of_table(table)
     identifier = table.identifier
     quoted = sql.Literal(identifier.as_string(cursor))
     cursor.execute(query("backup.hides_rows", table=quoted))
-    if one(cursor)[0]:
+    if fetch_one(cursor)[0]:
         raise BackupRefused(
             f"{table.full_name} has row security: this role may not see every row",
             "give the role that takes backups BYPASSRLS, or switch row security off",
         )
     cursor.execute(query("backup.estimate", family=query("catalog.family", table=quoted)))
-    expected: int = one(cursor)[0]
+    expected: int = fetch_one(cursor)[0]
     with where.file(file_name) as file:
         sink = _Sink(file)
         names = {"table": table.full_name, "set": name}
@@ -154,17 +164,17 @@ def _write_table(
         found = Digest()
 
         def take_columns(columns: list[Cells]) -> None:
-            buffer, offsets = avro.encode(schema, columns)
+            buffer, offsets = encode_columns(schema, columns)
             writer.write(buffer, offsets)
             found.add(buffer, offsets[:-1], np.diff(offsets))
             progress(table.full_name, found.rows, max(expected, found.rows))
 
-        copy_out.fetch(cursor, table, schema, take_columns)
+        copy_out.fetch_table(cursor, table, schema, take_columns)
     last_id = None
     if table.serial_key:
         column = sql.Identifier(table.serial_key)
         cursor.execute(query("backup.last_id", column=column, table=identifier))
-        last_id = one(cursor)[0]
+        last_id = fetch_one(cursor)[0]
     progress(table.full_name, found.rows, found.rows)
     return Copy(
         table.full_name, file_name, found.rows, sink.size, sink.sha256, str(found), last_id,

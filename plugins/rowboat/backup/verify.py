@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from rowboat.backup import sets, shelf
 from rowboat.backup.avro.container import Reader
 from rowboat.backup.avro.digests import Digest
 from rowboat.backup.shelf import Copy
-from rowboat.database.connections import Connection, persistently, rows, transaction
+from rowboat.database.connections import Connection, fetch_rows, persistently, transaction
 from rowboat.database.statements import query
 from rowboat.errors import BackupRefused, UnknownSet
 
@@ -30,7 +30,7 @@ class CheckedTable:
 
 
 @dataclass
-class Checked:
+class CheckedSet:
     """What was found in a set."""
 
     set: str
@@ -42,23 +42,28 @@ class Checked:
         """Tell whether nothing is wrong."""
         return not self.findings
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the findings as `rowboat verify --json` prints them."""
+        tables = [asdict(each) | {"ok": not each.findings} for each in self.tables]
+        return {"set": self.set, "ok": self.ok, "tables": tables, "findings": self.findings}
 
-def verify(
+
+def verify_set(
     connection: Connection, name: str | None = None, progress: Progress = lambda *_: None
-) -> Checked:
+) -> CheckedSet:
     """Prove a set (default: the newest backup) and record when, or that it no longer can be.
 
     Raises UnknownSet.
     """
     name, record = persistently(partial(_look_up, connection, name))
-    checked = Checked(name)
+    checked = CheckedSet(name)
     try:
-        manifest = shelf.read(name)
+        manifest = shelf.read_manifest(name)
     except (BackupRefused, UnknownSet) as error:
         checked.findings.append(error.fact)
     else:
         for copy in manifest.tables:
-            table = check(name, copy, progress)
+            table = check_copy(name, copy, progress)
             recorded = record.get(copy.table)
             if recorded and (recorded["sha256"], recorded["row_digest"]) != (
                 copy.sha256, copy.digest,
@@ -69,7 +74,7 @@ def verify(
         if missing := set(record) - {copy.table for copy in manifest.tables}:
             checked.findings.append(f"the manifest lacks {', '.join(sorted(missing))}")
     recorded_rows = persistently(partial(_tell, connection, checked))
-    if not checked.ok and not recorded_rows and name not in shelf.names():
+    if not checked.ok and not recorded_rows and name not in shelf.set_names():
         raise UnknownSet(f"the set {name} left the shelf while it was read")
     return checked
 
@@ -77,29 +82,31 @@ def verify(
 def _look_up(connection: Connection, name: str | None) -> tuple[str, dict[str, dict[str, Any]]]:
     """Return a set's name (default: that of the newest backup) and its record by table."""
     with transaction(connection) as cursor:
-        sets.adopt(cursor)
-        backups = [each for each in sets.read(cursor) if each.purpose == "backup"]
+        sets.adopt_sets(cursor)
+        backups = [each for each in sets.read_sets(cursor) if each.purpose == "backup"]
         if name is None and not backups:
             raise UnknownSet("there is no backup yet", "take one with `rowboat backup`")
         ordered = sorted(backups, key=lambda each: each.state != sets.FUTURE)  # it may keep so long
-        found = sets.named(cursor, name or ordered[-1].name)
+        found = sets.find_set(cursor, name or ordered[-1].name)
         cursor.execute(query("backup.recorded"))
-        record = {row["table_name"]: row for row in rows(cursor) if row["set_name"] == found.name}
+        record = {
+            row["table_name"]: row for row in fetch_rows(cursor) if row["set_name"] == found.name
+        }
     return found.name, record
 
 
-def _tell(connection: Connection, checked: Checked) -> int:
+def _tell(connection: Connection, checked: CheckedSet) -> int:
     """Record what was found; return how many tables of the set are on record."""
     with transaction(connection) as cursor:
         cursor.execute(query("backup.verified"), {"set": checked.set, "ok": checked.ok})
         return int(cursor.rowcount)
 
 
-def check(name: str, copy: Copy, progress: Progress = lambda *_: None) -> CheckedTable:
+def check_copy(name: str, copy: Copy, progress: Progress = lambda *_: None) -> CheckedTable:
     """Compare one file of a set with what the manifest says of it."""
     found = CheckedTable(copy.table)
     try:
-        with shelf.opened(name, copy.file) as file:
+        with shelf.open_set_file(name, copy.file) as file:
             found.bytes = file.size
             found.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)

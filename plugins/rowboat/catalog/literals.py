@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from psycopg2 import sql
 
 from rowboat.catalog.tables import Column
-from rowboat.database.statements import printed, query
+from rowboat.database.statements import as_printed, query
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ _LITERALS = {
 }
 
 
-def literal(column: Column) -> Literal:
+def literal_of(column: Column) -> Literal:
     """Return the form and the words for a column's type."""
     if column.labels:
         noun = "one of " + ", ".join(column.labels)
@@ -52,12 +52,12 @@ def always_valid(column: Column) -> bool:
     return column.type in ("text", "character varying")
 
 
-def form(column: Column, cell: sql.Composable) -> sql.Composed:
+def form_of(column: Column, cell: sql.Composable) -> sql.Composed:
     """SQL: does the cell have the canonical form of the column's type?"""
-    return query(f"literals.{literal(column).form}", cell=cell)
+    return query(f"literals.{literal_of(column).form}", cell=cell)
 
 
-def valid(column: Column, cell: sql.Composable, as_written: bool = False) -> sql.Composed:
+def valid_literal(column: Column, cell: sql.Composable, as_written: bool = False) -> sql.Composed:
     """SQL: is the cell (not null) a value of the column, in canonical form, with no loss?
 
     What Postgres itself wrote may have any form of its own.
@@ -66,31 +66,31 @@ def valid(column: Column, cell: sql.Composable, as_written: bool = False) -> sql
         "literals.valid",
         cell=cell,
         type=sql.Literal(column.type),
-        form=query("literals.any") if as_written else form(column, cell),
+        form=query("literals.any") if as_written else form_of(column, cell),
         fits=_fits(column, cell),
     )
 
 
-def typed(
+def typed_value(
     column: Column, cell: sql.Composable, trusted: bool, as_written: bool = False
 ) -> sql.Composed:
     """SQL: the cell as a value of the column; null where it is none, unless all are trusted."""
     if trusted or always_valid(column):
-        return query("literals.trusted", cell=cell, type=printed(column.type))
-    found = valid(column, cell, as_written)
-    return query("literals.typed", cell=cell, type=printed(column.type), valid=found)
+        return query("literals.trusted", cell=cell, type=as_printed(column.type))
+    found = valid_literal(column, cell, as_written)
+    return query("literals.typed", cell=cell, type=as_printed(column.type), valid=found)
 
 
-def plain(value: sql.Composable) -> sql.Composed:
+def base_value(value: sql.Composable) -> sql.Composed:
     """SQL: a value of a domain as one of the type below it."""
     return query("literals.plain", value=value)
 
 
-def default(column: Column) -> sql.Composed:
+def default_value(column: Column) -> sql.Composed:
     """SQL: what the database puts into the column of a row that does not bring it."""
     known = column.default is not None and not column.generated and "nextval" not in column.default
     text = column.default if known else None
-    return query("literals.default", value=printed(text or "null"), type=printed(column.type))
+    return query("literals.default", value=as_printed(text or "null"), type=as_printed(column.type))
 
 
 def _fits(column: Column, cell: sql.Composable) -> sql.Composed:

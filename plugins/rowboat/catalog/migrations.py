@@ -18,8 +18,15 @@ from psycopg2 import sql
 from psycopg2.errors import InsufficientPrivilege
 
 from rowboat.catalog import outline, tables
-from rowboat.database.connections import Connection, Cursor, one, rows, said, transaction
-from rowboat.database.statements import query, quoted
+from rowboat.database.connections import (
+    Connection,
+    Cursor,
+    driver_message,
+    fetch_one,
+    fetch_rows,
+    transaction,
+)
+from rowboat.database.statements import query, quote_name
 from rowboat.errors import MigrationFailed
 from rowboat.settings import settings
 
@@ -51,7 +58,7 @@ def migrate(connection: Connection, to: int | None = None) -> list[str]:
     Returns the names of the migrations that ran. Raises MigrationFailed; what ran before the
     failing file stays, the failing file leaves nothing.
     """
-    known = {each.number: each for each in read(settings().migrations)}
+    known = {each.number: each for each in read_migrations(settings().migrations)}
     target = max(known, default=0) if to is None else to
     ran = []
     with _alone(connection):
@@ -59,13 +66,13 @@ def migrate(connection: Connection, to: int | None = None) -> list[str]:
             ran.append(step)
         if target:
             with transaction(connection) as cursor:
-                grant(cursor)
+                grant_rights(cursor)
                 _count_writes(cursor)
-                outline.write(tables.read(cursor))
+                outline.write_outline(tables.read_catalog(cursor))
     return ran
 
 
-def read(folder: Path) -> list[Migration]:
+def read_migrations(folder: Path) -> list[Migration]:
     """Read the migrations of a folder in order; raises MigrationFailed for a malformed one."""
     found = []
     for path in sorted(folder.glob("*.sql")):
@@ -86,16 +93,16 @@ def read(folder: Path) -> list[Migration]:
     return found
 
 
-def applied(cursor: Cursor) -> dict[int, str]:
+def applied_migrations(cursor: Cursor) -> dict[int, str]:
     """Return number → digest of the migrations that the database has."""
     cursor.execute(query("migrations.applied"))
-    return {row["number"]: row["digest"] for row in rows(cursor)}
+    return {row["number"]: row["digest"] for row in fetch_rows(cursor)}
 
 
-def since(cursor: Cursor) -> datetime:
+def schema_age(cursor: Cursor) -> datetime:
     """Return when the database was made."""
     cursor.execute(query("migrations.since"))
-    made: datetime = one(cursor)[0]
+    made: datetime = fetch_one(cursor)[0]
     return made
 
 
@@ -116,12 +123,12 @@ def _alone(connection: Connection) -> Iterator[None]:
 def _prepare(cursor: Cursor) -> None:
     """Make the table of records; raises MigrationFailed for a role that may not migrate."""
     cursor.execute(query("migrations.place"))
-    role, database, may_create, owner, is_owner = one(cursor)
+    role, database, may_create, owner, is_owner = fetch_one(cursor)
     if owner is None and not may_create:
         raise MigrationFailed(
             f"the role {role} may make no schema in the database {database}",
             "let an administrator grant it: "
-            f"grant create on database {quoted((database,))} to {quoted((role,))}",
+            f"grant create on database {quote_name((database,))} to {quote_name((role,))}",
         )
     if owner is None:
         cursor.execute(query("migrations.prepare"))
@@ -135,7 +142,7 @@ def _prepare(cursor: Cursor) -> None:
 def _next(connection: Connection, known: dict[int, Migration], target: int) -> str | None:
     """Run the one migration that comes next towards the target; None when it is reached."""
     with transaction(connection) as cursor:
-        done = applied(cursor)
+        done = applied_migrations(cursor)
         _check(done, known)
         if missing := [each for each in sorted(known) if each <= target and each not in done]:
             step = known[missing[0]]
@@ -157,7 +164,7 @@ def _run(cursor: Cursor, step: Migration, statements: str, record: str) -> None:
         hint = None
         if isinstance(error, InsufficientPrivilege):
             hint = "let an administrator give the role that right, then run `rowboat migrate` again"
-        raise MigrationFailed(f"{step.name}: {said(error)}", hint) from error
+        raise MigrationFailed(f"{step.name}: {driver_message(error)}", hint) from error
     cursor.execute(query(record), {"number": step.number, "name": step.name, "digest": step.digest})
 
 
@@ -177,17 +184,17 @@ def _check(done: dict[int, str], known: dict[int, Migration]) -> None:
 
 def _count_writes(cursor: Cursor) -> None:
     """Let every managed table count its writes: so figures know whether they are still true."""
-    managed = sorted({table.schema for table in tables.read(cursor)})
+    managed = sorted({table.schema for table in tables.read_catalog(cursor)})
     cursor.execute(query("migrations.uncounted"), {"schemas": managed})
     for schema, name in cursor.fetchall():
         cursor.execute(query("migrations.count_writes", table=sql.Identifier(schema, name)))
 
 
-def grant(cursor: Cursor) -> None:
+def grant_rights(cursor: Cursor) -> None:
     """Let each role do what its work needs with every table that is there now, and no more."""
     cursor.execute(query("migrations.roles"))
-    roles = {row["rolname"] for row in rows(cursor)}
-    managed = sorted({table.schema for table in tables.read(cursor)})
+    roles = {row["rolname"] for row in fetch_rows(cursor)}
+    managed = sorted({table.schema for table in tables.read_catalog(cursor)})
     for role in sorted(roles):
         name = sql.Identifier(role)
         cursor.execute(query(f"grants.{role.removeprefix('rowboat_')}_service", role=name))

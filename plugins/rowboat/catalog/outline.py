@@ -24,20 +24,20 @@ class Outline:
     parents: tuple[str, ...]
 
 
-def path() -> Path:
+def outline_path() -> Path:
     """The file: HOME/catalog.json."""
     return settings().home / "catalog.json"
 
 
-def is_fresh() -> bool:
+def outline_is_fresh() -> bool:
     """Tell whether the file was written within the last minute."""
     try:
-        return time.time() - path().stat().st_mtime < _FRESH
+        return time.time() - outline_path().stat().st_mtime < _FRESH
     except FileNotFoundError:
         return False
 
 
-def write(catalog: Catalog) -> None:
+def write_outline(catalog: Catalog) -> None:
     """Write the outline, parents first; a reader never sees half of it."""
     depths = catalog.depths
     outline = [
@@ -54,15 +54,15 @@ def write(catalog: Catalog) -> None:
         for table in catalog.in_order()
     ]
     settings().home.mkdir(parents=True, exist_ok=True)
-    aside = path().with_suffix(f".{os.getpid()}.new")
+    aside = outline_path().with_suffix(f".{os.getpid()}.new")
     aside.write_text(json.dumps([asdict(each) for each in outline], indent=2) + "\n")
-    aside.replace(path())
+    aside.replace(outline_path())
 
 
-def read() -> list[Outline]:
+def read_outline() -> list[Outline]:
     """Read the outline, parents first; empty before the first migration."""
     try:
-        known = json.loads(path().read_text())
+        known = json.loads(outline_path().read_text())
     except FileNotFoundError:
         return []
     return [Outline(each["table"], tuple(each["parents"])) for each in known]

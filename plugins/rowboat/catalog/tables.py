@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from rowboat.database.connections import Cursor, rows
+from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 from rowboat.errors import UnknownTable
 from rowboat.settings import settings
@@ -248,10 +248,10 @@ class Catalog:
         )
 
 
-def read(cursor: Cursor) -> Catalog:
+def read_catalog(cursor: Cursor) -> Catalog:
     """Read the catalog of the managed tables."""
     cursor.execute(query("catalog.tables"), {"schemas": list(settings().schemas)})
-    return Catalog(tuple(_table(row) for row in rows(cursor)))
+    return Catalog(tuple(_table(row) for row in fetch_rows(cursor)))
 
 
 def _table(row: dict[str, Any]) -> Table:

@@ -2,23 +2,25 @@
 
 import getpass
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from rowboat import address
-from rowboat.backup import drill as drills
 from rowboat.backup import restore, retention, sets, source, take, verify
+from rowboat.backup.drill import run_drill
 from rowboat.backup.plan import MODES, Mode
 from rowboat.backup.source import Source
-from rowboat.backup.table_restore import Order
-from rowboat.catalog import tables as catalogs
-from rowboat.cli import show_backups, terminal
-from rowboat.cli.terminal import bars, command, main
+from rowboat.backup.table_restore import RestoreOrder
+from rowboat.catalog.tables import read_catalog
+from rowboat.cli import terminal
+from rowboat.cli.terminal import command, main, progress_bars
 from rowboat.database import connections
 from rowboat.database.connections import Connection, transaction
 from rowboat.errors import RestoreRefused
+from rowboat.rendering import backups
 
 _plan = click.option("--plan", "plan_only", is_flag=True, help="Tell what it would do, and stop.")
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -32,28 +34,28 @@ _cascade = click.option(
 @click.option("--pin", is_flag=True, help="Keep the set whatever its age.")
 def backup_(tables: tuple[str, ...], pin: bool) -> Any:
     """Back up all tables, or some, as one set."""
-    with connections.session("loader") as connection, bars() as progress:
-        taken = take.take(connection, tables, pin, progress)
-    shown = show_backups.taken(taken)
-    return show_backups.taken_document(taken), shown, not taken.findings
+    with connections.session("loader") as connection, progress_bars() as progress:
+        taken = take.take_backup(connection, tables, pin, progress)
+    shown = backups.taken_view(taken)
+    return taken.to_json(), shown, not taken.findings
 
 
 @command(main, "backups")
 def backups_() -> Any:
     """Show the sets on the shelf and the restores that can be undone."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
-        found, done = sets.read(cursor), restore.history(cursor)
-    document = {"sets": show_backups.sets_document(found), "restores": done}
-    return document, show_backups.shelf(found, done), True
+        found, done = sets.read_sets(cursor), restore.list_restores(cursor)
+    document = {"sets": [asdict(each) for each in found], "restores": done}
+    return document, backups.shelf_view(found, done), True
 
 
 @command(main, "verify")
 @click.argument("set_name", metavar="[SET]", required=False)
 def verify_(set_name: str | None) -> Any:
     """Re-read a set (default: the newest) and compute everything again."""
-    with connections.session("loader") as connection, bars() as progress:
-        found = verify.verify(connection, set_name, progress)
-    return show_backups.checked_document(found), show_backups.checked(found), found.ok
+    with connections.session("loader") as connection, progress_bars() as progress:
+        found = verify.verify_set(connection, set_name, progress)
+    return found.to_json(), backups.checked_view(found), found.ok
 
 
 @command(main)
@@ -62,7 +64,7 @@ def verify_(set_name: str | None) -> Any:
 def pin(set_name: str, off: bool) -> Any:
     """Keep a set whatever its age."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
-        sets.pin(cursor, set_name, not off)
+        sets.pin_set(cursor, set_name, not off)
     shown = f"{set_name} goes when its time comes" if off else f"{set_name} stays"
     return {"set": set_name, "pinned": not off}, shown, True
 
@@ -72,18 +74,18 @@ def pin(set_name: str, off: bool) -> Any:
 def prune(dry_run: bool) -> Any:
     """Take the sets off the shelf that no rule keeps, and tell why each stays or goes."""
     with connections.session("loader") as connection:
-        verdicts = retention.prune(connection, dry_run)
+        verdicts = retention.prune_sets(connection, dry_run)
     document = {"dry_run": dry_run, "sets": [vars(each) for each in verdicts]}
-    return document, show_backups.verdicts(verdicts, dry_run), True
+    return document, backups.verdicts_view(verdicts, dry_run), True
 
 
 @command(main)
 @click.argument("set_name", metavar="[SET]", required=False)
 def drill(set_name: str | None) -> Any:
     """Restore a set (default: the newest verified) on trial, compare, and throw it away."""
-    with connections.session("loader") as connection, bars() as progress:
-        done = drills.drill(connection, getpass.getuser(), set_name, progress)
-    return vars(done) | {"ok": done.ok}, show_backups.drilled(done), done.ok
+    with connections.session("loader") as connection, progress_bars() as progress:
+        done = run_drill(connection, getpass.getuser(), set_name, progress)
+    return vars(done) | {"ok": done.ok}, backups.drilled_view(done), done.ok
 
 
 @command(main, "restore")
@@ -110,11 +112,11 @@ def restore_(
         actor = getpass.getuser()
         if table and into:
             [(name, found)] = sources.items()
-            report = restore.into(connection, found, name, into, actor)
+            report = restore.restore_into(connection, found, name, into, actor)
             document = {"table": name, "into": into, "set": found.set, **vars(report)}
-            return document, show_backups.copied(name, into, found.set, report), True
+            return document, backups.copied_view(name, into, found.set, report), True
         return _carry_out(
-            connection, Order(sources, mode, actor, cascade=cascade), plan_only, yes
+            connection, RestoreOrder(sources, mode, actor, cascade=cascade), plan_only, yes
         )  # fmt: skip
 
 
@@ -131,18 +133,18 @@ def undo(number: int, cascade: bool, plan_only: bool, yes: bool) -> Any:
         return _carry_out(connection, order, plan_only, yes)
 
 
-def _carry_out(connection: Connection, order: Order, plan_only: bool, yes: bool) -> Any:
+def _carry_out(connection: Connection, order: RestoreOrder, plan_only: bool, yes: bool) -> Any:
     """Plan, ask, restore."""
     if plan_only or not yes:
-        with bars() as order.progress:
-            order.expected = restore.plan(connection, order)
-        shown = show_backups.plan(order.expected)
+        with progress_bars() as order.progress:
+            order.expected = restore.plan_restore(connection, order)
+        shown = backups.plan_view(order.expected)
         if plan_only:
             return order.expected.to_json(), shown, True
         _ask(shown)
-    with bars() as order.progress:
-        done = restore.restore(connection, order)
-    return show_backups.restored_document(done), show_backups.restored(done), True
+    with progress_bars() as order.progress:
+        done = restore.restore_tables(connection, order)
+    return done.to_json(), backups.restored_view(done), True
 
 
 def _ask(shown: Any) -> None:
@@ -156,14 +158,14 @@ def _ask(shown: Any) -> None:
 def _sources(connection: Connection, table: str | None, from_: str | None) -> dict[str, Source]:
     """Open the named set or file, each table proven whole first."""
     with transaction(connection) as cursor:
-        catalog = catalogs.read(cursor)
+        catalog = read_catalog(cursor)
         name = catalog.table(table).full_name if table else None
         if from_ and name and (from_.endswith(".avro") or Path(from_).is_file()):
-            return {name: source.of_file(address.parse(from_), name)}
+            return {name: source.source_of_file(address.parse_address(from_), name)}
         if from_:
-            found = sets.named(cursor, from_)
+            found = sets.find_set(cursor, from_)
         else:
-            found = sets.newest(cursor, [name]) if name else sets.newest_whole(cursor, catalog)
+            found = sets.newest_set(cursor, [name]) if name else sets.newest_whole(cursor, catalog)
     wanted = [name] if name else list(found.tables)
-    with bars() as progress:
-        return {each: source.of_set(found.name, each, progress) for each in wanted}
+    with progress_bars() as progress:
+        return {each: source.source_of_set(found.name, each, progress) for each in wanted}

@@ -1,6 +1,7 @@
 """The command line: the library's face. `--json` gives one document on stdout."""
 
 import getpass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +10,19 @@ import click
 from rowboat import address, status
 from rowboat.address import Address
 from rowboat.catalog import migrations
-from rowboat.catalog import tables as catalogs
-from rowboat.cli import backups, keys, metrics, serve, show
-from rowboat.cli.terminal import bars, command, err, main
+from rowboat.catalog.tables import read_catalog
+from rowboat.cli import backups, health, keys, metrics
+from rowboat.cli.terminal import command, main, progress_bars
 from rowboat.database import connections
 from rowboat.database.connections import transaction
 from rowboat.door import rejected_rows
-from rowboat.ingest.rejudge import rejected as judge_again
-from rowboat.ingest.reports import Run
-from rowboat.ingest.run import ingest
+from rowboat.ingest.rejudge import rejudge_rows
+from rowboat.ingest.reports import Run, reports_to_json
+from rowboat.ingest.run import ingest_files
+from rowboat.rendering import loads
 from rowboat.rows.read import trace
 
-__all__ = ["backups", "keys", "main", "metrics", "serve"]  # each adds its commands to `main`
-
-
-@command(main)
-def up() -> Any:
-    """Run everything on this machine until Ctrl-C."""
-    from rowboat_airflow.up import up as run_everything
-
-    return run_everything(err)
+__all__ = ["backups", "health", "keys", "main", "metrics"]  # each adds its commands to `main`
 
 
 @command(main)
@@ -44,24 +38,24 @@ def migrate(to: int | None) -> Any:
 
 
 @command(main, "ingest")
-@click.argument("paths", nargs=-1, type=address.parse)
+@click.argument("paths", nargs=-1, type=address.parse_address)
 @click.option("--dry-run", is_flag=True, help="Judge everything, change nothing.")
 @click.option("--checksum", is_flag=True, help="Look into files of the same size and time too.")
 def ingest_(paths: tuple[Address, ...], dry_run: bool, checksum: bool) -> Any:
     """Load what changed in raw_data, or in the given files."""
     run = Run(getpass.getuser(), dry_run=dry_run, checksum=checksum)
-    with bars() as run.progress:
-        reports = ingest(paths, run)
+    with progress_bars() as run.progress:
+        reports = ingest_files(paths, run)
     well = all(report.state != "failed" for report in reports)
-    return show.ingest_document(reports), show.ingest_table(reports, dry_run), well
+    return reports_to_json(reports), loads.ingest_table(reports, dry_run), well
 
 
 @command(main, "status")
 def status_() -> Any:
     """Show tables, files and positions, quarantine, newest backup."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
-        found = status.read(cursor)
-    return found.to_json(), show.status(found), True
+        found = status.read_status(cursor)
+    return found.to_json(), loads.status_view(found), True
 
 
 @main.group("rejects")
@@ -77,9 +71,9 @@ def rejects_() -> None:
 def list_(table: str | None, limit: int) -> Any:
     """Show refused rows with their reasons."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
-        name = catalogs.read(cursor).table(table).full_name if table else None
-        found = rejected_rows.read(cursor, name)
-    return [each.to_json() for each in found], show.rejects(found, limit), True
+        name = read_catalog(cursor).table(table).full_name if table else None
+        found = rejected_rows.read_rejects(cursor, name)
+    return [each.to_json() for each in found], loads.rejects_view(found, limit), True
 
 
 @command(rejects_)
@@ -91,9 +85,9 @@ def list_(table: str | None, limit: int) -> Any:
 def export(table: str | None, to: Path) -> Any:
     """Write refused rows, byte for byte, with their reasons into a CSV file."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
-        name = catalogs.read(cursor).table(table).full_name if table else None
-        found = rejected_rows.read(cursor, name)
-    rejected_rows.export(found, to)
+        name = read_catalog(cursor).table(table).full_name if table else None
+        found = rejected_rows.read_rejects(cursor, name)
+    rejected_rows.export_rejects(found, to)
     return {"file": str(to), "rows": len(found)}, f"{len(found):,} rows written to {to}", True
 
 
@@ -104,11 +98,13 @@ def retry(table: str | None) -> Any:
     actor = getpass.getuser()
     with connections.session("loader") as connection:
         with transaction(connection) as cursor:
-            catalog = catalogs.read(cursor)
+            catalog = read_catalog(cursor)
         tables = [catalog.table(table)] if table else catalog.in_order()
         steps = connections.Steps(connection)
         reports = {
-            each.full_name: judge_again(steps, catalog, each, actor, which=rejected_rows.Which())
+            each.full_name: rejudge_rows(
+                steps, catalog, each, actor, which=rejected_rows.RejectFilter()
+            )
             for each in tables
         }
     shown = "\n".join(f"{name}: {report}" for name, report in reports.items())
@@ -121,12 +117,12 @@ def retry(table: str | None) -> Any:
 def trace_(subject: str, key: str | None) -> Any:
     """Tell where a row came from (TABLE KEY) or what became of a line (FILE:LINE)."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
-        catalog = catalogs.read(cursor)
+        catalog = read_catalog(cursor)
         if key is not None:
-            found = trace.row(cursor, catalog.table(subject), key.split(","))
-            return show.as_document(found), show.row_trace(found), True
+            found = trace.trace_row(cursor, catalog.table(subject), key.split(","))
+            return asdict(found), loads.row_trace_view(found), True
         name, colon, number = subject.rpartition(":")
         if not colon or not number.isdecimal() or not int(number):
             raise click.UsageError("give TABLE KEY, or FILE:LINE")
-        found_line = trace.line(cursor, catalog, trace.file_name(name), int(number))
-        return show.as_document(found_line), show.line_trace(found_line), True
+        found_line = trace.trace_line(cursor, catalog, trace.name_of_file(name), int(number))
+        return asdict(found_line), loads.line_trace_view(found_line), True

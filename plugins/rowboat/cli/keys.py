@@ -9,10 +9,10 @@ from rich.text import Text
 
 from rowboat.access import keys
 from rowboat.access.keys import PER_MINUTE, SCOPES
-from rowboat.cli.show import plain, table_of
 from rowboat.cli.terminal import command, main
 from rowboat.database import connections
 from rowboat.database.connections import transaction
+from rowboat.rendering.loads import plain_text, table_of
 
 _COLOURS = {"good": "green", "expired": "yellow", "revoked": "red"}
 
@@ -39,7 +39,7 @@ def create(
 ) -> Any:  # fmt: skip
     """Make a key and show it, this once."""
     with connections.session("owner") as connection, transaction(connection) as cursor:
-        key, token = keys.create(cursor, name, scope, tables or None, days, per_minute)
+        key, token = keys.create_key(cursor, name, scope, tables or None, days, per_minute)
     shown = Text(f"{token}\n")
     shown.append("this is shown only once: keep it where only its user can read it", "yellow")
     listed = None if key.tables is None else sorted(key.tables)
@@ -50,7 +50,7 @@ def create(
 def list_() -> Any:
     """Show all keys, the newest first."""
     with connections.session("owner") as connection, transaction(connection) as cursor:
-        found = keys.every(cursor)
+        found = keys.list_keys(cursor)
     if not found:
         return found, "there are no keys: `rowboat keys create` makes one", True
     return found, _table(found), True
@@ -61,7 +61,7 @@ def list_() -> Any:
 def revoke(key_id: str) -> Any:
     """End a key, at once and for good."""
     with connections.session("owner") as connection, transaction(connection) as cursor:
-        keys.revoke(cursor, key_id)
+        keys.revoke_key(cursor, key_id)
     return {"id": key_id, "state": "revoked"}, f"{key_id} is revoked", True
 
 
@@ -71,8 +71,8 @@ def _table(found: list[dict[str, Any]]) -> Table:
     )
     for each in found:
         table.add_row(
-            *(each["id"], plain(each["name"]), each["scope"]),
-            "all" if each["tables"] is None else plain(", ".join(each["tables"])),
+            *(each["id"], plain_text(each["name"]), each["scope"]),
+            "all" if each["tables"] is None else plain_text(", ".join(each["tables"])),
             f"[{_COLOURS[each['state']]}]{each['state']}[/]",
             *(_time(each[name]) for name in ("expires_at", "used_at")),
             f"{each['per_minute']:,}",

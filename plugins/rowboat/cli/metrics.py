@@ -7,14 +7,14 @@ import click
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from rowboat.cli.show import plain, table_of
 from rowboat.cli.terminal import command, main
 from rowboat.csvfile.writer import csv_text
 from rowboat.database import connections
 from rowboat.database.connections import transaction
-from rowboat.metrics.definitions import Metric, metric, metrics
-from rowboat.metrics.figures import Figures, figures, moment
+from rowboat.metrics.definitions import Metric, all_metrics, find_metric
+from rowboat.metrics.figures import MetricFigures, begin_moment, compute_figures
 from rowboat.metrics.parameters import Parameter
+from rowboat.rendering.loads import plain_text, table_of
 
 
 @command(main, "metric")
@@ -30,11 +30,11 @@ from rowboat.metrics.parameters import Parameter
 def metric_(name: str | None, year: str | None, given: tuple[str, ...], form: str) -> Any:
     """Show a metric; without a name, list the metrics and what they take."""
     if name is None:
-        return [each.document() for each in metrics().values()], _list(), True
-    wanted = metric(name)
+        return [each.document() for each in all_metrics().values()], _list(), True
+    wanted = find_metric(name)
     values = wanted.judge(_parts(given) | ({"year": year} if year is not None else {}))
     with connections.session("loader") as connection, transaction(connection) as cursor:
-        found = figures(cursor, wanted, values, moment(cursor, wanted))
+        found = compute_figures(cursor, wanted, values, begin_moment(cursor, wanted))
     document = found.document()
     if form == "csv":
         return document, csv_text(found.result.columns, found.result.rows).encode(), True
@@ -51,7 +51,7 @@ def _parts(given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _list() -> RenderableType:
-    return Group(*map(_described, metrics().values()))
+    return Group(*map(_described, all_metrics().values()))
 
 
 def _described(each: Metric) -> Text:
@@ -64,14 +64,14 @@ def _taken(parameter: Parameter) -> str:
     return f"{parameter.name}: {parameter.help}{default}"
 
 
-def _table(found: Figures) -> RenderableType:
+def _table(found: MetricFigures) -> RenderableType:
     rows, columns = found.result.rows, found.result.columns
     table = table_of()
     for at, name in enumerate(columns):
         is_text = any(isinstance(row[at], str) for row in rows)
-        table.add_column(plain(name), justify="left" if is_text else "right")
+        table.add_column(plain_text(name), justify="left" if is_text else "right")
     for row in rows:
-        table.add_row(*("" if value is None else plain(str(value)) for value in row))
+        table.add_row(*("" if value is None else plain_text(str(value)) for value in row))
     left_out = ", ".join(f"{name} {rows:,}" for name, rows in found.left_out.items())
     about = f"as of {found.as_of:%Y-%m-%d %H:%M:%S} UTC; refused rows left out: {left_out}"
     return Group(table, Text(about, style="dim"))

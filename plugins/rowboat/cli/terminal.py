@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from importlib.metadata import entry_points
 from typing import Any
 
 import click
@@ -15,9 +16,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
 
 from rowboat import __version__
-from rowboat.cli.show import harmless
 from rowboat.errors import RowboatError
+from rowboat.rendering.loads import harmless
 
+ADDED = "rowboat.commands"  # entry points
 WIDE = 200  # columns of a table that goes into a pipe or a file
 
 
@@ -36,7 +38,23 @@ out = Terminal(width=None if sys.stdout.isatty() else WIDE)
 err = Terminal(stderr=True, width=None if sys.stderr.isatty() else WIDE)
 
 
-@click.group()
+class _Commands(click.Group):
+    """The library's commands, and those that installed packages add (`rowboat.commands`).
+
+    An added command is imported only when it is run or listed: the API's takes half a second.
+    """
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted({*super().list_commands(context), *entry_points(group=ADDED).names})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in self.commands:
+            for entry in entry_points(group=ADDED, name=name):
+                self.add_command(entry.load(), name)
+        return super().get_command(context, name)
+
+
+@click.group(cls=_Commands)
 @click.version_option(__version__)
 def main() -> None:
     """Keep a folder of CSV files, a Postgres database and a shelf of AVRO backups in step."""
@@ -91,7 +109,7 @@ def _readable(given: Any) -> Any:
 
 
 @contextmanager
-def bars() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar for each piece of work on a terminal; yields what is told (name, done, of)."""
     columns = (
         TextColumn("{task.description}"),

@@ -42,7 +42,7 @@ class Dialect:
         return cls(**(kept | {"columns": tuple(kept["columns"])}))
 
 
-def recognise(sample: bytes, table: Table) -> Dialect:
+def recognise_dialect(sample: bytes, table: Table) -> Dialect:
     """Recognise the dialect of a file from its first bytes (UTF-8) and the table's columns.
 
     Raises FileRefused where there is a header that does not fit the table.

@@ -21,7 +21,7 @@ _OPEN = "the quote that opens a field is never closed"
 _CR, _NUL = 0x0D, 0x00
 
 
-def cut(text: bytes, dialect: Dialect, at_end: bool) -> Records:
+def split_records(text: bytes, dialect: Dialect, at_end: bool) -> Records:
     """Cut what is whole of `text` into records of the dialect.
 
     Unless `at_end`, what follows the last border is left for the next chunk. Raises FileRefused
@@ -33,7 +33,7 @@ def cut(text: bytes, dialect: Dialect, at_end: bool) -> Records:
     return records
 
 
-def border(text: bytes, dialect: Dialect, at_end: bool) -> int:
+def find_border(text: bytes, dialect: Dialect, at_end: bool) -> int:
     """Return how many bytes of `text` are whole records, as `cut` finds them, at less cost."""
     if b'"' not in text and not at_end:
         consumed = text.rfind(dialect.newline.encode()) + 1

@@ -20,18 +20,18 @@ GZIP_MAGIC = b"\x1f\x8b"
 _FREE_GROWTH = 2**20  # below this much text no ratio is a bomb
 
 
-class Text:
+class FileText:
     """A file opened for one pass, as it is at that moment."""
 
     def __init__(self, path: Address) -> None:
         with _worded():
-            self._file = opening.opened(path)
+            self._file = opening.open_file(path)
         self.size, self.version = self._file.size, self._file.version
         self._ahead = b""
         self.encoding = "utf-8"
         self._blocks = self._decoded()
 
-    def __enter__(self) -> "Text":
+    def __enter__(self) -> "FileText":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,7 +94,7 @@ class Text:
     def _decoded(self) -> Iterator[bytes]:
         blocks = self._unpacked()
         first = next(blocks, b"")
-        self.encoding = encoding(first)
+        self.encoding = detect_encoding(first)
         if self.encoding == "utf-8":
             yield from _chain(first, blocks)
             return
@@ -137,7 +137,7 @@ class Prefix:
         return self._sha256.hexdigest()
 
 
-def encoding(start: bytes) -> str:
+def detect_encoding(start: bytes) -> str:
     """Recognise UTF-16 by its byte-order mark, or by NULs at every second byte."""
     for mark, name in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if start.startswith(mark):

@@ -60,13 +60,13 @@ class _Cells:
         return np.where(negative, -found, found), rows
 
 
-def may_be_plain(column: Column) -> bool:
+def may_be_typed(column: Column) -> bool:
     """Tell whether values of the column's type can be recognised."""
     return column.base in _FORMS and not column.is_domain
 
 
 @dataclass(frozen=True)
-class Keys:
+class IntegerKeys:
     """The integer keys of staged rows: the least, the greatest and its row (from 1) where that is
     known, the rows of those that stand more than once, and where they were read all in order.
     """
@@ -85,7 +85,7 @@ class Keys:
 
 
 @dataclass(frozen=True)
-class Plain:
+class TypedCells:
     """The plain `columns` of some records; `odd`: column → number of the staged row (from 0) → text
     of a cell that is not, and the bytes of all these cells, quotes included; the `keys`, where
     their column is plain.
@@ -94,17 +94,19 @@ class Plain:
     columns: frozenset[str] = frozenset()
     odd: dict[str, dict[int, str]] = field(default_factory=dict)
     spans: list[tuple[int, int]] = field(default_factory=list)
-    keys: Keys | None = None
+    keys: IntegerKeys | None = None
 
 
-def plain(records: Records, columns: Mapping[str, Column], key: str | None = None) -> Plain:
+def find_typed_cells(
+    records: Records, columns: Mapping[str, Column], key: str | None = None
+) -> TypedCells:
     """Find the plain columns of the records that can be staged, their odd cells, and what there is
     of an integer key.
     """
-    found = {name: columns[name] for name in records.dialect.columns if may_be_plain(columns[name])}
+    found = {name: columns[name] for name in records.dialect.columns if may_be_typed(columns[name])}
     bounds = records.bounds() if found else None
     if not bounds or not len(bounds[0][0]):
-        return Plain()
+        return TypedCells()
     data = np.frombuffer(records.text, np.uint8)
     others = np.append(data - _ZERO > 9, True)
     staged, taken, odd = records.staged(), [], {}
@@ -124,10 +126,10 @@ def plain(records: Records, columns: Mapping[str, Column], key: str | None = Non
         if name == key:
             plain_ones = replace(cells, ends=np.where(is_plain, cells.ends, cells.begins))
             keys = _keys(*plain_ones.numbers(), odd.get(name, {}), _BITS[column.base])
-    return Plain(frozenset(taken), odd, spans, keys)
+    return TypedCells(frozenset(taken), odd, spans, keys)
 
 
-def _keys(values: Numbers, rows: Positions, odd: Mapping[int, str], bits: int) -> Keys:
+def _keys(values: Numbers, rows: Positions, odd: Mapping[int, str], bits: int) -> IntegerKeys:
     """Sum up the keys of plain cells, and of those odd ones that are integers all the same."""
     matches = {n: _INTEGER.fullmatch(cell) for n, cell in odd.items()}
     integers = {n: int("".join(found.groups())) for n, found in matches.items() if found}
@@ -135,13 +137,13 @@ def _keys(values: Numbers, rows: Positions, odd: Mapping[int, str], bits: int) -
     others = {n: value for n, value in integers.items() if -bound <= value < bound}
     values = np.append(values, np.array([*others.values()], np.int64))
     if not len(values):
-        return Keys(ordered=values)
+        return IntegerKeys(ordered=values)
     rows = np.append(rows, np.array([*others], np.int64))
     ordered = np.sort(values)
     repeated = rows[np.isin(values, ordered[1:][ordered[1:] == ordered[:-1]])] + 1
     last = int(values.argmax())
     greatest, row = int(values[last]), int(rows[last]) + 1
-    return Keys(int(ordered[0]), greatest, row, repeated.tolist(), ordered)
+    return IntegerKeys(int(ordered[0]), greatest, row, repeated.tolist(), ordered)
 
 
 def _unquoted(data: Bytes, begins: Positions, ends: Positions) -> tuple[Positions, Positions]:

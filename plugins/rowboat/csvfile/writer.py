@@ -19,11 +19,11 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], safe: bool =
     writer = csv.writer(text, lineterminator="\r\n")
     for row in ([*columns], *rows):
         cells = [_cell(value) for value in row]
-        writer.writerow([guarded(cell) for cell in cells] if safe else cells)
+        writer.writerow([guard_formula(cell) for cell in cells] if safe else cells)
     return text.getvalue()
 
 
-def guarded(cell: Any) -> Any:
+def guard_formula(cell: Any) -> Any:
     """Put an apostrophe before a text that a spreadsheet would take for a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 

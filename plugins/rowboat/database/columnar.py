@@ -66,7 +66,7 @@ class Cells:
 Piece: TypeAlias = Word | Cells
 
 
-def empty(size: int) -> Buffer:
+def empty_buffer(size: int) -> Buffer:
     """Return a buffer of `size` bytes and those to spare."""
     return np.zeros(size + SPARE, np.uint8)
 
@@ -92,17 +92,17 @@ def cells_of_integers(values: Sequence[int], width: int) -> Cells:
     return Cells(buffer_of(found.tobytes()), np.arange(count) * width, sizes)
 
 
-def integers(buffer: Buffer, at: Ints, form: str) -> npt.NDArray[Any]:
+def read_integers(buffer: Buffer, at: Ints, form: str) -> npt.NDArray[Any]:
     """Read a number of a numpy format such as `>i4` at each place."""
     return _at_any_byte(buffer, form)[at]
 
 
-def constant(value: int, size: int, rows: int) -> Word:
+def constant_column(value: int, size: int, rows: int) -> Word:
     """Return a column of the same bytes in every row."""
     return Word(np.full(rows, value, np.uint64), np.full(rows, size, np.int64))
 
 
-def assemble(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
+def assemble_rows(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
     """Write columns as rows, one behind the other; return the buffer and rows + 1 offsets."""
     pieces = _joined(pieces)
     lengths = np.zeros(rows, np.int64)
@@ -110,7 +110,7 @@ def assemble(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
         lengths += piece.size if isinstance(piece, Word) else np.maximum(piece.size, 0)
     offsets = np.zeros(rows + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    buffer, at, end = empty(int(offsets[-1])), offsets[:-1].copy(), offsets[1:]
+    buffer, at, end = empty_buffer(int(offsets[-1])), offsets[:-1].copy(), offsets[1:]
     for piece in pieces:
         if isinstance(piece, Word):
             _put(buffer, at, piece.value, piece.size, end)
@@ -121,7 +121,7 @@ def assemble(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
     return buffer, offsets
 
 
-def expanded(piece: Piece, given: Any) -> Piece:
+def expand_piece(piece: Piece, given: Any) -> Piece:
     """Give a piece empty rows where nothing is given."""
     size = np.zeros(len(given), np.int64)
     size[given] = piece.size
@@ -136,7 +136,7 @@ def expanded(piece: Piece, given: Any) -> Piece:
 
 def with_nulls(cells: Cells, given: Any) -> Cells:
     """Give cells NULLs where nothing is given."""
-    found = expanded(cells, given)
+    found = expand_piece(cells, given)
     assert isinstance(found, Cells)
     found.size[~given] = -1
     return found
@@ -202,7 +202,7 @@ def skip_varint(buffer: Buffer, at: Ints) -> Ints:
     return at + size
 
 
-def hashes(buffer: Buffer, at: Ints, size: Ints) -> Words:
+def hash_rows(buffer: Buffer, at: Ints, size: Ints) -> Words:
     """Hash each row, `size` bytes from `at`, to 64 bits: mixed words, mixed with the length.
 
     The mixing function is the finalizer of SplitMix64 (Steele, Lea, Flood: "Fast splittable
@@ -245,7 +245,7 @@ def _mix(word: Words) -> Words:
     return word
 
 
-def mixed(words: Words) -> Words:
+def mix_words(words: Words) -> Words:
     """Return words mixed once more."""
     return _mix(words.copy())
 

@@ -18,7 +18,7 @@ from psycopg2.extensions import (
 )
 
 from rowboat.database import embedded
-from rowboat.database.statements import query, quoted
+from rowboat.database.statements import query, quote_name
 from rowboat.errors import ConnectionLost, Contended, DatabaseRefused, RowRefused, SettingError
 from rowboat.settings import settings
 
@@ -81,7 +81,7 @@ class Cursor(cursor):
         return _rendered(statement, self).replace("%%", "%")
 
 
-def use(address: str) -> None:
+def use_database(address: str) -> None:
     """Let this process use a database that its caller knows, as Airflow does its connections."""
     _used[:] = [address]
 
@@ -96,7 +96,7 @@ def uri(role: Role) -> str:
     own = settings().database_url
     if own is not None:
         return own.get_secret_value()
-    return embedded.embedded(settings().home).uri(f"rowboat_{role}")
+    return embedded.embedded_server(settings().home).uri(f"rowboat_{role}")
 
 
 def connect(address: str, options: Mapping[str, str] | None = None) -> Connection:
@@ -109,7 +109,7 @@ def connect(address: str, options: Mapping[str, str] | None = None) -> Connectio
     _check_address(address)
     parts: dict[str, Any] = {"application_name": "rowboat", "connect_timeout": 10}
     parts |= parse_dsn(address) | {"client_encoding": "UTF8"}
-    with worded(address):
+    with wording_errors(address):
         opened: Connection = psycopg2.connect(make_dsn(**parts))
         try:
             _prepare(opened, address, _SESSION | dict(options or {}))
@@ -135,7 +135,7 @@ def transaction(open_connection: Connection, keep: bool = True) -> Iterator[Curs
 
     With keep=False it is rolled back in any case. Driver errors leave as Rowboat's own.
     """
-    with worded(), open_connection.cursor(cursor_factory=Cursor) as opened:
+    with wording_errors(), open_connection.cursor(cursor_factory=Cursor) as opened:
         try:
             yield opened
         except BaseException:
@@ -153,7 +153,7 @@ def savepoint(within: Cursor) -> Iterator[Cursor]:
     """Run a block so that its failure leaves the transaction as it was."""
     within.execute(query("database.savepoint"))
     try:
-        with worded():
+        with wording_errors():
             yield within
     except BaseException:
         if not within.connection.closed:
@@ -197,12 +197,12 @@ def persistently(work: Callable[[], Result]) -> Result:
 
 
 @contextmanager
-def worded(address: str | None = None) -> Iterator[None]:
+def wording_errors(address: str | None = None) -> Iterator[None]:
     """Turn a driver's error into one of Rowboat's, with the cause kept."""
     try:
         yield
     except psycopg2.Error as error:
-        fact = said(error)
+        fact = driver_message(error)
         if error.pgcode in RACES:
             raise Contended(f"other writers keep changing the same rows: {fact}") from error
         if (error.pgcode or "").startswith(ROW_FAULTS):
@@ -217,20 +217,20 @@ def worded(address: str | None = None) -> Iterator[None]:
         ) from error
 
 
-def rows(cursor_: Cursor) -> list[dict[str, Any]]:
+def fetch_rows(cursor_: Cursor) -> list[dict[str, Any]]:
     """Return what is left of a result as dictionaries by column name."""
     columns = [column.name for column in cursor_.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in cursor_.fetchall()]
 
 
-def one(cursor_: Cursor) -> tuple[Any, ...]:
+def fetch_one(cursor_: Cursor) -> tuple[Any, ...]:
     """Return the only row of a result."""
     row: tuple[Any, ...] | None = cursor_.fetchone()
     assert row is not None
     return row
 
 
-def said(error: psycopg2.Error) -> str:
+def driver_message(error: psycopg2.Error) -> str:
     """Return the database's own words, in one line."""
     words = error.diag.message_primary or (str(error).strip().splitlines() or ["no answer"])[0]
     return str(words).strip()
@@ -274,7 +274,7 @@ def _rendered(statement: sql.Composable, context: Cursor) -> str:
     if isinstance(statement, sql.Composed):
         return "".join([_rendered(part, context) for part in statement.seq])
     if isinstance(statement, sql.Identifier):
-        return quoted(statement.strings)
+        return quote_name(statement.strings)
     return str(statement.as_string(context)).replace("%", "%%")
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from rowboat.errors import HomeUnusable, reason
 
 
-def credential(home: Path, name: str) -> str:
+def read_credential(home: Path, name: str) -> str:
     """Return the secret of that name, generated at first use (256 bits, URL-safe).
 
     The file HOME/secrets.json has mode 0600 and is replaced whole, so a reader never sees half.
     Raises HomeUnusable.
     """
     path = home / "secrets.json"
-    with usable(home), (home / ".secrets.lock").open("w") as gate:
+    with ensure_usable(home), (home / ".secrets.lock").open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         if name not in known:
@@ -28,7 +28,7 @@ def credential(home: Path, name: str) -> str:
 
 
 @contextmanager
-def usable(home: Path) -> Iterator[None]:
+def ensure_usable(home: Path) -> Iterator[None]:
     """Make the home where there is none; raise HomeUnusable for what cannot be done there."""
     try:
         home.mkdir(parents=True, exist_ok=True)

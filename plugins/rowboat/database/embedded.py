@@ -24,7 +24,7 @@ from typing import IO, Any
 import psycopg2
 from psycopg2 import sql
 
-from rowboat.database.credentials import credential, usable
+from rowboat.database.credentials import ensure_usable, read_credential
 from rowboat.database.statements import query
 from rowboat.errors import ConnectionLost, ServerError
 
@@ -73,7 +73,7 @@ class EmbeddedServer:
         """
         if _WHEEL is None:
             raise ServerError("no Postgres is embedded here", "set ROWBOAT_DATABASE_URL")
-        with usable(self.folder), self._gate() as gate:
+        with ensure_usable(self.folder), self._gate() as gate:
             if not (self.data / "PG_VERSION").exists():
                 self._create(gate)
             elif not self.running():
@@ -101,7 +101,7 @@ class EmbeddedServer:
         """
         if self._listens():
             return False
-        with usable(self.folder), self._gate():
+        with ensure_usable(self.folder), self._gate():
             if self.running():
                 return False
             if (last := self._last_port()) and not port_is_free(last):
@@ -134,7 +134,9 @@ class EmbeddedServer:
 
     def uri(self, role: str, database: str = DATABASE) -> str:
         """Return the address for a role, its password included."""
-        return f"postgresql://{role}:{credential(self.home, role)}@{HOST}:{self.port}/{database}"
+        return (
+            f"postgresql://{role}:{read_credential(self.home, role)}@{HOST}:{self.port}/{database}"
+        )
 
     def _listens(self) -> bool:
         try:
@@ -169,7 +171,7 @@ class EmbeddedServer:
     def _initialise(self, gate: IO[str]) -> None:
         password = self.folder / "password"
         password.touch(mode=0o600)
-        password.write_text(credential(self.home, SUPERUSER))
+        password.write_text(read_credential(self.home, SUPERUSER))
         self._give(self.folder, password)
         options = [f"--set={name}={value}" for name, value in _CONFIG.items()]
         self._as_user(
@@ -190,7 +192,7 @@ class EmbeddedServer:
             for role in (*ROLES, AIRFLOW):
                 cursor.execute(
                     query("embedded.create_role", role=sql.Identifier(role)),
-                    {"password": credential(self.home, role)},
+                    {"password": read_credential(self.home, role)},
                 )
             for database, owner in ((DATABASE, ROLES[0]), (AIRFLOW, AIRFLOW)):
                 names = {"database": sql.Identifier(database), "owner": sql.Identifier(owner)}
@@ -292,7 +294,7 @@ def _unprivileged_user() -> pwd.struct_passwd:
 
 
 @cache
-def embedded(home: Path) -> EmbeddedServer:
+def embedded_server(home: Path) -> EmbeddedServer:
     """Return the running embedded server of a home, kept up until this process ends."""
     server = EmbeddedServer(home)
     server.acquire()

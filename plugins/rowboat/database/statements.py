@@ -26,7 +26,7 @@ def query(name: str, **parts: sql.Composable) -> sql.Composed:
     """
     file, _, statement = name.partition(".")
     try:
-        text = statements(file)[statement]
+        text = read_statements(file)[statement]
     except KeyError:
         raise SqlFileError(f"{file}.sql in sql/queries has no statement {statement!r}") from None
     flat = _Flat()
@@ -54,7 +54,7 @@ class _Flat:
             for each in part.seq:
                 self.add(each)
         elif isinstance(part, sql.Identifier):
-            self.text.append(quoted(part.strings))
+            self.text.append(quote_name(part.strings))
         else:
             self._end_text()
             self._found.append(part)
@@ -71,7 +71,7 @@ class _Flat:
 
 
 @lru_cache(10_000)
-def quoted(names: tuple[str, ...]) -> str:
+def quote_name(names: tuple[str, ...]) -> str:
     """Quote a name of one or more parts, for a statement in which `%%` stands for a % (manual,
     "Identifiers and Key Words").
     """
@@ -85,7 +85,7 @@ def _pieces(text: str) -> list[tuple[str, str | None]]:
 
 
 @cache
-def statements(file: str) -> dict[str, str]:
+def read_statements(file: str) -> dict[str, str]:
     """Read FILE.sql, in whichever room of sql/queries, into name → text."""
     path = next((SQL_FOLDER / "queries").rglob(f"{file}.sql"), None)
     if path is None:
@@ -122,11 +122,11 @@ def _check(file: str, line: int, body: str, name: str) -> int:
     return line + body.count("\n")
 
 
-def printed(text: str) -> sql.SQL:
+def as_printed(text: str) -> sql.SQL:
     """Return SQL that Postgres printed (a type, a default, a CHECK) as a part of a statement."""
     return sql.SQL(text.replace("%", "%%"))
 
 
-def identifiers(names: list[str] | tuple[str, ...]) -> sql.Composed:
+def join_names(names: list[str] | tuple[str, ...]) -> sql.Composed:
     """Join names as a list of quoted identifiers."""
     return sql.SQL(", ").join(map(sql.Identifier, names))

@@ -8,7 +8,7 @@ from psycopg2 import sql
 
 from rowboat.catalog import literals
 from rowboat.catalog.tables import ForeignKey, Table, Unique
-from rowboat.csvfile.typed_cells import Keys
+from rowboat.csvfile.typed_cells import IntegerKeys
 from rowboat.database.statements import query
 from rowboat.door.stage import cell_name, value_name
 
@@ -56,7 +56,7 @@ class Bench:
     dirty: set[str] = field(default_factory=set)
     rewritten: bool = False
     seen_until: float | None = None
-    keys: Keys | None = None
+    keys: IntegerKeys | None = None
     refused: int = 0
     greatest_known: int | None = None
     equal: int = 0
@@ -95,13 +95,13 @@ class Bench:
         """The cell as a value of its column; null where it is none, the default without a cell."""
         column = self.table.by_name[name]
         if name not in self.columns:
-            return literals.default(column)
+            return literals.default_value(column)
         if name in self.typed:
             return self.raw(name, alias)
         if name in self.plain and name not in self.odd:
             return self._plain(name, alias)
         trusted = name not in self.dirty and not column.is_domain  # a domain may refuse NULL
-        value = literals.typed(column, self.raw(name, alias), trusted, self.as_written)
+        value = literals.typed_value(column, self.raw(name, alias), trusted, self.as_written)
         return _either(self._plain(name, alias), value) if name in self.plain else value
 
     @property

@@ -7,7 +7,7 @@ from itertools import count
 from psycopg2 import sql
 
 from rowboat.catalog.tables import Table
-from rowboat.database.connections import Cursor, rows
+from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 
 ACTIONS = {
@@ -67,7 +67,7 @@ class Dependents:
     kept: tuple[sql.Identifier, ...] = ()
 
 
-class Doomed:
+class RowsToDelete:
     """Rows of one table: those that the backup on the stage does not have, or one to be deleted.
 
     They are kept in a temporary table until the transaction ends, with their place in the table.
@@ -173,7 +173,7 @@ class Doomed:
         return query("restore.delete", table=self.table.identifier, doomed=self.name, only=only)
 
 
-def references(cursor: Cursor, table: Table) -> list[Reference]:
+def references_to(cursor: Cursor, table: Table) -> list[Reference]:
     """Return the foreign keys onto a table."""
     return _references(cursor, table.identifier)
 
@@ -189,7 +189,7 @@ def _references(cursor: Cursor, table: sql.Identifier) -> list[Reference]:
             tuple(row["parent_columns"]),
             row["on_delete"],
         )
-        for row in rows(cursor)
+        for row in fetch_rows(cursor)
     ]
 
 

@@ -11,27 +11,27 @@ from psycopg2 import sql
 from rowboat.catalog import literals
 from rowboat.catalog.tables import Column, ForeignKey, Unique
 from rowboat.database.connections import Cursor
-from rowboat.database.statements import printed, query
+from rowboat.database.statements import as_printed, query
 from rowboat.door import stage
 from rowboat.door.context import SHOWN, Bench, Sql
-from rowboat.door.match import meet
+from rowboat.door.match import match_keys
 
 _COMMA, _AND, _OR, _CONCAT = sql.SQL(", "), sql.SQL(" and "), sql.SQL(" or "), sql.SQL(" || ")
 _OTHER_ROW = "belongs to another row"
 
 
-def judge(cursor: Cursor, bench: Bench) -> None:
+def judge_cargo(cursor: Cursor, bench: Bench) -> None:
     """Write into `verdict` every reason of every row on the stage.
 
     Also into `match` the rows whose key the table has.
     """
-    stage.think_in_sets(cursor, bench.is_large)
+    stage.prefer_set_lookups(cursor, bench.is_large)
     if bench.told:
         _find_dirty(cursor, bench)
     else:
         _judge_cells(cursor, bench)
     key = bench.table.key if bench.table.key and bench.has(bench.table.key.columns) else None
-    met = meet(cursor, bench, key) if key else 0
+    met = match_keys(cursor, bench, key) if key else 0
     if not bench.told:
         _judge_checks(cursor, bench)
     for reference in bench.table.foreign_keys:
@@ -49,10 +49,10 @@ def judge(cursor: Cursor, bench: Bench) -> None:
             _judge_taken(cursor, bench, unique)
     bench.refused = stage.count_refused(cursor)
     _judge_again(cursor, bench)
-    stage.think_in_sets(cursor, False)
+    stage.prefer_set_lookups(cursor, False)
 
 
-def judge_rows(cursor: Cursor, bench: Bench) -> None:
+def judge_rows_alone(cursor: Cursor, bench: Bench) -> None:
     """Write into `verdict` what each row of the stage shows by itself: cells and CHECKs."""
     _judge_cells(cursor, bench)
     _judge_checks(cursor, bench)
@@ -86,7 +86,7 @@ def _judge_cells(cursor: Cursor, bench: Bench) -> None:
             reasons.append(_reason(bench, "required", name, message, is_missing))
             broken.append(is_missing)
         if not literals.always_valid(column) and judged:
-            valid = literals.valid(column, cell, bench.as_written)
+            valid = literals.valid_literal(column, cell, bench.as_written)
             if bench.as_written:
                 valid = query("judge.valid_whole", valid=valid, whole=_whole(column, cell))
             is_no_value = query("judge.is_no_value", cell=cell, valid=valid)
@@ -115,7 +115,7 @@ def _whole(column: Column, cell: Sql) -> Sql:
         return query(
             "judge.same_time",
             cell=cell,
-            **dict(zip(("wide", "type"), map(printed, names), strict=True)),
+            **dict(zip(("wide", "type"), map(as_printed, names), strict=True)),
             **dict(zip(("wide_name", "type_name"), map(sql.Literal, names), strict=True)),
         )
     if column.base == "numeric" and column.digits:
@@ -124,13 +124,13 @@ def _whole(column: Column, cell: Sql) -> Sql:
 
 
 def _type_message(bench: Bench, column: Column, cell: Sql) -> Sql:
-    words = literals.literal(column)
+    words = literals.literal_of(column)
     return query(
         "judge.type_message",
         cell=cell,
         whole=_whole(column, cell) if bench.as_written else sql.SQL("true"),
         more=sql.Literal(f"more than {column.type} holds"),
-        form=literals.form(column, cell),
+        form=literals.form_of(column, cell),
         beyond=sql.Literal(words.beyond.replace("{type}", column.type)),
         not_noun=sql.Literal(f"not {words.noun}"),
     )
@@ -142,7 +142,7 @@ def _judge_checks(cursor: Cursor, bench: Bench) -> None:
         return
     names = sorted({name for check in checks for name in check.columns})
     values = [sql.SQL("{} as {}").format(bench.value(name), sql.Identifier(name)) for name in names]
-    broken = [query("judge.is_false", expression=printed(check.expression)) for check in checks]
+    broken = [query("judge.is_false", expression=as_printed(check.expression)) for check in checks]
     reasons = [
         _reason(bench, "check", check.columns[0], sql.Literal(check.message), is_false)
         for check, is_false in zip(checks, broken, strict=True)

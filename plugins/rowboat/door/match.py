@@ -6,8 +6,8 @@ from psycopg2 import sql
 
 from rowboat.catalog import literals
 from rowboat.catalog.tables import Unique
-from rowboat.csvfile.typed_cells import Keys
-from rowboat.database.connections import Cursor, one
+from rowboat.csvfile.typed_cells import IntegerKeys
+from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import query
 from rowboat.door import stage
 from rowboat.door.context import Bench, Sql
@@ -16,7 +16,7 @@ from rowboat.door.stage import same_key
 _COMMA = sql.SQL(", ")
 
 
-def meet(cursor: Cursor, bench: Bench, key: Unique) -> int:
+def match_keys(cursor: Cursor, bench: Bench, key: Unique) -> int:
     """Find the rows whose key the table has, and return how many of those are on the stage."""
     if not _may_match(cursor, bench):
         return 0
@@ -51,8 +51,8 @@ def _take_equal(cursor: Cursor, bench: Bench, parts: dict[str, Sql], facts: dict
     cursor.execute(query("match.take_equal", good=bench.good, **parts), facts)
     bench.equal = cursor.rowcount
     bench.staged -= cursor.rowcount
-    stage.change_over(cursor)
-    stage.think_in_sets(cursor, bench.is_large)
+    stage.go_on_with_rest(cursor)
+    stage.prefer_set_lookups(cursor, bench.is_large)
 
 
 def _may_match(cursor: Cursor, bench: Bench) -> bool:
@@ -62,12 +62,12 @@ def _may_match(cursor: Cursor, bench: Bench) -> bool:
         return True
     place = {"column": sql.Identifier(name), "table": bench.table.identifier}
     cursor.execute(query("match.greatest", **place))
-    greatest = one(cursor)[0]
+    greatest = fetch_one(cursor)[0]
     if bench.keys is None:
         facts = {"greatest": greatest}
         cursor.execute(query("match.keys_range", value=bench.value(name)), facts)
-        least, last, bench.greatest_known, repeated = one(cursor)
-        bench.keys = Keys(least, last, repeated=repeated or [])
+        least, last, bench.greatest_known, repeated = fetch_one(cursor)
+        bench.keys = IntegerKeys(least, last, repeated=repeated or [])
     elif greatest is not None:
         bench.greatest_known = bench.keys.until(greatest)
     return bench.greatest_known is not None
@@ -79,4 +79,4 @@ def _seen(bench: Bench, key: Unique) -> Sql:
 
 def _plain(bench: Bench, name: str, value: Sql) -> Sql:
     """SQL: a column's value to compare bit by bit; that of a domain as one of its base type."""
-    return literals.plain(value) if bench.table.by_name[name].is_domain else value
+    return literals.base_value(value) if bench.table.by_name[name].is_domain else value

@@ -9,8 +9,8 @@ from psycopg2 import sql
 from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 
 from rowboat.catalog.tables import Catalog, Table
-from rowboat.database.connections import RACES, ROW_FAULTS, Cursor, one, said
-from rowboat.database.statements import identifiers, query
+from rowboat.database.connections import RACES, ROW_FAULTS, Cursor, driver_message, fetch_one
+from rowboat.database.statements import join_names, query
 from rowboat.door import stage
 from rowboat.door.context import Bench
 from rowboat.door.stage import key_name
@@ -45,7 +45,7 @@ def may_be_silent(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
         return False  # the judge does not see what the database will put there
     quoted = sql.Literal(table.identifier.as_string(cursor))
     cursor.execute(query("merge.may_skip_triggers", table=quoted))
-    return bool(one(cursor)[0])
+    return bool(fetch_one(cursor)[0])
 
 
 def skip_triggers(cursor: Cursor, table: Table) -> None:
@@ -78,9 +78,9 @@ def _hold(cursor: Cursor, tables: list[sql.Identifier], mode: str) -> None:
     cursor.execute(query("merge.hold", parents=parents, mode=sql.SQL(mode)))
 
 
-def merge(cursor: Cursor, bench: Bench) -> Merged:
+def merge_rows(cursor: Cursor, bench: Bench) -> Merged:
     """Move the good rows of the stage into the table."""
-    different, unchanged = matched(cursor, bench)
+    different, unchanged = count_matched(cursor, bench)
     displaced = _displace(cursor, bench) if different and bench.replaces else 0
     updates = different > displaced and bench.on_known != "leave"
     if unchanged and bench.source == "file":  # nothing else comes in several cargoes
@@ -96,14 +96,14 @@ def merge(cursor: Cursor, bench: Bench) -> Merged:
                 insert=_insert(bench, query("merge.new_after_updates")),
             )
         )
-        updated, inserted = one(cursor)
+        updated, inserted = fetch_one(cursor)
     else:
         updated = 0
         if updates:
-            stage.think_in_sets(cursor, bench.is_large)
+            stage.prefer_set_lookups(cursor, bench.is_large)
             cursor.execute(_update(bench))
             updated = cursor.rowcount
-            stage.think_in_sets(cursor, False)
+            stage.prefer_set_lookups(cursor, False)
         inserted = 0
         if bench.staged - bench.refused + displaced > different + unchanged:
             cursor.execute(_insert(bench, query("merge.new") if known else sql.SQL("true")))
@@ -114,10 +114,10 @@ def merge(cursor: Cursor, bench: Bench) -> Merged:
     return Merged(inserted, updated, different + unchanged - updated, last_id)
 
 
-def matched(cursor: Cursor, bench: Bench) -> tuple[int, int]:
+def count_matched(cursor: Cursor, bench: Bench) -> tuple[int, int]:
     """Count the good rows whose key the table has with other values, and with the same."""
     cursor.execute(query("merge.matched", good=bench.good))
-    different, unchanged = one(cursor)
+    different, unchanged = fetch_one(cursor)
     return different, unchanged
 
 
@@ -129,11 +129,11 @@ def advance_sequences(cursor: Cursor, bench: Bench) -> None:
             continue
         greatest = _greatest(cursor, bench, name)
         cursor.execute(query("merge.last_value", sequence=sql.Identifier(*_parts(sequence))))
-        if greatest is not None and greatest > one(cursor)[0]:
+        if greatest is not None and greatest > fetch_one(cursor)[0]:
             cursor.execute(query("merge.advance"), {"sequence": sequence, "value": greatest})
 
 
-def one_by_one(cursor: Cursor, bench: Bench) -> list[tuple[int, str]]:
+def merge_one_by_one(cursor: Cursor, bench: Bench) -> list[tuple[int, str]]:
     """Move the good rows into the table one at a time; return those that it refuses by rules that
     the judge does not know, and its words.
     """
@@ -156,7 +156,7 @@ def one_by_one(cursor: Cursor, bench: Bench) -> list[tuple[int, str]]:
 
 
 @contextmanager
-def own_rules(bench: Bench) -> Iterator[None]:
+def telling_own_rules(bench: Bench) -> Iterator[None]:
     """Tell a race from a rule that the judge does not know, such as that of a unique index.
 
     Raises RowRefused for the latter, where judging again would not help.
@@ -166,7 +166,7 @@ def own_rules(bench: Bench) -> Iterator[None]:
     except (UniqueViolation, ForeignKeyViolation) as error:
         if error.diag.constraint_name in bench.judged:
             raise
-        raise RowRefused(said(error)) from error
+        raise RowRefused(driver_message(error)) from error
 
 
 def record_overwritten(cursor: Cursor, bench: Bench, load_id: int) -> None:
@@ -182,7 +182,7 @@ def _key(bench: Bench) -> sql.Composable:
     return _COMMA.join(key_name(index) for index, _ in enumerate(bench.table.key.columns))
 
 
-def wanted(bench: Bench, stage_row: sql.Composable) -> sql.Composable:
+def holds_wanted_value(bench: Bench, stage_row: sql.Composable) -> sql.Composable:
     """SQL: the row t holds a unique value that a good row of the stage, not `stage_row`, brings."""
     found = [
         query(
@@ -208,7 +208,7 @@ def _displace(cursor: Cursor, bench: Bench) -> int:
     elif not bench.table.uniques:
         return 0
     else:
-        which = wanted(bench, sql.SQL("m.n"))
+        which = holds_wanted_value(bench, sql.SQL("m.n"))
     cursor.execute(query("merge.displace", table=bench.table.identifier, which=which))
     return cursor.rowcount
 
@@ -227,7 +227,7 @@ def _update(bench: Bench, good: sql.Composable | None = None) -> sql.Composed:
     return query(
         "merge.update",
         table=bench.table.identifier,
-        columns=identifiers(rest),
+        columns=join_names(rest),
         values=_COMMA.join(map(bench.value, rest)),
         good=good or bench.good,
     )
@@ -237,7 +237,7 @@ def _insert(bench: Bench, new: sql.Composable, good: sql.Composable | None = Non
     return query(
         "merge.insert",
         table=bench.table.identifier,
-        columns=identifiers(bench.columns),
+        columns=join_names(bench.columns),
         values=_COMMA.join(map(bench.value, bench.columns)),
         good=good or bench.good,
         new=new,
@@ -250,11 +250,11 @@ def _greatest(cursor: Cursor, bench: Bench, name: str) -> int | None:
         return keys.greatest
     if keys and keys.last is not None:
         cursor.execute(query("merge.is_refused"), {"n": keys.last})
-        if not one(cursor)[0]:
+        if not fetch_one(cursor)[0]:
             return keys.greatest
     equal = query("merge.greatest_equal") if keys and bench.equal else sql.SQL("null")
     cursor.execute(query("merge.greatest", value=bench.value(name), good=bench.good, equal=equal))
-    found: int | None = one(cursor)[0]
+    found: int | None = fetch_one(cursor)[0]
     return found
 
 

@@ -8,7 +8,7 @@ from math import inf
 from typing import Any, Literal
 
 from rowboat.catalog.tables import Table
-from rowboat.database.connections import Cursor, one
+from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import query
 from rowboat.door import judge, merge, quarantine, stage
 from rowboat.door.context import Bench, OnKnown
@@ -73,7 +73,7 @@ def open_door(
     cursor: Cursor, table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
 ) -> None:
     """Prepare the session for cargoes of these columns."""
-    stage.build(cursor, table, columns, typed)
+    stage.build_stage(cursor, table, columns, typed)
 
 
 def pass_through(
@@ -89,11 +89,11 @@ def pass_through(
 
 def examine(cursor: Cursor, table: Table, cargo: Cargo, passage: Passage) -> Bench:
     """Stage and judge a cargo; what the judge found lies beside the stage."""
-    stage.fill(cursor, table, cargo)
+    stage.fill_stage(cursor, table, cargo)
     bench = bench_for(table, cargo, passage)
-    judge.judge(cursor, bench)
+    judge.judge_cargo(cursor, bench)
     if cargo.reasons:
-        stage.tell_once(cursor)
+        stage.drop_repeated_verdicts(cursor)
     return bench
 
 
@@ -120,7 +120,7 @@ def bench_for(table: Table, cargo: Cargo, passage: Passage) -> Bench:
 
 def foresee(cursor: Cursor, cargo: Cargo, bench: Bench) -> Report:
     """Return what letting a judged cargo in would do; nothing is changed."""
-    different, same = merge.matched(cursor, bench)
+    different, same = merge.count_matched(cursor, bench)
     updated = 0 if bench.on_known == "leave" else different
     rejected = bench.refused + len(cargo.refused)
     inserted = cargo.staged - bench.refused - different - same
@@ -132,8 +132,8 @@ def let_in(
 ) -> tuple[Report, int | None]:
     """Merge what the judge let through, quarantine the rest, report."""
     table = bench.table
-    with merge.own_rules(bench):
-        merged = merge.merge(cursor, bench)
+    with merge.telling_own_rules(bench):
+        merged = merge.merge_rows(cursor, bench)
     if merged.inserted and not passage.on_trial:
         merge.advance_sequences(cursor, bench)
     rejected = bench.refused + len(cargo.refused)
@@ -144,7 +144,7 @@ def let_in(
     if merged.updated:
         merge.record_overwritten(cursor, bench, load_id)
     if rejected or cargo.rejected_ids is not None:
-        quarantine.keep(cursor, cargo, bench, _facts(load_id, table, passage))
+        quarantine.keep_rejected(cursor, cargo, bench, _facts(load_id, table, passage))
     passage.own = sorted({*passage.own, xid})
     if unchanged:
         greatest = inf if bench.keys is None or bench.keys.greatest is None else bench.keys.greatest
@@ -155,7 +155,7 @@ def let_in(
 def _record(cursor: Cursor, table: Table, passage: Passage, report: Report) -> tuple[int, str]:
     facts = asdict(passage) | asdict(report) | {"table": table.full_name}
     cursor.execute(query("door.record"), facts)
-    load_id, xid = one(cursor)
+    load_id, xid = fetch_one(cursor)
     return load_id, xid
 
 

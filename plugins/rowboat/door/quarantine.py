@@ -10,14 +10,14 @@ from typing import Any
 from psycopg2 import sql
 
 from rowboat.catalog.tables import Table
-from rowboat.database.connections import Cursor, rows
+from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 from rowboat.door.context import Bench
-from rowboat.door.rejected_rows import Which
+from rowboat.door.rejected_rows import RejectFilter
 from rowboat.door.stage import Cargo
 
 
-def keep(cursor: Cursor, cargo: Cargo, bench: Bench, facts: dict[str, Any]) -> None:
+def keep_rejected(cursor: Cursor, cargo: Cargo, bench: Bench, facts: dict[str, Any]) -> None:
     """Store every refused row of a cargo, those on the stage and those that could not be staged.
 
     `facts` are the load's id, table, source, source_name and version. Rows that come from the
@@ -39,8 +39,8 @@ def keep(cursor: Cursor, cargo: Cargo, bench: Bench, facts: dict[str, Any]) -> N
     cursor.execute(query("quarantine.keep", fields=fields), facts)
 
 
-def waiting(
-    cursor: Cursor, table: Table, which: Which | None, after: int, limit: int
+def waiting_rows(
+    cursor: Cursor, table: Table, which: RejectFilter | None, after: int, limit: int
 ) -> tuple[Cargo, dict[str, Any]] | None:
     """Return the next open rows of a table as a cargo to judge again, or None at the end.
 
@@ -55,7 +55,7 @@ def waiting(
         statement = query("quarantine.open", which=query("quarantine.which"))
         values |= replace(which, tables=[table.full_name]).values
     cursor.execute(statement, values)
-    found = rows(cursor)
+    found = fetch_rows(cursor)
     if not found:
         return None
     present = tuple(name for name in columns if name in found[0]["fields"])
@@ -64,10 +64,10 @@ def waiting(
     def belongs(row: dict[str, Any]) -> bool:
         return known & set(row["fields"]) == set(present) and source.items() <= row.items()
 
-    return again(present, list(takewhile(belongs, found))), source
+    return cargo_of_rejected(present, list(takewhile(belongs, found))), source
 
 
-def again(columns: tuple[str, ...], refused: list[dict[str, Any]]) -> Cargo:
+def cargo_of_rejected(columns: tuple[str, ...], refused: list[dict[str, Any]]) -> Cargo:
     """Return refused rows (id, line, raw, fields) as a cargo that settles those that go in."""
     csv = _csv([[row["fields"][name] for name in columns] for row in refused])
     return Cargo(

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rowboat.csvfile.writer import guarded
-from rowboat.database.connections import Cursor, rows
+from rowboat.csvfile.writer import guard_formula
+from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 from rowboat.errors import FileExists, UnknownRow, Unwritable
 
@@ -26,7 +26,7 @@ HINTS = {
 
 
 @dataclass(frozen=True)
-class Which:
+class RejectFilter:
     """Which open rows: of some tables by full name, with a fault, of a source (a file by its name),
     the one with an id; None: all. A `fault` has a rule, a column (None: none), or both.
     """
@@ -47,7 +47,7 @@ class Which:
 
 
 @dataclass(frozen=True)
-class Group:
+class RejectGroup:
     """How many open rows of a table break a rule in a column."""
 
     table_name: str
@@ -57,7 +57,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Count:
+class RejectCount:
     """How many chosen rows of a table are open; those that were `cut` into cells can be retried."""
 
     table_name: str
@@ -102,14 +102,14 @@ class Reject:
 
 
 @dataclass(frozen=True)
-class Begun(Reject):
+class RejectStart(Reject):
     """A refused row of whose bytes only the first may be at hand; `size` counts all of them."""
 
     size: int
 
 
 @dataclass(frozen=True)
-class Case(Reject):
+class RejectDetail(Reject):
     """A refused row, open or settled: its cells where it could be cut, and who settled it how."""
 
     version: int | None
@@ -119,59 +119,61 @@ class Case(Reject):
     settler: str | None
 
 
-def read(cursor: Cursor, table: str | None) -> list[Reject]:
+def read_rejects(cursor: Cursor, table: str | None) -> list[Reject]:
     """Return the open refused rows of a table, or of all."""
     cursor.execute(query("quarantine.list"), {"table": table})
-    return [Reject(**(row | {"raw": bytes(row["raw"])})) for row in rows(cursor)]
+    return [Reject(**(row | {"raw": bytes(row["raw"])})) for row in fetch_rows(cursor)]
 
 
-def page(cursor: Cursor, which: Which, after: int, limit: int) -> list[Reject]:
+def page_of_rejects(cursor: Cursor, which: RejectFilter, after: int, limit: int) -> list[Reject]:
     """Return chosen open rows whose ids come next after one."""
     values = which.values | {"after": after, "limit": limit}
     cursor.execute(query("quarantine.page", which=query("quarantine.which")), values)
-    return [Reject(**(row | {"raw": bytes(row["raw"])})) for row in rows(cursor)]
+    return [Reject(**(row | {"raw": bytes(row["raw"])})) for row in fetch_rows(cursor)]
 
 
-def begun(cursor: Cursor, which: Which, after: int, limit: int, most: int) -> list[Begun]:
+def page_of_starts(
+    cursor: Cursor, which: RejectFilter, after: int, limit: int, most: int
+) -> list[RejectStart]:
     """Return the same with the first `most` bytes of each."""
     values = which.values | {"after": after, "limit": limit, "most": most}
     cursor.execute(query("quarantine.begun", which=query("quarantine.which")), values)
-    return [Begun(**(row | {"raw": bytes(row["raw"])})) for row in rows(cursor)]
+    return [RejectStart(**(row | {"raw": bytes(row["raw"])})) for row in fetch_rows(cursor)]
 
 
-def find(cursor: Cursor, reject_id: int) -> Case:
+def find_reject(cursor: Cursor, reject_id: int) -> RejectDetail:
     """Return a refused row, open or settled; raises UnknownRow."""
     cursor.execute(query("quarantine.one"), {"id": reject_id})
-    found = rows(cursor)
+    found = fetch_rows(cursor)
     if not found:
         raise UnknownRow(f"there is no refused row {reject_id}", "go back to the list")
-    return Case(**(found[0] | {"raw": bytes(found[0]["raw"])}))
+    return RejectDetail(**(found[0] | {"raw": bytes(found[0]["raw"])}))
 
 
-def groups(cursor: Cursor, tables: list[str] | None) -> tuple[list[Group], int]:
+def group_rejects(cursor: Cursor, tables: list[str] | None) -> tuple[list[RejectGroup], int]:
     """Return how many open rows have each fault, and how many there are in all; a row with several
     faults counts in each.
     """
     cursor.execute(query("quarantine.groups"), {"tables": tables})
-    found = rows(cursor)
+    found = fetch_rows(cursor)
     total = found[0]["total"] if found else 0
-    names = [each.name for each in fields(Group)]
-    return [Group(*(row[name] for name in names)) for row in found], total
+    names = [each.name for each in fields(RejectGroup)]
+    return [RejectGroup(*(row[name] for name in names)) for row in found], total
 
 
-def counts(cursor: Cursor, which: Which) -> list[Count]:
+def count_rejects(cursor: Cursor, which: RejectFilter) -> list[RejectCount]:
     """Count chosen open rows by table."""
     cursor.execute(query("quarantine.counts", which=query("quarantine.which")), which.values)
-    return [Count(**row) for row in rows(cursor)]
+    return [RejectCount(**row) for row in fetch_rows(cursor)]
 
 
-def settled(cursor: Cursor, tables: list[str] | None) -> dict[str, int]:
+def count_settled(cursor: Cursor, tables: list[str] | None) -> dict[str, int]:
     """Count the rows that are no longer open by what became of them: loaded, superseded."""
     cursor.execute(query("quarantine.settled"), {"tables": tables})
     return dict(cursor.fetchall())
 
 
-def export(found: list[Reject], to: Path) -> None:
+def export_rejects(found: list[Reject], to: Path) -> None:
     """Write refused rows as CSV: where, why, and the row as it stood, byte for byte.
 
     Raises FileExists or Unwritable.
@@ -184,10 +186,10 @@ def export(found: list[Reject], to: Path) -> None:
         reason = (error.strerror or str(error)).lower()
         raise Unwritable(f"{to} cannot be written: {reason}") from None
     with os.fdopen(descriptor, "wb") as file:
-        file.write(written(found))
+        file.write(rejects_as_csv(found))
 
 
-def written(found: list[Reject], safe: bool = False, header: bool = True) -> bytes:
+def rejects_as_csv(found: list[Reject], safe: bool = False, header: bool = True) -> bytes:
     """Return refused rows as CSV: where, why, and the row as it stood, byte for byte.
 
     With safe=True a text that a spreadsheet would take for a formula gets an apostrophe before it.
@@ -200,5 +202,5 @@ def written(found: list[Reject], safe: bool = False, header: bool = True) -> byt
         raw = each.raw.decode("utf-8", "surrogateescape")
         reasons = json.dumps(each.reasons, ensure_ascii=False)
         cells = (each.table_name, each.source_name, each.line, each.why, reasons, raw)
-        writer.writerow(map(guarded, cells) if safe else cells)
+        writer.writerow(map(guard_formula, cells) if safe else cells)
     return text.getvalue().encode("utf-8", "surrogateescape")

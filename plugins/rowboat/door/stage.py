@@ -11,9 +11,9 @@ from psycopg2 import sql
 
 from rowboat.catalog.tables import Table
 from rowboat.csvfile.records import Reason
-from rowboat.csvfile.typed_cells import Keys, may_be_plain
-from rowboat.database.connections import Cursor, one
-from rowboat.database.statements import printed, query
+from rowboat.csvfile.typed_cells import IntegerKeys, may_be_typed
+from rowboat.database.connections import Cursor, fetch_one
+from rowboat.database.statements import as_printed, query
 from rowboat.errors import BrokenPromise, PartLost
 
 NAME = sql.Identifier("pg_temp", "stage")
@@ -86,7 +86,7 @@ class Cargo:
     typed: frozenset[str] = frozenset()
     plain: frozenset[str] = frozenset()
     odd: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
-    keys: Keys | None = None
+    keys: IntegerKeys | None = None
     refused: list[Refused] = field(default_factory=list)
     reasons: dict[int, list[Reason]] = field(default_factory=dict)
     rejected_ids: list[int] | None = None
@@ -97,16 +97,16 @@ class Cargo:
         return self.staged + len(self.refused)
 
 
-def build(
+def build_stage(
     cursor: Cursor, table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
 ) -> None:
     """Make the session's temporary tables for rows of these columns, or take those of last time.
 
     Beside the text of a cell there is room for its value, where `plain` may find that it is one.
     """
-    cells = declared(shape(table, columns, typed))
+    cells = declare_columns(stage_columns(table, columns, typed))
     key = [
-        sql.SQL("{} {}").format(key_name(index), printed(table.by_name[name].type))
+        sql.SQL("{} {}").format(key_name(index), as_printed(table.by_name[name].type))
         for index, name in enumerate(table.key.columns if table.key else ())
     ]
     key_ = sql.SQL(", ").join(key)
@@ -114,13 +114,13 @@ def build(
     form = sql.SQL(", ").join([cells, key_])
     said = sql.Literal(form.as_string(cursor))
     cursor.execute(query("stage.is_built", form=said))
-    if one(cursor)[0]:
+    if fetch_one(cursor)[0]:
         cursor.execute(query("stage.renew"))
         return
     cursor.execute(query("stage.build", cells=cells, key=key_, keys=keys, form=said))
 
 
-def shape(
+def stage_columns(
     table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
 ) -> list[tuple[sql.Identifier, str]]:
     """Return the stage's columns and their types: cells, then room for the values of those that
@@ -134,18 +134,18 @@ def shape(
     return cells + [
         (value_name(index), by_name[name].type)
         for index, name in enumerate(columns)
-        if name not in typed and may_be_plain(by_name[name])
+        if name not in typed and may_be_typed(by_name[name])
     ]
 
 
-def declared(columns: Sequence[tuple[sql.Identifier, str]]) -> sql.Composed:
+def declare_columns(columns: Sequence[tuple[sql.Identifier, str]]) -> sql.Composed:
     """SQL: columns and their types, as a table is declared."""
     return sql.SQL(", ").join(
-        sql.SQL("{} {}").format(name, printed(type_)) for name, type_ in columns
+        sql.SQL("{} {}").format(name, as_printed(type_)) for name, type_ in columns
     )
 
 
-def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
+def fill_stage(cursor: Cursor, table: Table, cargo: Cargo) -> None:
     """Empty the stage and copy the cargo in."""
     cursor.execute(query("stage.clear"))
     if not cargo.staged:
@@ -179,7 +179,7 @@ def fill(cursor: Cursor, table: Table, cargo: Cargo) -> None:
 
 def _fill_from(cursor: Cursor, table: Table, cargo: Cargo, part: Staged) -> None:
     rows = {"before": part.before, "last": part.before + cargo.staged}
-    cells = sql.SQL(", ").join(name for name, _ in shape(table, cargo.columns))
+    cells = sql.SQL(", ").join(name for name, _ in stage_columns(table, cargo.columns))
     cursor.execute(query("stage.fill_from", cells=cells, part=part.table), rows)
     if cursor.rowcount != cargo.staged:
         raise PartLost
@@ -197,7 +197,7 @@ def _put_odd(cursor: Cursor, cargo: Cargo) -> None:
         sql.SQL("{} = {}").format(cell, sql.Identifier("o", *cell.strings))
         for cell in cells.values()
     )
-    form = declared([(cell, "text") for cell in cells.values()])
+    form = declare_columns([(cell, "text") for cell in cells.values()])
     cursor.execute(
         query("stage.put_odd", changes=changes, form=form),
         {"found": json.dumps([*found.values()])},
@@ -214,27 +214,27 @@ def _keep_reasons(cursor: Cursor, cargo: Cargo) -> None:
     cursor.execute(query("stage.keep_reasons"), {"found": json.dumps(found)})
 
 
-def tell_once(cursor: Cursor) -> None:
+def drop_repeated_verdicts(cursor: Cursor) -> None:
     """Let the judge say nothing of a cell's type where that was found wrong before."""
     cursor.execute(query("stage.tell_once"))
 
 
-def change_over(cursor: Cursor) -> None:
+def go_on_with_rest(cursor: Cursor) -> None:
     """Go on with the rest of the rows alone."""
     cursor.execute(query("stage.change_over"))
 
 
-def set_aside(cursor: Cursor, number: int) -> None:
+def set_stage_aside(cursor: Cursor, number: int) -> None:
     """Keep what is on the stage while other tables are staged."""
     cursor.execute(query("stage.set_aside", aside=_aside(number)))
 
 
-def take_up(cursor: Cursor, number: int) -> None:
+def take_stage_up(cursor: Cursor, number: int) -> None:
     """Put what was set aside back on a stage that was built for it."""
     cursor.execute(query("stage.take_up", aside=_aside(number)))
 
 
-def aside(number: int) -> sql.Identifier:
+def name_stage_aside(number: int) -> sql.Identifier:
     """Name a stage that was set aside."""
     return sql.Identifier("pg_temp", *_aside(number).strings)
 
@@ -282,7 +282,7 @@ def same_key(cells: Sequence[sql.Composable]) -> sql.Composed:
     )
 
 
-def think_in_sets(cursor: Cursor, large: bool) -> None:
+def prefer_set_lookups(cursor: Cursor, large: bool) -> None:
     """Let rows of a large stage be looked up all at once, those of a small one each by its own."""
     cursor.execute(query("stage.think_in_sets", allowed=sql.SQL("off" if large else "on")))
 
@@ -290,5 +290,5 @@ def think_in_sets(cursor: Cursor, large: bool) -> None:
 def count_refused(cursor: Cursor) -> int:
     """Return how many rows of the stage have a verdict against them."""
     cursor.execute(query("stage.count_refused"))
-    found: int = one(cursor)[0]
+    found: int = fetch_one(cursor)[0]
     return found

@@ -6,8 +6,8 @@ from rowboat.address import Address
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.settings import settings
 from rowboat.storage import opening
-from rowboat.storage.file_names import SUFFIXES, stem
-from rowboat.storage.interfaces import Folder, Lying
+from rowboat.storage.file_names import SUFFIXES, stem_of
+from rowboat.storage.interfaces import Folder, StoredFile
 
 
 @dataclass(frozen=True)
@@ -26,32 +26,32 @@ class FoundFile:
     problem: str | None = None
 
 
-def scan(catalog: Catalog) -> list[FoundFile]:
+def scan_folder(catalog: Catalog) -> list[FoundFile]:
     """List every file of raw_data by name; hidden and unfinished ones are left out.
 
     Raises FileRefused where the folder itself cannot be read.
     """
-    found = sorted(raw_data().entries(), key=lambda each: each.name)
+    found = sorted(open_raw_data().entries(), key=lambda each: each.name)
     return [_found(each, catalog) for each in found]
 
 
-def locate(path: Address, catalog: Catalog) -> FoundFile:
+def locate_file(path: Address, catalog: Catalog) -> FoundFile:
     """Find the table of one file that the user named; raises FileRefused where there is none."""
-    return _found(raw_data().entry(path), catalog)
+    return _found(open_raw_data().entry(path), catalog)
 
 
-def raw_data() -> Folder:
+def open_raw_data() -> Folder:
     """Return the folder that ROWBOAT_RAW_DATA names."""
-    return opening.folder(settings().raw_data)
+    return opening.open_folder(settings().raw_data)
 
 
-def match(name: str, catalog: Catalog) -> tuple[Table | None, str | None]:
+def match_table(name: str, catalog: Catalog) -> tuple[Table | None, str | None]:
     """Return the table whose name a file or one of its folders begins with, or why there is none.
 
     The longest name wins; case counts only where two tables differ by nothing else.
     """
     *folders, last = name.split("/")
-    own = stem(last)
+    own = stem_of(last)
     if own is None:
         return None, f"is not one of {', '.join(SUFFIXES)}, packed (.gz) or not"
     folders = [part for part in reversed(folders) if part not in ("", ".")]
@@ -66,8 +66,8 @@ def match(name: str, catalog: Catalog) -> tuple[Table | None, str | None]:
     return None, f"belongs to no table: its name begins with none of {known}"
 
 
-def _found(lying: Lying, catalog: Catalog) -> FoundFile:
-    table, problem = (None, lying.problem) if lying.problem else match(lying.name, catalog)
+def _found(lying: StoredFile, catalog: Catalog) -> FoundFile:
+    table, problem = (None, lying.problem) if lying.problem else match_table(lying.name, catalog)
     return FoundFile(lying.name, lying.path, lying.size, lying.version, table, problem)
 
 

@@ -11,21 +11,21 @@ from rowboat.catalog.tables import Table
 from rowboat.csvfile import dialect
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.records import Records
-from rowboat.csvfile.text import Prefix, Text
-from rowboat.csvfile.typed_cells import plain
+from rowboat.csvfile.text import FileText, Prefix
+from rowboat.csvfile.typed_cells import find_typed_cells
 from rowboat.door.stage import Cargo, Refused
 from rowboat.ingest.position import Position
 
 Item = TypeVar("Item")
 
 
-def open_at(path: Address, before: Position | None) -> tuple[Text, Prefix, bool]:
+def open_at_position(path: Address, before: Position | None) -> tuple[FileText, Prefix, bool]:
     """Open a file where its position stands; tell whether it was rewritten and starts anew.
 
     An interrupted pass that had found equal rows starts anew too: which ones, only that session
     knew, and without them a key that stands twice could not be told from an update.
     """
-    text = Text(path)
+    text = FileText(path)
     if before is None or before.loaded_bytes == 0:
         return text, Prefix(), False
     prefix = text.prefix(before.loaded_bytes)
@@ -35,17 +35,17 @@ def open_at(path: Address, before: Position | None) -> tuple[Text, Prefix, bool]
     if same and goes_on and not interrupted:
         return text, prefix, False
     text.close()
-    return Text(path), Prefix(), True
+    return FileText(path), Prefix(), True
 
 
-def recognised(text: Text, before: Position | None, rewritten: bool, table: Table) -> Dialect:
+def dialect_of(text: FileText, before: Position | None, rewritten: bool, table: Table) -> Dialect:
     """Return how a file is written: as before, where a part of it is loaded."""
     if before and before.dialect and before.loaded_bytes and not rewritten:
         return Dialect.from_json(before.dialect)
-    return dialect.recognise(text.peek(dialect.SAMPLE_BYTES), table)
+    return dialect.recognise_dialect(text.peek(dialect.SAMPLE_BYTES), table)
 
 
-def cargo(text: Text, records: Records, made: Cargo, lines: int) -> Cargo:
+def locate_rows(text: FileText, records: Records, made: Cargo, lines: int) -> Cargo:
     """Let the rows of a cargo that was made of a chunk know their lines and original bytes."""
     staged = records.staged()
 
@@ -56,9 +56,9 @@ def cargo(text: Text, records: Records, made: Cargo, lines: int) -> Cargo:
     return replace(made, origin=lambda n: origin(int(staged[n])), refused=refused)
 
 
-def staged_of(records: Records, table: Table) -> Cargo:
+def stageable_cargo(records: Records, table: Table) -> Cargo:
     """Make those records of a chunk that can be staged a cargo."""
-    found = plain(records, table.by_name, table.serial_key)
+    found = find_typed_cells(records, table.by_name, table.serial_key)
     csv = records.copy_text(found.spans)
     return Cargo(
         columns=records.dialect.columns,
@@ -71,7 +71,7 @@ def staged_of(records: Records, table: Table) -> Cargo:
     )
 
 
-def ahead(items: Iterator[Item]) -> Generator[Item]:
+def read_ahead(items: Iterator[Item]) -> Generator[Item]:
     """Give what an iterator gives; a thread makes the next while the last one is worked with."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, items, None)

@@ -13,7 +13,7 @@ STATES = ("loading", "waiting", "failed", "unmatched", "loaded", "gone")
 
 
 @dataclass(frozen=True)
-class File:
+class FileState:
     """A file of raw_data, or one that was there; `size` is None where it no longer is.
 
     It is `waiting` where it is new or has changed since it was loaded. `problem` tells why it is
@@ -33,16 +33,16 @@ class File:
         return self.name.lower().endswith(PACKED)
 
 
-def every(cursor: Cursor, catalog: Catalog) -> list[File]:
+def list_file_states(cursor: Cursor, catalog: Catalog) -> list[FileState]:
     """List what lies in raw_data, and what was loaded, by name; raises FileRefused."""
     known = position.all_positions(cursor)
-    lying = [_lying(each, known.pop(each.name, None)) for each in discovery.scan(catalog)]
+    lying = [_lying(each, known.pop(each.name, None)) for each in discovery.scan_folder(catalog)]
     return sorted([*lying, *map(_elsewhere, known.values())], key=lambda each: each.name)
 
 
-def _lying(found: FoundFile, before: Position | None) -> File:
+def _lying(found: FoundFile, before: Position | None) -> FileState:
     if found.table is None:
-        return File(found.name, None, "unmatched", found.size, before, found.problem)
+        return FileState(found.name, None, "unmatched", found.size, before, found.problem)
     state, problem = "waiting", None
     if before and before.state == "loading":
         state = "loading"
@@ -52,11 +52,11 @@ def _lying(found: FoundFile, before: Position | None) -> File:
         problem = before.error
         if (before.file_size, before.file_version) == (found.size, found.version):
             state = "failed"
-    return File(found.name, found.table.full_name, state, found.size, before, problem)
+    return FileState(found.name, found.table.full_name, state, found.size, before, problem)
 
 
-def _elsewhere(known: Position) -> File:
+def _elsewhere(known: Position) -> FileState:
     """Return a file that is gone from raw_data, or that was never there: its name is absolute."""
     outside = known.file_name.startswith("/")
     size, state = (known.file_size, known.state) if outside else (None, "gone")
-    return File(known.file_name, known.table_name, state, size, known, known.error)
+    return FileState(known.file_name, known.table_name, state, size, known, known.error)

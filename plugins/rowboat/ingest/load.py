@@ -11,13 +11,13 @@ from psycopg2 import sql
 
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.csvfile.records import Records
-from rowboat.csvfile.splitter import cut
+from rowboat.csvfile.splitter import split_records
 from rowboat.csvfile.text import Prefix
 from rowboat.database.connections import (
     Connection,
     Cursor,
     Steps,
-    one,
+    fetch_one,
     persistently,
     savepoint,
     transaction,
@@ -47,7 +47,7 @@ from rowboat.storage import opening
 MOST_VANISHED = 100  # keys that a report names
 
 
-def load(
+def load_file(
     connection: Connection,
     catalog: Catalog,
     found: FoundFile,
@@ -65,12 +65,12 @@ def load(
         with savepoint(trial) if trial else nullcontext():
             report = _load(connection, catalog, found, run, Steps(connection, trial))
     except (FileRefused, Contended, DatabaseRefused) as error:
-        report = refuse(connection, found, error, run, "failed")
+        report = refuse_file(connection, found, error, run, "failed")
     report.seconds = time.monotonic() - start
     return report
 
 
-def refuse(
+def refuse_file(
     connection: Connection, found: FoundFile, error: RowboatError, run: Run, state: str
 ) -> FileReport:
     """Record why a file is not loaded; what had passed the door before stays."""
@@ -95,7 +95,7 @@ def _load(
     assert found.table is not None
     with _locked(connection, steps, found.name):
         with steps() as cursor:
-            before = position.read(cursor, found.name)
+            before = position.read_position(cursor, found.name)
             skips = not steps.on_trial and may_skip_triggers(cursor, catalog, found.table)
         managed = {key.parent for key in found.table.foreign_keys} <= set(catalog.by_name)
         holds = managed and not steps.on_trial
@@ -108,7 +108,7 @@ def _load(
         report = this.go(before)
         interrupted = before is not None and before.state != "loaded"
         if report.report.inserted or report.report.updated or interrupted:
-            rejudge.children(steps, catalog, found.table, run.actor, run.run)
+            rejudge.rejudge_children(steps, catalog, found.table, run.actor, run.run)
         this.finish(report.vanished_count)  # last: a kill before it repeats what it missed
     return report
 
@@ -151,7 +151,7 @@ class _Pass:
 
     def go(self, before: Position | None) -> FileReport:
         """Load what follows the position and return the report of this pass."""
-        self.text, self.prefix, rewritten = file_source.open_at(self.found.path, before)
+        self.text, self.prefix, rewritten = file_source.open_at_position(self.found.path, before)
         with self.text:
             if before and not rewritten and before.state == "loaded" and not self.text.peek(1):
                 return FileReport(self.found.name, self.table.full_name, "unchanged")
@@ -169,20 +169,20 @@ class _Pass:
     def finish(self, vanished: int) -> None:
         """Record that the pass is over, with all that follows from it."""
         with self.steps() as cursor:
-            position.finish(cursor, self.found.name, self.text, vanished)
+            position.finish_pass(cursor, self.found.name, self.text, vanished)
 
     def _begin(self, before: Position | None, rewritten: bool) -> None:
         """Recognise the dialect, record that the pass begins, prepare the session."""
-        self.dialect = file_source.recognised(self.text, before, rewritten, self.table)
+        self.dialect = file_source.dialect_of(self.text, before, rewritten, self.table)
         if rewritten:
             self._check_rewritable()
         with self.steps() as cursor:
-            self.position = position.begin(
+            self.position = position.begin_pass(
                 cursor, self.found.name, self.table.full_name, self.text, self.dialect, self.run.who
             )
             if rewritten:
-                self.position = position.restart(cursor, self.found.name, self.dialect)
-            own = position.transactions(cursor, self.position, earlier=False)
+                self.position = position.restart_file(cursor, self.found.name, self.dialect)
+            own = position.own_transactions(cursor, self.position, earlier=False)
             open_door(cursor, self.table, self.dialect.columns)
         if not self.prefix.size:
             self.prefix.extend(self.text.read(self.dialect.start))
@@ -212,16 +212,16 @@ class _Pass:
         before = self.prefix, self.position, self.total
         try:
             with (
-                parts.same(self.found, self.text.size, self.text.version) as file,
+                parts.opened_unchanged(self.found, self.text.size, self.text.version) as file,
                 self.steps() as cursor,
             ):
                 self._hold(cursor)
-                staged = parts.ready(cursor, self.found, file, self.dialect, self.prefix.size)
-                for chunk in parts.chunks(file, staged):
+                staged = parts.ready_parts(cursor, self.found, file, self.dialect, self.prefix.size)
+                for chunk in parts.part_chunks(file, staged):
                     self._check_stop()
                     ahead = self._ahead(chunk.text, chunk.chunk.newlines)
                     self._take(ahead, self._transact(cursor, chunk.cargo(ahead.lines), ahead))
-                parts.drop(cursor, staged)
+                parts.drop_parts(cursor, staged)
         except (PartLost, FileChanged, RowRefused, Contended):
             self.prefix, self.position, self.total = before
             return False
@@ -229,7 +229,7 @@ class _Pass:
 
     def _pass_chunks(self) -> None:
         """Pass the door, one bounded chunk after the other; each is cut while the last passes."""
-        with closing(file_source.ahead(self._chunks())) as chunks:
+        with closing(file_source.read_ahead(self._chunks())) as chunks:
             for records, made in chunks:
                 self._pass_records(records, made)
                 del records, made  # the next chunk needs their place
@@ -244,7 +244,7 @@ class _Pass:
                 held = len(pending)
                 pending += self.text.read(size)
                 more = len(pending) - held == size
-            records = cut(pending, self.dialect, at_end=not more and self.text.still())
+            records = split_records(pending, self.dialect, at_end=not more and self.text.still())
             if has_header and len(records):
                 records, has_header = records.without_first(), False
             consumed = records.consumed
@@ -256,7 +256,7 @@ class _Pass:
             del records
 
     def _staged(self, records: Records) -> Cargo:
-        return file_source.staged_of(records, self.table)
+        return file_source.stageable_cargo(records, self.table)
 
     def _pass_records(self, records: Records, made: Cargo) -> None:
         """Pass records, as many together as the database takes.
@@ -284,7 +284,7 @@ class _Pass:
 
     def _pass_part(self, records: Records, made: Cargo) -> None:
         ahead = self._ahead(memoryview(records.text)[: records.consumed], records.newlines)
-        cargo = file_source.cargo(self.text, records, made, ahead.lines)
+        cargo = file_source.locate_rows(self.text, records, made, ahead.lines)
 
         def work() -> tuple[Report, Position]:
             with self.steps() as cursor:
@@ -311,7 +311,7 @@ class _Pass:
 
     def _transact(self, cursor: Cursor, cargo: Cargo, ahead: _Ahead) -> tuple[Report, Position]:
         """Rows, quarantine, report and position, in one transaction."""
-        position.hold(cursor, self.position)
+        position.lock_position(cursor, self.position)
         self.passage.first_line, self.passage.last_line = ahead.lines + 1, ahead.loaded_lines
         self.passage.first_byte, self.passage.last_byte = self.prefix.size, ahead.prefix.size
         report, last_id = Report(), None
@@ -323,7 +323,7 @@ class _Pass:
             "prefix_sha256": ahead.prefix.sha256,
             "last_id": last_id,
         }
-        return report, position.move(cursor, self.position, to, vars(report))
+        return report, position.move_position(cursor, self.position, to, vars(report))
 
     def _take(self, ahead: _Ahead, done: tuple[Report, Position]) -> None:
         report, self.position = done
@@ -340,7 +340,7 @@ class _Pass:
         if rejected > settings().allowed_rejects(read):
             with self.steps() as cursor:
                 cursor.execute(query("quarantine.example"), {"source_name": self.found.name})
-                line, message = one(cursor)
+                line, message = fetch_one(cursor)
             raise LimitExceeded(
                 f"{rejected:,} of {read:,} rows are rejected, more than ROWBOAT_REJECT_LIMIT "
                 f"({settings().reject_limit}) allows; nothing was kept. The first, in line "
@@ -361,7 +361,7 @@ class _Pass:
         )
         with self.steps() as cursor:
             facts = {
-                "earlier": position.transactions(cursor, self.position, earlier=True),
+                "earlier": position.own_transactions(cursor, self.position, earlier=True),
                 "seed": secrets.randbits(63),
                 "most": MOST_VANISHED,
             }

@@ -17,14 +17,14 @@ from psycopg2 import sql
 from rowboat.catalog.tables import Table
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.records import Records
-from rowboat.csvfile.splitter import cut
+from rowboat.csvfile.splitter import split_records
 from rowboat.database.connections import Cursor
 from rowboat.database.statements import query
 from rowboat.door.stage import Cargo, Refused, Staged
 from rowboat.errors import FileChanged, PartLost
 from rowboat.ingest.discovery import FoundFile
-from rowboat.storage.interfaces import Opened
-from rowboat.storage.opening import opened
+from rowboat.storage.interfaces import OpenedFile
+from rowboat.storage.opening import open_file
 
 _SCHEMA = "rowboat_parts"
 
@@ -56,7 +56,7 @@ class Part:
 
     def records(self, at: int, text: bytes) -> Records:
         """Cut what of `text`, which lies at byte `at` of the file, is whole and of this part."""
-        records = cut(text, self.dialect, at_end=at + len(text) == self.size)
+        records = split_records(text, self.dialect, at_end=at + len(text) == self.size)
         records = records.until(min(records.consumed, self.last - at))
         if len(records) and int(records.ends[-1]) > records.consumed:
             raise FileChanged
@@ -107,13 +107,13 @@ class StagedPart:
 
 
 @dataclass
-class Waiting:
+class WaitingChunk:
     """A chunk that waits to be merged: its bytes, and in its part the number before its rows."""
 
     part: Part
     chunk: Chunk
     text: bytes
-    file: Opened
+    file: OpenedFile
     at: int
     before: int
 
@@ -125,7 +125,7 @@ class Waiting:
 
         def records() -> Records:
             if not again:
-                text = read(self.file, self.at, self.chunk.reach)
+                text = read_exactly(self.file, self.at, self.chunk.reach)
                 again.append(self.part.records(self.at, text))
             return again[0]
 
@@ -144,8 +144,8 @@ class Waiting:
         )
 
 
-def ready(
-    cursor: Cursor, found: FoundFile, file: Opened, dialect: Dialect, first: int
+def ready_parts(
+    cursor: Cursor, found: FoundFile, file: OpenedFile, dialect: Dialect, first: int
 ) -> list[StagedPart]:
     """Return the parts of a file from byte `first` to its end, in order.
 
@@ -161,42 +161,42 @@ def ready(
         if each is None:
             raise PartLost
         part = Part(found.name, file.size, file.version, dialect, first, each.part.last)
-        if (each.part, each.form) != (part, form(found.table)):
+        if (each.part, each.form) != (part, table_digest(found.table)):
             raise PartLost
         chain.append(each)
         first = part.last
     return chain
 
 
-def chunks(file: Opened, staged: list[StagedPart]) -> Iterator[Waiting]:
+def part_chunks(file: OpenedFile, staged: list[StagedPart]) -> Iterator[WaitingChunk]:
     """Give the chunks of parts in order; raises PartLost where the file's bytes are others."""
     for each in staged:
         at, before = each.part.first, 0
         for chunk in each.chunks:
-            text = read(file, at, chunk.size)
+            text = read_exactly(file, at, chunk.size)
             if hashlib.sha256(text).hexdigest() != chunk.sha256:
                 raise PartLost
-            yield Waiting(each.part, chunk, text, file, at, before)
+            yield WaitingChunk(each.part, chunk, text, file, at, before)
             at, before = at + chunk.size, before + chunk.staged
 
 
-def drop(cursor: Cursor, staged: list[StagedPart]) -> None:
+def drop_parts(cursor: Cursor, staged: list[StagedPart]) -> None:
     """Take away parts that have been merged."""
     names = sql.SQL(", ").join(each.part.table for each in staged)
     cursor.execute(query("parts.drop", parts=names))
 
 
-def sweep(cursor: Cursor) -> None:
+def sweep_parts(cursor: Cursor) -> None:
     """Take away whatever parts there are, but for those that are in use."""
     cursor.execute(query("parts.sweep"))
 
 
-def form(table: Table) -> str:
+def table_digest(table: Table) -> str:
     """Return a digest of all that is known of a table."""
     return hashlib.sha256(repr(table).encode()).hexdigest()
 
 
-def read(file: Opened, at: int, size: int) -> bytes:
+def read_exactly(file: OpenedFile, at: int, size: int) -> bytes:
     """Return `size` bytes of a file; raises FileChanged where it has fewer."""
     file.seek(at)
     parts, left = [], size
@@ -209,10 +209,10 @@ def read(file: Opened, at: int, size: int) -> bytes:
 
 
 @contextmanager
-def same(found: FoundFile, size: int, version: str) -> Iterator[Opened]:
+def opened_unchanged(found: FoundFile, size: int, version: str) -> Iterator[OpenedFile]:
     """Open a file that is to be as it was; raises FileChanged."""
     try:
-        file = opened(found.path)
+        file = open_file(found.path)
     except OSError:
         raise FileChanged from None
     with file:

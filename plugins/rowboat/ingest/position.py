@@ -7,8 +7,8 @@ from typing import Any
 from psycopg2.extras import Json
 
 from rowboat.csvfile.dialect import Dialect
-from rowboat.csvfile.text import Text
-from rowboat.database.connections import Cursor, rows
+from rowboat.csvfile.text import FileText
+from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 from rowboat.door.passage import Report
 from rowboat.errors import Contended
@@ -59,10 +59,10 @@ class Position:
 def all_positions(cursor: Cursor) -> dict[str, Position]:
     """Return file name → position of every known file."""
     cursor.execute(query("position.all"))
-    return {row["file_name"]: Position(**row) for row in rows(cursor)}
+    return {row["file_name"]: Position(**row) for row in fetch_rows(cursor)}
 
 
-def seen(cursor: Cursor, loaded: bool = False) -> dict[str, tuple[int, str]]:
+def seen_versions(cursor: Cursor, loaded: bool = False) -> dict[str, tuple[int, str]]:
     """Return name → (size, version) of every known file, or only of those that are loaded."""
     cursor.execute(query("position.seen"))
     return {
@@ -72,15 +72,20 @@ def seen(cursor: Cursor, loaded: bool = False) -> dict[str, tuple[int, str]]:
     }
 
 
-def read(cursor: Cursor, file_name: str) -> Position | None:
+def read_position(cursor: Cursor, file_name: str) -> Position | None:
     """Return where a file stands, or None for a new one."""
     cursor.execute(query("position.read"), {"file_name": file_name})
-    found = rows(cursor)
+    found = fetch_rows(cursor)
     return Position(**found[0]) if found else None
 
 
-def begin(
-    cursor: Cursor, file_name: str, table: str, text: Text, dialect: Dialect, who: dict[str, Any]
+def begin_pass(
+    cursor: Cursor,
+    file_name: str,
+    table: str,
+    text: FileText,
+    dialect: Dialect,
+    who: dict[str, Any],
 ) -> Position:
     """Record that a pass begins; a new file starts at its first byte."""
     facts = {
@@ -93,7 +98,7 @@ def begin(
     return _one(cursor, "position.begin", facts | who)
 
 
-def restart(cursor: Cursor, file_name: str, dialect: Dialect) -> Position:
+def restart_file(cursor: Cursor, file_name: str, dialect: Dialect) -> Position:
     """Record that a file counts from its first byte again, as its next version."""
     facts = {"file_name": file_name, "nothing": NOTHING, "dialect": Json(dialect.to_json())}
     position = _one(cursor, "position.restart", facts)
@@ -103,14 +108,14 @@ def restart(cursor: Cursor, file_name: str, dialect: Dialect) -> Position:
     return position
 
 
-def hold(cursor: Cursor, position: Position) -> None:
+def lock_position(cursor: Cursor, position: Position) -> None:
     """Lock the file's row until the transaction ends; raises Contended where it has moved."""
     found = _one(cursor, "position.hold", {"file_name": position.file_name})
     if (found.loaded_bytes, found.version) != (position.loaded_bytes, position.version):
         raise Contended(f"{position.file_name} is being loaded by someone else")
 
 
-def move(
+def move_position(
     cursor: Cursor, position: Position, to: dict[str, Any], report: dict[str, int]
 ) -> Position:
     """Move the position with the rows it speaks of.
@@ -125,7 +130,7 @@ def move(
     return _one(cursor, "position.move", facts | to | report)
 
 
-def finish(cursor: Cursor, file_name: str, text: Text, vanished: int) -> Position:
+def finish_pass(cursor: Cursor, file_name: str, text: FileText, vanished: int) -> Position:
     """Record that the pass is over, for the file as it was when it was opened."""
     facts = {
         "file_name": file_name,
@@ -136,7 +141,7 @@ def finish(cursor: Cursor, file_name: str, text: Text, vanished: int) -> Positio
     return _one(cursor, "position.finish", facts)
 
 
-def transactions(cursor: Cursor, position: Position, earlier: bool) -> list[str]:
+def own_transactions(cursor: Cursor, position: Position, earlier: bool) -> list[str]:
     """Return in which transactions (xmin) this version, or all earlier ones, wrote rows."""
     versions = (1, position.version - 1) if earlier else (position.version, position.version)
     facts = {
@@ -150,7 +155,7 @@ def transactions(cursor: Cursor, position: Position, earlier: bool) -> list[str]
 
 def _one(cursor: Cursor, statement: str, facts: dict[str, Any]) -> Position:
     cursor.execute(query(statement), facts)
-    found = rows(cursor)
+    found = fetch_rows(cursor)
     if not found:
         raise Contended(f"{facts['file_name']} is being loaded by someone else")
     return Position(**found[0])

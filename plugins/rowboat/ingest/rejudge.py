@@ -10,13 +10,13 @@ from rowboat.database.statements import query
 from rowboat.door import quarantine
 from rowboat.door.merge import may_skip_triggers, skip_triggers
 from rowboat.door.passage import Passage, Report, open_door, pass_through
-from rowboat.door.rejected_rows import Which
+from rowboat.door.rejected_rows import RejectFilter
 from rowboat.errors import RowRefused
 
 AT_ONCE = 10_000  # rows judged again in one transaction
 
 
-def children(
+def rejudge_children(
     steps: Steps,
     catalog: Catalog,
     parent: Table,
@@ -26,32 +26,32 @@ def children(
     """Judge again what waited for rows of a table, and then what waited for those."""
     total = Report()
     for child in _waiting(steps, catalog.children(parent)):
-        report = rejected(steps, catalog, child, actor, run)
+        report = rejudge_rows(steps, catalog, child, actor, run)
         total += report
         if report.inserted:
-            total += children(steps, catalog, child, actor, run)
+            total += rejudge_children(steps, catalog, child, actor, run)
     return total
 
 
-def rejected(
+def rejudge_rows(
     steps: Steps,
     catalog: Catalog,
     table: Table,
     actor: str,
     run: str | None = None,
-    which: Which | None = None,
+    which: RejectFilter | None = None,
 ) -> Report:
     """Judge open rows of a table again: those that only lack a parent, or those chosen."""
-    return in_time(steps, catalog, table, actor, run, which, 0, math.inf)[0]
+    return rejudge_in_time(steps, catalog, table, actor, run, which, 0, math.inf)[0]
 
 
-def in_time(
+def rejudge_in_time(
     steps: Steps,
     catalog: Catalog,
     table: Table,
     actor: str,
     run: str | None,
-    which: Which | None,
+    which: RejectFilter | None,
     after: int,
     seconds: float,
 ) -> tuple[Report, int | None]:
@@ -78,7 +78,7 @@ class _Again:
 
     table: Table
     passage: Passage
-    which: Which | None
+    which: RejectFilter | None
     skips_triggers: bool
     after: int = 0
     most: int = AT_ONCE
@@ -111,7 +111,7 @@ class _Again:
         """Return the report and the last row's id."""
         if self.skips_triggers:
             skip_triggers(cursor, self.table)
-        found = quarantine.waiting(cursor, self.table, self.which, self.after, self.most)
+        found = quarantine.waiting_rows(cursor, self.table, self.which, self.after, self.most)
         if found is None:
             return None
         cargo, source = found
@@ -123,7 +123,7 @@ class _Again:
     def _leave(self, steps: Steps, fact: str) -> None:
         """Keep the next row in quarantine for a rule of the database's own."""
         with steps() as cursor:
-            found = quarantine.waiting(cursor, self.table, self.which, self.after, 1)
+            found = quarantine.waiting_rows(cursor, self.table, self.which, self.after, 1)
             if found and found[0].rejected_ids:
                 self.after = found[0].rejected_ids[0]
                 cursor.execute(query("quarantine.leave"), {"id": self.after, "message": fact})

@@ -1,6 +1,6 @@
 """A run of loads: who asked for it and how, and what became of each file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
@@ -57,3 +57,29 @@ class FileReport:
         if self.vanished_count:
             head += f"; {self.vanished_count:,} rows of its earlier version are no longer in it"
         return head
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as the command line, Airflow and the API give it."""
+        return {
+            "file": self.file,
+            "table": self.table,
+            "state": self.state,
+            **vars(self.report),
+            "vanished": self.vanished_count,
+            "vanished_keys": self.vanished,
+            "error": self.error,
+            "hint": self.hint,
+        }
+
+
+def total_of(reports: Sequence[FileReport]) -> Report:
+    """Add up the counts of all files."""
+    return sum((each.report for each in reports), Report())
+
+
+def reports_to_json(reports: Sequence[FileReport]) -> dict[str, Any]:
+    """Return the reports of one run, and their totals, as `rowboat ingest --json` prints them."""
+    return {
+        "files": [each.to_json() for each in reports],
+        "totals": vars(total_of(reports)),
+    }

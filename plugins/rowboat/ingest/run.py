@@ -5,20 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
 from rowboat.address import Address
-from rowboat.catalog import tables as catalogs
-from rowboat.catalog.tables import Catalog
+from rowboat.catalog.tables import Catalog, read_catalog
 from rowboat.database import connections
-from rowboat.database.connections import Connection, Cursor, one, transaction
+from rowboat.database.connections import Connection, Cursor, fetch_one, transaction
 from rowboat.database.statements import query
 from rowboat.door.passage import Report
 from rowboat.errors import Unmatched
 from rowboat.ingest import discovery, position
 from rowboat.ingest.discovery import FoundFile
-from rowboat.ingest.load import load, refuse
+from rowboat.ingest.load import load_file, refuse_file
 from rowboat.ingest.reports import FileReport, Run
 
 
-def ingest(paths: Sequence[Address], run: Run) -> list[FileReport]:
+def ingest_files(paths: Sequence[Address], run: Run) -> list[FileReport]:
     """Load what changed in raw_data, or in the given files, parents before children.
 
     Tables of the same depth load side by side, the files of one table in order of their names.
@@ -26,29 +25,31 @@ def ingest(paths: Sequence[Address], run: Run) -> list[FileReport]:
     """
     with connections.session("loader") as connection:
         with transaction(connection) as cursor:
-            catalog = catalogs.read(cursor)
-        found = [discovery.locate(path, catalog) for path in paths] or discovery.scan(catalog)
-        todo, reports = triage(connection, found, run)
+            catalog = read_catalog(cursor)
+        found = [discovery.locate_file(path, catalog) for path in paths] or discovery.scan_folder(
+            catalog
+        )
+        todo, reports = triage_files(connection, found, run)
         if run.dry_run:
             with transaction(connection, keep=False) as cursor:
-                for each in in_order(todo, catalog):
-                    reports.append(load(connection, catalog, each, run, cursor))
+                for each in order_files(todo, catalog):
+                    reports.append(load_file(connection, catalog, each, run, cursor))
                 todo = []
-    for _, level in groupby(in_order(todo, catalog), lambda each: depth(each, catalog)):
+    for _, level in groupby(order_files(todo, catalog), lambda each: depth_of(each, catalog)):
         reports += _load_level(list(level), catalog, run)
     return sorted(reports, key=lambda report: report.file)
 
 
-def triage(
+def triage_files(
     connection: Connection, found: Sequence[FoundFile], run: Run
 ) -> tuple[list[FoundFile], list[FileReport]]:
     """Separate files to look into from those that are unchanged or belong to no table."""
     with transaction(connection) as cursor:
-        loaded = position.seen(cursor, loaded=True)
+        loaded = position.seen_versions(cursor, loaded=True)
     todo, reports = [], []
     for each in found:
         if each.table is None:
-            reports.append(refuse(connection, each, Unmatched(each.problem), run, "unmatched"))
+            reports.append(refuse_file(connection, each, Unmatched(each.problem), run, "unmatched"))
         elif loaded.get(each.name) == (each.size, each.version) and not run.checksum:
             reports.append(FileReport(each.name, each.table.full_name, "unchanged"))
         else:
@@ -56,18 +57,20 @@ def triage(
     return todo, reports
 
 
-def totals(cursor: Cursor, run: str) -> Report:
+def add_up_run(cursor: Cursor, run: str) -> Report:
     """Add up what all loads of a run did."""
     cursor.execute(query("door.totals"), {"run": run})
-    return Report(*one(cursor))
+    return Report(*fetch_one(cursor))
 
 
-def in_order(files: Sequence[FoundFile], catalog: Catalog) -> list[FoundFile]:
+def order_files(files: Sequence[FoundFile], catalog: Catalog) -> list[FoundFile]:
     """Sort files: parents before children, then by table and name."""
-    return sorted(files, key=lambda e: (depth(e, catalog), e.table and e.table.full_name, e.name))
+    return sorted(
+        files, key=lambda e: (depth_of(e, catalog), e.table and e.table.full_name, e.name)
+    )
 
 
-def depth(file: FoundFile, catalog: Catalog) -> int:
+def depth_of(file: FoundFile, catalog: Catalog) -> int:
     """Return how deep a file's table stands below tables without parents."""
     return catalog.depths[file.table.full_name] if file.table else 0
 
@@ -77,7 +80,7 @@ def _load_level(files: list[FoundFile], catalog: Catalog, run: Run) -> list[File
 
     def load_table(mine: list[FoundFile]) -> list[FileReport]:
         with connections.session("loader") as connection:
-            return [load(connection, catalog, each, run) for each in mine]
+            return [load_file(connection, catalog, each, run) for each in mine]
 
     tables = [list(mine) for _, mine in groupby(files, lambda each: each.table)]
     with ThreadPoolExecutor(max_workers=len(tables)) as pool:

@@ -9,8 +9,8 @@ from psycopg2 import sql
 from rowboat.catalog.tables import Table
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.records import Records
-from rowboat.csvfile.splitter import border
-from rowboat.csvfile.text import GZIP_MAGIC, Text
+from rowboat.csvfile.splitter import find_border
+from rowboat.csvfile.text import GZIP_MAGIC, FileText
 from rowboat.database.connections import Connection, Cursor, transaction
 from rowboat.database.statements import query
 from rowboat.door import judge, stage
@@ -18,25 +18,32 @@ from rowboat.door.passage import Passage, bench_for, open_door
 from rowboat.errors import FileChanged
 from rowboat.ingest import position
 from rowboat.ingest.discovery import FoundFile
-from rowboat.ingest.file_source import open_at, recognised, staged_of
-from rowboat.ingest.parts import Chunk, Part, StagedPart, form, read, same
+from rowboat.ingest.file_source import dialect_of, open_at_position, stageable_cargo
+from rowboat.ingest.parts import (
+    Chunk,
+    Part,
+    StagedPart,
+    opened_unchanged,
+    read_exactly,
+    table_digest,
+)
 from rowboat.settings import settings
 from rowboat.storage import opening
-from rowboat.storage.interfaces import Opened
+from rowboat.storage.interfaces import OpenedFile
 
 _MOST = 500  # parts of a file: Airflow maps a task a thousand times
 
 
-def is_large(cursor: Cursor, found: FoundFile) -> bool:
+def is_large_file(cursor: Cursor, found: FoundFile) -> bool:
     """Tell whether so much of a file is not loaded yet that it is worth cutting."""
     least = 2 * settings().part_bytes
     if found.size < least:
         return False
-    before = position.read(cursor, found.name)
+    before = position.read_position(cursor, found.name)
     return before is None or found.size - before.loaded_bytes >= least
 
 
-def divide(connection: Connection, found: FoundFile) -> list[Part]:
+def divide_file(connection: Connection, found: FoundFile) -> list[Part]:
     """Cut what is not loaded yet of a file into parts; none where that cannot be done: packed
     files and UTF-16 can only be read from their beginning.
 
@@ -44,14 +51,14 @@ def divide(connection: Connection, found: FoundFile) -> list[Part]:
     """
     assert found.table is not None
     opening.wait_until_still(found.path)
-    with same(found, found.size, found.version) as file:
-        if read(file, 0, len(GZIP_MAGIC)) == GZIP_MAGIC:
+    with opened_unchanged(found, found.size, found.version) as file:
+        if read_exactly(file, 0, len(GZIP_MAGIC)) == GZIP_MAGIC:
             return []
     with transaction(connection) as cursor:
-        before = position.read(cursor, found.name)
-    text, prefix, rewritten = open_at(found.path, before)
+        before = position.read_position(cursor, found.name)
+    text, prefix, rewritten = open_at_position(found.path, before)
     with text:
-        dialect = recognised(text, before, rewritten, found.table)
+        dialect = dialect_of(text, before, rewritten, found.table)
         if text.encoding != "utf-8":
             return []
         if not prefix.size:
@@ -65,7 +72,7 @@ def divide(connection: Connection, found: FoundFile) -> list[Part]:
     ]
 
 
-def _borders(text: Text, at: int, dialect: Dialect) -> Iterator[int]:
+def _borders(text: FileText, at: int, dialect: Dialect) -> Iterator[int]:
     """Give the ends of the parts of a text of which `at` bytes have been read."""
     size, least = settings().chunk_bytes, max(settings().part_bytes, (text.size - at) // _MOST)
     begun, pending, more, consumed = at, b"", True, 0
@@ -74,7 +81,7 @@ def _borders(text: Text, at: int, dialect: Dialect) -> Iterator[int]:
             held = len(pending)
             pending += text.read(size)
             more = len(pending) - held == size
-        consumed = border(pending, dialect, at_end=not more)
+        consumed = find_border(pending, dialect, at_end=not more)
         at += consumed
         pending = pending[consumed:]
         if at - begun >= least and (more or pending):
@@ -90,10 +97,13 @@ def stage_part(connection: Connection, found: FoundFile, part: Part) -> StagedPa
     Raises FileChanged where the file is no longer the one that was cut.
     """
     assert found.table is not None
-    made = StagedPart(part, form(found.table))
-    with transaction(connection) as cursor, same(found, part.size, part.version) as file:
+    made = StagedPart(part, table_digest(found.table))
+    with (
+        transaction(connection) as cursor,
+        opened_unchanged(found, part.size, part.version) as file,
+    ):
         cursor.execute(query("parts.alone"), {"name": part.table.strings[-1]})
-        columns = stage.declared(stage.shape(found.table, part.dialect.columns))
+        columns = stage.declare_columns(stage.stage_columns(found.table, part.dialect.columns))
         cursor.execute(query("parts.make", part=part.table, columns=columns))
         open_door(cursor, found.table, part.dialect.columns)
         for records in _records(file, part):
@@ -103,12 +113,12 @@ def stage_part(connection: Connection, found: FoundFile, part: Part) -> StagedPa
     return made
 
 
-def _records(file: Opened, part: Part) -> Iterator[Records]:
+def _records(file: OpenedFile, part: Part) -> Iterator[Records]:
     """Cut a part into chunks; where one ends within a record, more of the file is looked at."""
     size, at = settings().chunk_bytes, part.first
     while at < part.last:
         reach = min(size, part.last - at)
-        while not (records := part.records(at, read(file, at, reach))).consumed:
+        while not (records := part.records(at, read_exactly(file, at, reach))).consumed:
             reach = min(reach + size, part.size - at)
         yield records
         at += records.consumed
@@ -116,12 +126,12 @@ def _records(file: Opened, part: Part) -> Iterator[Records]:
 
 def _stage(cursor: Cursor, table: Table, made: StagedPart, records: Records) -> Chunk:
     """Add a chunk to a part's table, each row with what it shows by itself."""
-    cargo = staged_of(records, table)
-    stage.fill(cursor, table, cargo)
-    judge.judge_rows(
+    cargo = stageable_cargo(records, table)
+    stage.fill_stage(cursor, table, cargo)
+    judge.judge_rows_alone(
         cursor, bench_for(table, cargo, Passage("file", made.part.file, "", version=1))
     )
-    cells = sql.SQL(", ").join(name for name, _ in stage.shape(table, cargo.columns))
+    cells = sql.SQL(", ").join(name for name, _ in stage.stage_columns(table, cargo.columns))
     cursor.execute(query("parts.add", part=made.part.table, cells=cells), {"before": made.staged})
     text = memoryview(records.text)[: records.consumed]
     return Chunk(

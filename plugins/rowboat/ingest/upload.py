@@ -25,16 +25,16 @@ class Received:
     sha256: str
 
 
-def table_for(given: str, catalog: Catalog) -> Table:
+def table_for_upload(given: str, catalog: Catalog) -> Table:
     """Return the table that a name leads to; raises FileRefused where it leads to none."""
     last = _last(given)
-    found, problem = discovery.match(last, catalog)
+    found, problem = discovery.match_table(last, catalog)
     if found is None:
         raise FileRefused(f"{last} {problem}", "choose the table that it is for")
     return found
 
 
-def name_for(given: str, table: Table, catalog: Catalog) -> str:
+def name_for_upload(given: str, table: Table, catalog: Catalog) -> str:
     """Make a safe name that leads to the table: no path, not hidden, of plain characters.
 
     Raises FileRefused where that cannot be.
@@ -50,7 +50,7 @@ def name_for(given: str, table: Table, catalog: Catalog) -> str:
             f"the name has {len(plain):,} characters, more than {_LONGEST}", "shorten it"
         )
     for name in (plain, f"{table.name}-{plain}", f"{table.full_name}-{plain}"):
-        found, _ = discovery.match(name, catalog)
+        found, _ = discovery.match_table(name, catalog)
         if found and found.full_name == table.full_name and not _UNSAFE.search(name):
             return name
     raise FileRefused(
@@ -59,14 +59,14 @@ def name_for(given: str, table: Table, catalog: Catalog) -> str:
     )
 
 
-class Arrival:
+class UploadInProgress:
     """A file on its way: what is written to it is counted and hashed."""
 
     def __init__(self, name: str, overwrite: bool) -> None:
         self.name, self.bytes = name, 0
         self._hash, self._head = hashlib.sha256(), b""
         with _worded(name):
-            self._incoming = discovery.raw_data().arriving(name, overwrite)
+            self._incoming = discovery.open_raw_data().arriving(name, overwrite)
 
     def write(self, data: bytes) -> int:
         """Add bytes; raises Unwritable."""
@@ -100,12 +100,12 @@ class Arrival:
 
 
 @contextmanager
-def arriving(name: str, overwrite: bool = False) -> Iterator[Arrival]:
+def open_upload(name: str, overwrite: bool = False) -> Iterator[UploadInProgress]:
     """Open a file that is written aside; without `keep` nothing of it stays.
 
     Raises FileExists or Unwritable.
     """
-    arrival = Arrival(name, overwrite)
+    arrival = UploadInProgress(name, overwrite)
     try:
         yield arrival
     finally:

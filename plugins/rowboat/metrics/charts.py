@@ -9,33 +9,41 @@ from xml.etree.ElementTree import Element
 import vl_convert
 
 from rowboat.metrics.definitions import Chart
-from rowboat.metrics.figures import Figures
+from rowboat.metrics.figures import MetricFigures
 from rowboat.metrics.line_chart import draw_lines
-from rowboat.metrics.series import Group, Scale, groups_of, mark, numbers, short, told
+from rowboat.metrics.series import (
+    Scale,
+    SeriesGroup,
+    describe_chart,
+    describe_mark,
+    drawable_sums,
+    groups_of,
+    short_number,
+)
 from rowboat.metrics.svg import (
     FAINT,
     GROUND,
     NARROW,
-    add,
-    canvas,
-    cut,
-    dashes,
-    percent,
-    series,
-    write,
+    add_element,
+    as_percent,
+    cut_text,
+    dashes_of,
+    new_drawing,
+    series_style,
+    write_svg,
 )
 
 _BARS, _GROUPS = 80, 40  # more than these would be no picture
 _WIDTH, _MARGIN, _HEAD = 720, 24, 76  # pixels of an image and its white
 
 
-def svg(figures: Figures) -> str | None:
+def chart_svg(figures: MetricFigures) -> str | None:
     """Draw a metric's chart for a page; None where it has none."""
     chart = figures.metric.chart
-    return write(_drawing(figures, chart)) if chart else None
+    return write_svg(_drawing(figures, chart)) if chart else None
 
 
-def png(figures: Figures) -> bytes | None:
+def chart_png(figures: MetricFigures) -> bytes | None:
     """Draw a metric's chart below its title as an image, 1440 dots wide; None where it has none."""
     chart = figures.metric.chart
     if chart is None:
@@ -44,26 +52,26 @@ def png(figures: Figures) -> bytes | None:
     height = int(drawing.get("height", 0))
     drawing.attrib |= {"x": str(_MARGIN), "y": str(_HEAD), "width": str(_WIDTH - 2 * _MARGIN)}
     drawing.set("overflow", "visible")  # to clip takes four times as long as to draw
-    root = canvas(title, width=_WIDTH, height=_HEAD + height + _MARGIN)
-    add(root, "rect", width="100%", height="100%", fill=GROUND)
-    add(root, "text", cut(title, 2 * NARROW), x=_MARGIN, y=36, font_size=18)
+    root = new_drawing(title, width=_WIDTH, height=_HEAD + height + _MARGIN)
+    add_element(root, "rect", width="100%", height="100%", fill=GROUND)
+    add_element(root, "text", cut_text(title, 2 * NARROW), x=_MARGIN, y=36, font_size=18)
     values = [f"{name} {value}" for name, value in figures.values.items()]
     known = ", ".join([*values, f"as of {figures.as_of:%Y-%m-%d %H:%M %Z}"])
-    add(root, "text", cut(known, 2.5 * NARROW), x=_MARGIN, y=58, fill=FAINT)
+    add_element(root, "text", cut_text(known, 2.5 * NARROW), x=_MARGIN, y=58, fill=FAINT)
     root.append(drawing)
-    return vl_convert.svg_to_png(write(root), scale=2)
+    return vl_convert.svg_to_png(write_svg(root), scale=2)
 
 
-def _drawing(figures: Figures, chart: Chart) -> Element:
+def _drawing(figures: MetricFigures, chart: Chart) -> Element:
     with localcontext(Context(prec=60, traps=[])):  # infinity less infinity is no error
         groups = groups_of(figures, chart)
-        label = told(figures.metric.title, chart, groups)
-        root = canvas(label, width="100%", class_="chart")
+        label = describe_chart(figures.metric.title, chart, groups)
+        root = new_drawing(label, width="100%", class_="chart")
         top = _legend(root, chart) if len(chart.y) > 1 else 0
         draw = _bars if chart.kind == "bars" else draw_lines
         bottom, note = draw(root, chart, groups, top)
     if note:
-        add(root, "text", note, class_="faint", y=bottom + 16, fill=FAINT, font_size=12)
+        add_element(root, "text", note, class_="faint", y=bottom + 16, fill=FAINT, font_size=12)
         root.set("aria-label", f"{root.get('aria-label')} {note}.")
     root.set("height", str(bottom + (24 if note else 0)))
     return root
@@ -76,54 +84,60 @@ def _legend(root: Element, chart: Chart) -> int:
     wide, dash = (12, False) if chart.kind == "bars" else (3, True)
     for place, name in enumerate(chart.y):
         down, right = divmod(place, across)
-        part = add(root, "svg", x=percent(100 // across * right), y=down * 20, overflow="visible")
-        line = add(part, "g", stroke_dasharray=dashes(place) if dash else "none", **series(place))
-        add(line, "line", x2=22, y1=9, y2=9, stroke="currentColor", stroke_width=wide)
-        add(part, "text", cut(name, NARROW // across - 4), x=28, y=14)
+        part = add_element(
+            root, "svg", x=as_percent(100 // across * right), y=down * 20, overflow="visible"
+        )
+        line = add_element(
+            part, "g", stroke_dasharray=dashes_of(place) if dash else "none", **series_style(place)
+        )
+        add_element(line, "line", x2=22, y1=9, y2=9, stroke="currentColor", stroke_width=wide)
+        add_element(part, "text", cut_text(name, NARROW // across - 4), x=28, y=14)
     return 20 * (down + 1) + 8
 
 
-def _bars(root: Element, chart: Chart, groups: list[Group], top: int) -> tuple[int, str]:
+def _bars(root: Element, chart: Chart, groups: list[SeriesGroup], top: int) -> tuple[int, str]:
     """Draw the bars of each x below its name; return where they end and what was cut."""
     shown = _greatest(groups, min(_GROUPS, max(1, _BARS // len(chart.y))))
-    values = [Decimal(0), *numbers(shown)]
+    values = [Decimal(0), *drawable_sums(shown)]
     scale = Scale(min(values), max(values))
-    longest = max((len(short(each)) for group in shown for each in group.sums), default=0)
+    longest = max((len(short_number(each)) for group in shown for each in group.sums), default=0)
     room = 100 * (longest + 1) // NARROW
-    plot = add(root, "svg", width=percent(max(50, 100 - room)), overflow="visible")
+    plot = add_element(root, "svg", width=as_percent(max(50, 100 - room)), overflow="visible")
     start, height = top, 17 if len(chart.y) == 1 else 13
     for group in shown:
         _name(root, group, top + 14)
         top += 20
         for place, (name, value) in enumerate(zip(chart.y, group.sums, strict=True)):
-            bar = add(plot, "g", **series(place, "mark"))
-            add(bar, "title", mark(chart, value, name, group))
+            bar = add_element(plot, "g", **series_style(place, "mark"))
+            add_element(bar, "title", describe_mark(chart, value, name, group))
             _bar(bar, scale, value, top, height - 1)
             top += height
         top += 10
     if scale.low < 0:
-        zero = percent(scale.share(Decimal(0)))
-        add(plot, "line", class_="axis", x1=zero, x2=zero, y1=start, y2=top - 10, stroke=FAINT)
+        zero = as_percent(scale.share(Decimal(0)))
+        add_element(
+            plot, "line", class_="axis", x1=zero, x2=zero, y1=start, y2=top - 10, stroke=FAINT
+        )
     if len(shown) < len(groups):
         return top, f"{len(shown)} greatest of {len(groups):,} shown; the table has all"
     return top, "" if groups else "no rows"
 
 
-def _greatest(groups: list[Group], most: int) -> list[Group]:
+def _greatest(groups: list[SeriesGroup], most: int) -> list[SeriesGroup]:
     """Return the groups of the greatest totals, in their order; those without a number go first."""
     kept = sorted(
         range(len(groups)),
-        key=lambda place: (bool(numbers([groups[place]])), groups[place].total),
+        key=lambda place: (bool(drawable_sums([groups[place]])), groups[place].total),
         reverse=True,
     )
     return [groups[place] for place in sorted(kept[:most])]
 
 
-def _name(root: Element, group: Group, bottom: int) -> None:
+def _name(root: Element, group: SeriesGroup, bottom: int) -> None:
     """Write an x above its bars."""
-    part = add(root, "g")
-    add(part, "title", group.label)
-    add(part, "text", cut(group.label, NARROW), y=bottom, **group.look)
+    part = add_element(root, "g")
+    add_element(part, "title", group.label)
+    add_element(part, "text", cut_text(group.label, NARROW), y=bottom, **group.look)
 
 
 def _bar(bar: Element, scale: Scale, value: Decimal | None, top: int, height: int) -> None:
@@ -131,6 +145,14 @@ def _bar(bar: Element, scale: Scale, value: Decimal | None, top: int, height: in
     left = right = scale.share(Decimal(0))
     if value is not None and value.is_finite():
         left, right = sorted((left, scale.share(value)))
-        size = {"x": percent(left), "width": percent(right - left), "height": height}
-        add(bar, "rect", y=top, fill="currentColor", **size)
-    add(bar, "text", short(value), x=percent(right), dx=6, y=top + height - 3, font_size=12)
+        size = {"x": as_percent(left), "width": as_percent(right - left), "height": height}
+        add_element(bar, "rect", y=top, fill="currentColor", **size)
+    add_element(
+        bar,
+        "text",
+        short_number(value),
+        x=as_percent(right),
+        dx=6,
+        y=top + height - 3,
+        font_size=12,
+    )

@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from rowboat.database.statements import SQL_FOLDER
 from rowboat.errors import ParameterRefused, SqlFileError, UnknownMetric
-from rowboat.metrics.parameters import Parameter, Value, declared
+from rowboat.metrics.parameters import Parameter, Value, parse_parameter
 
 ChartKind: TypeAlias = Literal["bars", "lines"]
 _HINT = "plugins/rowboat/metrics/definitions.py shows how a metric's file is written"
@@ -93,19 +93,19 @@ class Metric:
 
 
 @cache
-def metrics() -> dict[str, Metric]:
+def all_metrics() -> dict[str, Metric]:
     """Return all metrics by name; raises SqlFileError with file and line."""
-    return {path.stem: read(path) for path in sorted((SQL_FOLDER / "metrics").glob("*.sql"))}
+    return {path.stem: read_metric(path) for path in sorted((SQL_FOLDER / "metrics").glob("*.sql"))}
 
 
-def metric(name: str) -> Metric:
+def find_metric(name: str) -> Metric:
     """Find a metric; raises UnknownMetric."""
-    if name not in metrics():
+    if name not in all_metrics():
         raise UnknownMetric(f"there is no metric {name}")
-    return metrics()[name]
+    return all_metrics()[name]
 
 
-def read(path: Path) -> Metric:
+def read_metric(path: Path) -> Metric:
     """Read one file; raises SqlFileError with its name and line."""
     if not re.fullmatch("[a-z][a-z0-9_]*", path.stem):
         raise _malformed(path, 1, "a metric is named in small letters, digits and _")
@@ -170,7 +170,7 @@ def _parameters(path: Path, header: list[tuple[int, str, str]]) -> dict[str, Par
     for line, key, value in header:
         if key != "param":
             continue
-        parameter = declared(value)
+        parameter = parse_parameter(value)
         if isinstance(parameter, str):
             raise _malformed(path, line, parameter)
         if parameter.name in found:

@@ -10,7 +10,7 @@ from statistics import fmean
 from xml.etree.ElementTree import Element
 
 from rowboat.catalog.tables import Catalog, Column, ForeignKey, Table
-from rowboat.metrics.svg import FAINT, GROUND, PANEL, add, canvas, cut, write
+from rowboat.metrics.svg import FAINT, GROUND, PANEL, add_element, cut_text, new_drawing, write_svg
 
 _SHOWN = 12  # columns of a box; those of keys go first
 _WIDE, _LETTERS, _ROW, _HEAD = 300, 34, 20, 46
@@ -44,7 +44,7 @@ class Box:
         return self.y + _HEAD + _ROW * place + _ROW // 2
 
 
-def svg(catalog: Catalog, link: Callable[[Table], str]) -> str:
+def diagram_svg(catalog: Catalog, link: Callable[[Table], str]) -> str:
     """Draw all tables, each a link to the address that `link` gives."""
     boxes = _boxes(catalog)
     keys = [
@@ -58,14 +58,16 @@ def svg(catalog: Catalog, link: Callable[[Table], str]) -> str:
     width = max(right + _BESIDE // 2, 2 * _WIDE - _BESIDE)  # the legend too has to fit
     height = max((box.bottom for box in boxes.values()), default=0) + 40
     size = {"width": width, "height": height, "viewBox": f"0 0 {width} {height}"}
-    root = canvas(label, role="group", class_="diagram", **size)
+    root = new_drawing(label, role="group", class_="diagram", **size)
     for box, key in keys:
         _line(root, box, boxes[key.parent], key)
     for box in boxes.values():
         _box(root, box, link(box.table))
     legend = _LEGEND if boxes else "no tables"
-    add(root, "text", legend, class_="faint", x=_EDGE, y=height - 14, fill=FAINT, font_size=12)
-    return write(root)
+    add_element(
+        root, "text", legend, class_="faint", x=_EDGE, y=height - 14, fill=FAINT, font_size=12
+    )
+    return write_svg(root)
 
 
 def _boxes(catalog: Catalog) -> dict[str, Box]:
@@ -98,35 +100,39 @@ def _box(root: Element, box: Box, address: str) -> None:
     """Draw a table's box as a link."""
     table, x, y = box.table, box.x, box.y
     count = _count(len(table.columns), "column")
-    part = add(root, "a", href=address, aria_label=f"{table.full_name}, {count}", class_="box")
+    part = add_element(
+        root, "a", href=address, aria_label=f"{table.full_name}, {count}", class_="box"
+    )
     size = {"x": x, "y": y, "width": _WIDE, "rx": 4}
     look = {"fill": GROUND, "stroke": FAINT, "class_": "ground"}
-    add(part, "rect", height=box.bottom - y, **size, **look)
-    add(part, "rect", height=_HEAD - 4, class_="head", fill=PANEL, stroke=FAINT, **size)
-    title = add(part, "g")
-    add(title, "title", f"{table.full_name}{f': {table.comment}' if table.comment else ''}")
-    schema = cut(table.schema, _LETTERS)
-    add(title, "text", schema, x=x + 10, y=y + 16, class_="faint", fill=FAINT, font_size=12)
-    add(title, "text", cut(table.name, _LETTERS - 2), x=x + 10, y=y + 34, font_weight="bold")
+    add_element(part, "rect", height=box.bottom - y, **size, **look)
+    add_element(part, "rect", height=_HEAD - 4, class_="head", fill=PANEL, stroke=FAINT, **size)
+    title = add_element(part, "g")
+    add_element(title, "title", f"{table.full_name}{f': {table.comment}' if table.comment else ''}")
+    schema = cut_text(table.schema, _LETTERS)
+    add_element(title, "text", schema, x=x + 10, y=y + 16, class_="faint", fill=FAINT, font_size=12)
+    add_element(
+        title, "text", cut_text(table.name, _LETTERS - 2), x=x + 10, y=y + 34, font_weight="bold"
+    )
     for column in box.columns:
         _column(part, box, column)
     if box.left_out:
         more = f"… {box.left_out:,} more, not drawn"
-        add(part, "text", more, x=x + 10, y=box.row("") + 5, class_="faint", fill=FAINT)
+        add_element(part, "text", more, x=x + 10, y=box.row("") + 5, class_="faint", fill=FAINT)
 
 
 def _column(part: Element, box: Box, column: Column) -> None:
     """Write a column: its name, a mark where it always has a value, its type."""
     table, base = box.table, box.row(column.name) + 5
     in_key = table.key is not None and column.name in table.key.columns
-    row = add(part, "g")
-    add(row, "title", _told(table, column))
-    name = cut(column.name, 20) + (" *" if column.not_null else "")
+    row = add_element(part, "g")
+    add_element(row, "title", _told(table, column))
+    name = cut_text(column.name, 20) + (" *" if column.not_null else "")
     weight = "bold" if in_key else "normal"
-    add(row, "text", name, x=box.x + 10, y=base, font_weight=weight)
-    kind = cut(column.type, _LETTERS - 1.2 * len(name))
+    add_element(row, "text", name, x=box.x + 10, y=base, font_weight=weight)
+    kind = cut_text(column.type, _LETTERS - 1.2 * len(name))
     right = {"x": box.x + _WIDE - 10, "text_anchor": "end"}
-    add(row, "text", kind, y=base, class_="faint", fill=FAINT, **right)
+    add_element(row, "text", kind, y=base, class_="faint", fill=FAINT, **right)
 
 
 def _told(table: Table, column: Column) -> str:
@@ -149,11 +155,11 @@ def _line(root: Element, child: Box, parent: Box, key: ForeignKey) -> None:
     curve = f"M{x1} {y1}h{12 * leave}C{x1 + bend * leave} {y1} {x2 + bend * reach} {y2}"
     fork = f"M{x1} {y1 - 6}L{x1 + 12 * leave} {y1}L{x1} {y1 + 6}"
     bar = f"M{x2 + 8 * reach} {y2 - 6}v12"
-    part = add(root, "g", class_="edge", fill="none", stroke=FAINT, stroke_width=1.5)
+    part = add_element(root, "g", class_="edge", fill="none", stroke=FAINT, stroke_width=1.5)
     names = ", ".join(key.columns), ", ".join(key.parent_columns)
     told = f"{child.table.full_name} ({names[0]}) refers to {key.parent} ({names[1]})"
-    add(part, "title", told)
-    add(part, "path", d=f"{curve} {x2 + 12 * reach} {y2}H{x2}{fork}{bar}")
+    add_element(part, "title", told)
+    add_element(part, "path", d=f"{curve} {x2 + 12 * reach} {y2}H{x2}{fork}{bar}")
 
 
 def _count(number: int, noun: str) -> str:

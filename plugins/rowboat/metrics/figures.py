@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from psycopg2 import sql
 from psycopg2.extensions import new_type, register_type, string_types
 
-from rowboat.database.connections import Cursor, one
+from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import query
 from rowboat.metrics.definitions import Metric
 from rowboat.metrics.parameters import Value
@@ -68,7 +68,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Figures:
+class MetricFigures:
     """The answer of a metric; `left_out` counts the open refused rows of each of its tables."""
 
     metric: Metric
@@ -89,31 +89,33 @@ class Figures:
         columns = self.result.columns
         return {
             "metric": self.metric.name,
-            "parameters": {name: plain(value) for name, value in self.values.items()},
+            "parameters": {name: as_json_value(value) for name, value in self.values.items()},
             "as_of": self.as_of.isoformat(),
             "left_out": self.left_out,
-            "rows": [dict(zip(columns, map(plain, row), strict=True)) for row in self.result.rows],
+            "rows": [
+                dict(zip(columns, map(as_json_value, row), strict=True)) for row in self.result.rows
+            ],
         }
 
 
-def moment(cursor: Cursor, metric: Metric) -> Moment:
+def begin_moment(cursor: Cursor, metric: Metric) -> Moment:
     """Begin a transaction that only reads, and tell what version of the tables it sees.
 
     Where each statement is a transaction of its own it only tells.
     """
     cursor.execute(query("metrics.begin"), {"tables": list(metric.tables)})
-    as_of, version, pieces = one(cursor)
+    as_of, version, pieces = fetch_one(cursor)
     return Moment(as_of, version if metric.lasts else None, pieces)
 
 
-def figures(cursor: Cursor, metric: Metric, values: Values, now: Moment) -> Figures:
+def compute_figures(cursor: Cursor, metric: Metric, values: Values, now: Moment) -> MetricFigures:
     """Compute a metric in the transaction of the moment."""
-    result = run(cursor, metric, values)
+    result = run_statement(cursor, metric, values)
     cursor.execute(query("metrics.left_out"), {"tables": list(metric.tables)})
-    return Figures(metric, values, now.as_of, dict(cursor.fetchall()), result)
+    return MetricFigures(metric, values, now.as_of, dict(cursor.fetchall()), result)
 
 
-def years(cursor: Cursor, metric: Metric) -> list[int]:
+def years_with_rows(cursor: Cursor, metric: Metric) -> list[int]:
     """Return the years that a metric may be asked for and has rows of, the latest first."""
     if metric.years is None:
         return []
@@ -124,7 +126,7 @@ def years(cursor: Cursor, metric: Metric) -> list[int]:
     return [found for (found,) in cursor]
 
 
-def run(cursor: Cursor, metric: Metric, values: Values) -> Result:
+def run_statement(cursor: Cursor, metric: Metric, values: Values) -> Result:
     """Run the statement of a metric as it is written."""
     for each in _TYPES:
         register_type(each, cursor)
@@ -138,7 +140,7 @@ def add_up_writes(cursor: Cursor) -> None:
     cursor.execute(query("metrics.add_up_writes"))
 
 
-def plain(value: Any) -> Any:
+def as_json_value(value: Any) -> Any:
     """Return a value as JSON knows it; what is no finite number is its name."""
     if value is None or isinstance(value, int | str | list | dict):
         return value

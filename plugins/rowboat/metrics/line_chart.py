@@ -6,8 +6,24 @@ from typing import Any, TypeAlias
 from xml.etree.ElementTree import Element
 
 from rowboat.metrics.definitions import Chart
-from rowboat.metrics.series import Group, Scale, mark, number, numbers, short
-from rowboat.metrics.svg import FAINT, GRID, NARROW, add, cut, dashes, percent, series
+from rowboat.metrics.series import (
+    Scale,
+    SeriesGroup,
+    as_decimal,
+    describe_mark,
+    drawable_sums,
+    short_number,
+)
+from rowboat.metrics.svg import (
+    FAINT,
+    GRID,
+    NARROW,
+    add_element,
+    as_percent,
+    cut_text,
+    dashes_of,
+    series_style,
+)
 
 Point: TypeAlias = tuple[str, str]  # shares from the left and the top
 _POINTS, _FEW = 400, 40
@@ -15,25 +31,27 @@ _HEIGHT, _ABOVE, _BELOW = 240, 20, 28  # pixels of the ground, and for text arou
 _LABEL = 16  # small letters below the ground
 
 
-def draw_lines(root: Element, chart: Chart, groups: list[Group], top: int) -> tuple[int, str]:
+def draw_lines(root: Element, chart: Chart, groups: list[SeriesGroup], top: int) -> tuple[int, str]:
     """Draw a line for each y; return where they end and what was cut."""
     placed = _placed(groups)[-_POINTS:]
-    values = numbers(group for _, group in placed)
+    values = drawable_sums(group for _, group in placed)
     if not values:
         return top, "no values" if groups else "no rows"
     ticks = _ticks(min(values), max(values))
     up, across = Scale(ticks[-1], ticks[0]), Scale(placed[0][0], placed[-1][0])
-    ground = add(root, "svg", y=top + _ABOVE, height=_HEIGHT, overflow="visible")
+    ground = add_element(root, "svg", y=top + _ABOVE, height=_HEIGHT, overflow="visible")
     _grid(ground, ticks, up)
-    left = 100 * max(len(short(tick)) for tick in ticks) // NARROW + 2
-    plot = add(ground, "svg", x=percent(left), width=percent(98 - left), overflow="visible")
+    left = 100 * max(len(short_number(tick)) for tick in ticks) // NARROW + 2
+    plot = add_element(
+        ground, "svg", x=as_percent(left), width=as_percent(98 - left), overflow="visible"
+    )
     _below(plot, [(across.share(x), group.label) for x, group in placed])
     for place, name in enumerate(chart.y):
         marks = [
             (
-                percent(across.share(x)),
+                as_percent(across.share(x)),
                 group.sums[place],
-                mark(chart, group.sums[place], name, group),
+                describe_mark(chart, group.sums[place], name, group),
             )
             for x, group in placed
         ]
@@ -44,7 +62,7 @@ def draw_lines(root: Element, chart: Chart, groups: list[Group], top: int) -> tu
     return bottom, ""
 
 
-def _placed(groups: list[Group]) -> list[tuple[Decimal, Group]]:
+def _placed(groups: list[SeriesGroup]) -> list[tuple[Decimal, SeriesGroup]]:
     """Return each group with its place: that of its time or number, in turn where one has none."""
     known = [(place, group) for group in groups if (place := _place(group.x)) is not None]
     if len(known) < len(groups):
@@ -59,7 +77,7 @@ def _place(x: Any) -> Decimal | None:
         return Decimal((x - start) // timedelta(microseconds=1))
     if isinstance(x, date):
         return Decimal(x.toordinal())
-    value = number(x)
+    value = as_decimal(x)
     return value if value is not None and value.is_finite() else None
 
 
@@ -78,8 +96,10 @@ def _grid(ground: Element, ticks: list[Decimal], up: Scale) -> None:
     """Draw a line across at each tick, its number above."""
     for tick in ticks:
         y = round(up.share(tick) / 100 * _HEIGHT, 1)
-        add(ground, "line", class_="grid", x2="100%", y1=y, y2=y, stroke=GRID)
-        add(ground, "text", short(tick), class_="faint", y=y - 4, font_size=12, fill=FAINT)
+        add_element(ground, "line", class_="grid", x2="100%", y1=y, y2=y, stroke=GRID)
+        add_element(
+            ground, "text", short_number(tick), class_="faint", y=y - 4, font_size=12, fill=FAINT
+        )
 
 
 def _below(plot: Element, labels: list[tuple[float, str]]) -> None:
@@ -96,26 +116,30 @@ def _below(plot: Element, labels: list[tuple[float, str]]) -> None:
 
 
 def _label(plot: Element, x: float, label: str, anchor: str) -> None:
-    part = add(plot, "g", text_anchor=anchor, font_size=12)
-    add(part, "title", label)
-    add(part, "text", cut(label, _LABEL), x=percent(x), y=_HEIGHT + 18)
+    part = add_element(plot, "g", text_anchor=anchor, font_size=12)
+    add_element(part, "title", label)
+    add_element(part, "text", cut_text(label, _LABEL), x=as_percent(x), y=_HEIGHT + 18)
 
 
 def _line(
     plot: Element, place: int, marks: list[tuple[str, Decimal | None, str]], up: Scale
 ) -> None:
     """Draw the points of one y and lines from each to the next; none to or from a missing one."""
-    line = add(plot, "g", **series(place))
-    way = add(line, "g", stroke="currentColor", stroke_width=2, stroke_dasharray=dashes(place))
+    line = add_element(plot, "g", **series_style(place))
+    way = add_element(
+        line, "g", stroke="currentColor", stroke_width=2, stroke_dasharray=dashes_of(place)
+    )
     last: Point | None = None
     for x, value, told in marks:
         if value is None or not value.is_finite():
             last = None
             continue
-        y = percent(up.share(value))
+        y = as_percent(up.share(value))
         if last:
-            add(way, "line", x1=last[0], y1=last[1], x2=x, y2=y)
-        dot = add(line, "g", class_="mark")
-        add(dot, "title", told)
-        add(dot, "circle", cx=x, cy=y, r=4 if len(marks) <= _FEW else 2, fill="currentColor")
+            add_element(way, "line", x1=last[0], y1=last[1], x2=x, y2=y)
+        dot = add_element(line, "g", class_="mark")
+        add_element(dot, "title", told)
+        add_element(
+            dot, "circle", cx=x, cy=y, r=4 if len(marks) <= _FEW else 2, fill="currentColor"
+        )
         last = x, y

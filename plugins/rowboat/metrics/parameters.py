@@ -62,7 +62,7 @@ class Parameter:
         return ParameterRefused(f"{self.name} is {shown!r} and must be {wanted}")
 
 
-def declared(line: str) -> Parameter | str:
+def parse_parameter(line: str) -> Parameter | str:
     """Read `NAME TYPE [LEAST..MOST] [= DEFAULT] | HELP`; return what is wrong with it as a text."""
     form = _FORM.fullmatch(line)
     if form is None:

@@ -8,14 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from rowboat.metrics.definitions import Chart
-from rowboat.metrics.figures import Figures
+from rowboat.metrics.figures import MetricFigures
 from rowboat.metrics.svg import FAINT
 
 _IDLE = re.compile(r"( 00:00:00|(?<=:\d\d):00)(\+00:00)?$")  # midnight, full minutes
 
 
 @dataclass(frozen=True)
-class Group:
+class SeriesGroup:
     """One x and the sum of each y over its rows; None where no row has a number."""
 
     x: Any
@@ -39,7 +39,7 @@ class Group:
     @property
     def total(self) -> Decimal:
         """All that can be added up of it."""
-        return sum(numbers([self]), Decimal(0))
+        return sum(drawable_sums([self]), Decimal(0))
 
 
 @dataclass(frozen=True)
@@ -54,35 +54,35 @@ class Scale:
         return float((value - self.low) / ((self.high - self.low) or 1) * 100) + 0  # never -0
 
 
-def groups_of(figures: Figures, chart: Chart) -> list[Group]:
+def groups_of(figures: MetricFigures, chart: Chart) -> list[SeriesGroup]:
     """Return every x in the order of its first row, with its sums."""
     columns = figures.result.columns
     x, *ys = [columns.index(name) for name in (chart.x, *chart.y)]
-    found: dict[tuple[bool, str], Group] = {}
+    found: dict[tuple[bool, str], SeriesGroup] = {}
     for row in figures.result.rows:
         key = row[x] is None, str(row[x])
-        sums = found.setdefault(key, Group(row[x], [None] * len(ys))).sums
+        sums = found.setdefault(key, SeriesGroup(row[x], [None] * len(ys))).sums
         for place, y in enumerate(ys):
-            if (value := number(row[y])) is not None:
+            if (value := as_decimal(row[y])) is not None:
                 so_far = sums[place]
                 sums[place] = value if so_far is None else so_far + value
     return list(found.values())
 
 
-def number(value: Any) -> Decimal | None:
+def as_decimal(value: Any) -> Decimal | None:
     """Return a number as it is written in decimals; None for all else."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     return Decimal(str(value))
 
 
-def numbers(groups: Iterable[Group]) -> list[Decimal]:
+def drawable_sums(groups: Iterable[SeriesGroup]) -> list[Decimal]:
     """Return the sums that can be drawn."""
     sums = [each for group in groups for each in group.sums]
     return [each for each in sums if each is not None and each.is_finite()]
 
 
-def told(title: str, chart: Chart, groups: list[Group]) -> str:
+def describe_chart(title: str, chart: Chart, groups: list[SeriesGroup]) -> str:
     """Return what a chart shows, for those who do not see it."""
     marks = [
         (value, name, group)
@@ -95,10 +95,10 @@ def told(title: str, chart: Chart, groups: list[Group]) -> str:
     if not marks:
         return f"{start}."
     most, least = (pick(marks, key=lambda mark: mark[0]) for pick in (max, min))
-    return f"{start}: greatest {mark(chart, *most)}; least {mark(chart, *least)}."
+    return f"{start}: greatest {describe_mark(chart, *most)}; least {describe_mark(chart, *least)}."
 
 
-def mark(chart: Chart, value: Decimal | None, name: str, group: Group) -> str:
+def describe_mark(chart: Chart, value: Decimal | None, name: str, group: SeriesGroup) -> str:
     """Return what one mark of a chart stands for."""
     return f"{group.label}{f', {name}' if len(chart.y) > 1 else ''}: {_exact(value)}"
 
@@ -110,7 +110,7 @@ def _exact(value: Decimal | None) -> str:
     return f"{value:,f}" if value.is_finite() and abs(value.adjusted()) < 40 else str(value)
 
 
-def short(value: Decimal | None) -> str:
+def short_number(value: Decimal | None) -> str:
     """Return a number in so few digits as a drawing has room for."""
     if value is None or not value.is_finite():
         return _exact(value)

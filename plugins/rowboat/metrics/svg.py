@@ -18,48 +18,48 @@ _CONTROLS = {code: 0x2400 + code for code in range(32)} | dict.fromkeys(
 )
 
 
-def canvas(label: str, **attributes: object) -> Element:
+def new_drawing(label: str, **attributes: object) -> Element:
     """Return an empty drawing whose text alternative is the label."""
-    root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "aria-label": clean(label)})
+    root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "aria-label": clean_text(label)})
     _set(root, {"role": "img", "font_family": FONT, "font_size": 13, "fill": INK} | attributes)
     return root
 
 
-def add(parent: Element, tag: str, text: str = "", /, **attributes: object) -> Element:
+def add_element(parent: Element, tag: str, text: str = "", /, **attributes: object) -> Element:
     """Add an element; `_` in an attribute's name is `-`, at its end nothing."""
     child = ElementTree.SubElement(parent, tag)
-    child.text = clean(text) or None
+    child.text = clean_text(text) or None
     _set(child, attributes)
     return child
 
 
-def series(place: int, *classes: str) -> dict[str, object]:
+def series_style(place: int, *classes: str) -> dict[str, object]:
     """Return class and colour of the nth series; its shapes take the colour as `currentColor`."""
     number = place % len(_SERIES)
     return {"class_": " ".join([*classes, f"series-{number + 1}"]), "color": _SERIES[number]}
 
 
-def percent(share: float) -> str:
+def as_percent(share: float) -> str:
     """Return a share of a length as drawings write it."""
     return f"{share:.2f}".rstrip("0").rstrip(".") + "%"
 
 
-def dashes(place: int) -> str:
+def dashes_of(place: int) -> str:
     """Return the dashes of the nth line."""
     return _DASHES[place % len(_DASHES)]
 
 
-def write(root: Element) -> str:
+def write_svg(root: Element) -> str:
     """Return a drawing as text."""
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """Return text with a sign in place of each character that XML cannot hold."""
     return text.translate(_CONTROLS)
 
 
-def cut(text: str, width: float) -> str:
+def cut_text(text: str, width: float) -> str:
     """Return a text, or its start and … where it is wider than so many small letters."""
     used = 0.0
     for place, character in enumerate(text):
@@ -77,4 +77,4 @@ def _width(character: str) -> float:
 
 def _set(element: Element, attributes: dict[str, object]) -> None:
     for name, value in attributes.items():
-        element.set(name.rstrip("_").replace("_", "-"), clean(str(value)))
+        element.set(name.rstrip("_").replace("_", "-"), clean_text(str(value)))

@@ -6,13 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from rowboat.errors import ParameterRefused
-from rowboat.metrics.figures import Figures
+from rowboat.metrics.figures import MetricFigures
 
 _LONGEST = 1_048_575  # rows of a sheet below its header
 _NAME = 31  # characters of a sheet's name
 
 
-def workbook(found: Figures) -> bytes:
+def workbook(found: MetricFigures) -> bytes:
     """Return a workbook: the rows in a sheet named after the metric, and a sheet about them.
 
     Times are in UTC, as Excel knows no zones; no text is a formula. Raises ParameterRefused for
@@ -35,7 +35,7 @@ def workbook(found: Figures) -> bytes:
     return written.getvalue()
 
 
-def _about(found: Figures) -> list[tuple[str, Any]]:
+def _about(found: MetricFigures) -> list[tuple[str, Any]]:
     return [
         ("title", found.metric.title),
         ("about", found.metric.about),

@@ -43,7 +43,7 @@ _PATIENT = json.JSONDecoder(  # whole numbers of any length
 )
 
 
-def whole(text: str, line: int = 1) -> Any:
+def read_json(text: str, line: int = 1) -> Any:
     """Read a text that is one value of JSON; raises BodyRefused."""
     try:
         try:
@@ -72,7 +72,7 @@ def too_deep() -> BodyRefused:
     return BodyRefused("the body has values that are nested too deep", "nest them less")
 
 
-def members(text: str) -> dict[str, str]:
+def members_of(text: str) -> dict[str, str]:
     """Return the values of an object, which is known to be one, as they are written."""
     found, at = {}, _skip(text, text.index("{") + 1)
     while text[at] != "}":
@@ -85,7 +85,7 @@ def members(text: str) -> dict[str, str]:
     return found
 
 
-def items(text: str) -> list[bytes]:
+def items_of(text: str) -> list[bytes]:
     """Return the items of an array, which is known to be one, as they are written."""
     found, at = [], text.index("[") + 1
     while (begin := _skip(text, at)) < len(text) and text[begin] != "]":
@@ -101,13 +101,13 @@ def _skip(text: str, at: int) -> int:
     return at
 
 
-def written(value: Any) -> str:
+def write_json(value: Any) -> str:
     """Write a value as JSON, its numbers as they came."""
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, dict):
-        pairs = (f"{written(name)}: {written(each)}" for name, each in value.items())
+        pairs = (f"{write_json(name)}: {write_json(each)}" for name, each in value.items())
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(written, value)) + "]"
+        return "[" + ", ".join(map(write_json, value)) + "]"
     return json.dumps(value, ensure_ascii=False)

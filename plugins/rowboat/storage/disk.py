@@ -13,8 +13,8 @@ from pathlib import Path
 from rowboat.address import Address
 from rowboat.errors import FileChanged, FileRefused, reason
 from rowboat.settings import settings
-from rowboat.storage.file_names import is_left_out, stem, unprintable
-from rowboat.storage.interfaces import Lying, Opened
+from rowboat.storage.file_names import is_left_out, stem_of, unprintable
+from rowboat.storage.interfaces import OpenedFile, StoredFile
 
 _PATIENCE = 30  # seconds to wait for a file that is still being written
 _ASIDE = ".upload-"
@@ -23,7 +23,7 @@ _POLL = 0.5  # seconds
 _ROOM = 2**20  # bytes; with less a disk is full
 
 
-class File(Opened):
+class DiskFile(OpenedFile):
     """A file opened for reading; raises OSError for a pipe or a device, which may never answer."""
 
     def __init__(self, path: Path) -> None:
@@ -81,7 +81,7 @@ class DiskFolder:
         self._path = path
         self.settle, self.poll = settings().settle, settings().poll or _POLL
 
-    def entries(self) -> Iterator[Lying]:
+    def entries(self) -> Iterator[StoredFile]:
         """List all that lies there, hidden and unfinished files left out; raises FileRefused."""
         if not self._path.is_dir():
             raise FileRefused(
@@ -89,7 +89,7 @@ class DiskFolder:
             )
         return map(self._lying, _walk(str(self._path)))
 
-    def entry(self, path: Address) -> Lying:
+    def entry(self, path: Address) -> StoredFile:
         """Look at one file, here or elsewhere; raises FileRefused where it is not there."""
         if not isinstance(path, Path):
             raise FileRefused(f"{path} is not in {self._path}", "name a file of raw_data")
@@ -102,7 +102,7 @@ class DiskFolder:
         inside = absolute.is_relative_to(folder)
         name = _printed(absolute.relative_to(folder) if inside else absolute)
         problem = _problem(absolute, self._path if inside else None)
-        return Lying(name, absolute, found.st_size, str(found.st_mtime_ns), problem)
+        return StoredFile(name, absolute, found.st_size, str(found.st_mtime_ns), problem)
 
     def name(self, given: str) -> str:
         """Return the name that a file has in ingest_status, for a name or a path."""
@@ -111,12 +111,12 @@ class DiskFolder:
             return str(absolute.relative_to(folder))
         return given if (folder / given).exists() or not absolute.exists() else str(absolute)
 
-    def arriving(self, name: str, overwrite: bool) -> "Arriving":
+    def arriving(self, name: str, overwrite: bool) -> "DiskIncoming":
         """Begin to take a file; raises FileExistsError."""
         if not overwrite and (self._path / name).exists():
             raise FileExistsError
         self._tidy()
-        return Arriving(self._path, name, overwrite)
+        return DiskIncoming(self._path, name, overwrite)
 
     def look(self, setting: str) -> str:
         """Tell that it can be read and written; raises FileRefused where it cannot."""
@@ -134,7 +134,7 @@ class DiskFolder:
     def _missing(self, setting: str) -> FileRefused:
         return FileRefused(f"there is no folder {self._path}", f"make it, or set {setting}")
 
-    def _lying(self, entry: "os.DirEntry[str]") -> Lying:
+    def _lying(self, entry: "os.DirEntry[str]") -> StoredFile:
         path = Path(entry.path)
         name = _printed(entry.path.removeprefix(f"{self._path}{os.sep}"))
         try:
@@ -144,7 +144,7 @@ class DiskFolder:
             size = time_ns = 0
         plain = entry.is_file(follow_symlinks=False)  # then only its name can be wrong
         problem = unprintable(entry.name) if plain else _problem(path, self._path)
-        return Lying(name, path, size, str(time_ns), problem)
+        return StoredFile(name, path, size, str(time_ns), problem)
 
     def _tidy(self) -> None:
         """Take away what processes that were killed have left."""
@@ -154,7 +154,7 @@ class DiskFolder:
                     path.unlink()
 
 
-class Arriving:
+class DiskIncoming:
     """A file on its way: written aside, where ingest does not look, synced, then named."""
 
     def __init__(self, folder: Path, name: str, overwrite: bool) -> None:
@@ -204,7 +204,7 @@ def _walk(folder: str) -> Iterator["os.DirEntry[str]"]:
     for entry in entries:
         if is_left_out(entry.name):
             continue
-        if entry.is_dir(follow_symlinks=False) and stem(entry.name) is None:
+        if entry.is_dir(follow_symlinks=False) and stem_of(entry.name) is None:
             yield from _walk(entry.path)
         else:
             yield entry

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rowboat.errors import BackupRefused
-from rowboat.storage.disk import DiskFolder, File, sync_folder
+from rowboat.storage.disk import DiskFile, DiskFolder, sync_folder
 from rowboat.storage.interfaces import MANIFEST, PINNED
 
 _ASIDE, _GONE = ".part", ".gone"  # a set that is written, a set that is taken away
@@ -31,10 +31,10 @@ class DiskShelf:
             return []
         return sorted(each.name for each in self._path.iterdir() if _is_set(each))
 
-    def opened(self, name: str, file: str) -> File:
+    def opened(self, name: str, file: str) -> DiskFile:
         """Open a set's file; raises BackupRefused for what is no file of the set's own."""
         self._size(name, file)
-        return File(self._path / name / file)
+        return DiskFile(self._path / name / file)
 
     def sizes(self, name: str, files: list[str]) -> dict[str, int]:
         """Return file → bytes; raises as `opened`, or FileNotFoundError where one is missing."""

@@ -10,7 +10,7 @@ def is_left_out(name: str) -> bool:
     return name.startswith(".") or name.endswith(_UNFINISHED)
 
 
-def stem(name: str) -> str | None:
+def stem_of(name: str) -> str | None:
     """Return a file's name without its endings, or None where they are not those of a CSV."""
     bare = name[: -len(PACKED)] if name.lower().endswith(PACKED) else name
     return bare[:-4] if bare.lower().endswith(SUFFIXES) else None

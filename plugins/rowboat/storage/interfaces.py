@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 PINNED = "pinned"  # an empty file: the record may be lost, the pin must not
 
 
-class Opened(io.BufferedReader):
+class OpenedFile(io.BufferedReader):
     """A file opened for reading: `size` in bytes and `version` are those of that moment.
 
     The version is a text that changes whenever the file does: its time in nanoseconds, or the ETag
@@ -32,7 +32,7 @@ class Opened(io.BufferedReader):
 
 
 @dataclass(frozen=True)
-class Lying:
+class StoredFile:
     """What lies in a folder: `name` is relative to it; `problem` tells why it is no file."""
 
     name: str
@@ -65,10 +65,10 @@ class Folder(Protocol):
     settle: float  # seconds for which a file must be still
     poll: float  # seconds between two looks
 
-    def entries(self) -> Iterator[Lying]:
+    def entries(self) -> Iterator[StoredFile]:
         """List all that lies there, hidden and unfinished files left out; raises FileRefused."""
 
-    def entry(self, path: Address) -> Lying:
+    def entry(self, path: Address) -> StoredFile:
         """Look at one file that the user named; raises FileRefused where it is not there."""
 
     def name(self, given: str) -> str:
@@ -97,7 +97,7 @@ class Shelf(Protocol):
     def names(self) -> list[str]:
         """Return the names of the sets, oldest first."""
 
-    def opened(self, name: str, file: str) -> Opened:
+    def opened(self, name: str, file: str) -> OpenedFile:
         """Open a set's file; raises BackupRefused for what is no file of the set's own."""
 
     def sizes(self, name: str, files: list[str]) -> dict[str, int]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from rowboat.address import Address
 from rowboat.storage import disk
 from rowboat.storage.disk_shelf import DiskShelf
-from rowboat.storage.interfaces import Folder, Opened, Shelf
+from rowboat.storage.interfaces import Folder, OpenedFile, Shelf
 
 
-def opened(at: Address) -> Opened:
+def open_file(at: Address) -> OpenedFile:
     """Open a file as it is at this moment; raises OSError."""
     if isinstance(at, Path):
-        return disk.File(at)
+        return disk.DiskFile(at)
     from rowboat.storage.s3 import Object
 
     return Object(at)
@@ -29,7 +29,7 @@ def wait_until_still(at: Address) -> None:
         disk.wait_until_still(at)
 
 
-def folder(at: Address) -> Folder:
+def open_folder(at: Address) -> Folder:
     """Return a folder of files."""
     if isinstance(at, Path):
         return disk.DiskFolder(at)
@@ -38,7 +38,7 @@ def folder(at: Address) -> Folder:
     return BucketFolder(at)
 
 
-def shelf(at: Address) -> Shelf:
+def open_shelf(at: Address) -> Shelf:
     """Return a shelf of backups."""
     if isinstance(at, Path):
         return DiskShelf(at)

@@ -20,7 +20,7 @@ from s3fs import S3FileSystem
 
 from rowboat.address import S3Url
 from rowboat.settings import settings
-from rowboat.storage.interfaces import Opened
+from rowboat.storage.interfaces import OpenedFile
 
 RANGE = 8 * 2**20  # bytes that are asked for at once
 _PART = 8 * 2**20  # bytes of a part that is uploaded; they grow, for there may be 10,000
@@ -133,7 +133,7 @@ def abort_uploads(url: S3Url) -> None:
         call("abort_multipart_upload", url, Key=each["Key"], UploadId=each["UploadId"])
 
 
-class Object(Opened):
+class Object(OpenedFile):
     """An object opened for reading, in ranges: only that version of it, or ESTALE."""
 
     def __init__(self, url: S3Url) -> None:

@@ -9,7 +9,7 @@ from rowboat.settings import settings
 from rowboat.storage import s3
 from rowboat.storage.disk import DiskFolder
 from rowboat.storage.file_names import is_left_out, unprintable
-from rowboat.storage.interfaces import Lying
+from rowboat.storage.interfaces import StoredFile
 from rowboat.storage.s3 import Found, Upload
 
 _POLL = 10.0  # seconds: a listing is paid for
@@ -24,7 +24,7 @@ class BucketFolder:
         self._url = url
         self.poll = settings().poll or _POLL
 
-    def entries(self) -> Iterator[Lying]:
+    def entries(self) -> Iterator[StoredFile]:
         """List all that lies there, hidden and unfinished files left out; raises FileRefused."""
         try:
             for found in s3.listing(self._url):
@@ -34,7 +34,7 @@ class BucketFolder:
         except OSError as error:
             raise self._refused(error) from error
 
-    def entry(self, path: Address) -> Lying:
+    def entry(self, path: Address) -> StoredFile:
         """Look at one object, or at a file of this machine; raises FileRefused."""
         if isinstance(path, Path):
             if path.is_absolute() or path.exists():
@@ -70,13 +70,13 @@ class BucketFolder:
             raise self._refused(error, f"correct {setting}") from error
         return f"{self._url} can be listed"
 
-    def _lying(self, found: Found) -> Lying:
+    def _lying(self, found: Found) -> StoredFile:
         name = found.key[len(self._url.prefix) :]
         problem = unprintable(name)
         if name.startswith("/"):
             problem = "has a name that begins with a slash"
         path = S3Url(self._url.bucket, found.key)
-        return Lying(name, path, found.size, found.version, problem)
+        return StoredFile(name, path, found.size, found.version, problem)
 
     def _refused(self, error: OSError, usual: str = "look at it and run it again") -> FileRefused:
         return FileRefused(f"{self._url} cannot be read: {reason(error)}", remedy(error, usual))
@@ -94,5 +94,5 @@ class Arriving:
         self._upload.keep(self._overwrite)
 
 
-def _parts(lying: Lying) -> list[str]:
+def _parts(lying: StoredFile) -> list[str]:
     return lying.name.split("/")

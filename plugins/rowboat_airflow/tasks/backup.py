@@ -7,12 +7,12 @@ from airflow.sdk import Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from rowboat.backup import drill, retention, verify
-from rowboat.backup import take as library
+from rowboat.backup.take import take_backup
 from rowboat.catalog import migrations
-from rowboat.cli import show_backups
 from rowboat.database import connections
 from rowboat.database.connections import Connection, transaction
 from rowboat.errors import BackupRefused
+from rowboat.rendering import backups
 from rowboat_airflow.connections import actor, use_connection
 from rowboat_airflow.logs import percent, tell
 from rowboat_airflow.outline import outline
@@ -72,11 +72,11 @@ def take() -> dict[str, Any]:
     params = context["params"]
     with connections.session("loader") as connection:
         _skip_what_was_before(connection, context)
-        taken = library.take(connection, params["tables"] or (), params["pin"], percent())
-    tell(show_backups.taken(taken))
+        taken = take_backup(connection, params["tables"] or (), params["pin"], percent())
+    tell(backups.taken_view(taken))
     if taken.findings:
         raise BackupRefused(f"the set {taken.set} cannot be read back: {taken.findings[0]}")
-    return show_backups.taken_document(taken)
+    return taken.to_json()
 
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
@@ -84,8 +84,8 @@ def prune() -> list[dict[str, Any]]:
     """Take the sets off the shelf that no rule keeps; tell why each stays or goes."""
     use_connection()
     with connections.session("loader") as connection:
-        verdicts = retention.prune(connection)
-    tell(show_backups.verdicts(verdicts, dry_run=False))
+        verdicts = retention.prune_sets(connection)
+    tell(backups.verdicts_view(verdicts, dry_run=False))
     return [vars(each) for each in verdicts]
 
 
@@ -95,11 +95,11 @@ def read_back() -> dict[str, Any]:
     use_connection()
     name = get_current_context()["params"]["set"]
     with connections.session("loader") as connection:
-        found = verify.verify(connection, name, percent())
-    tell(show_backups.checked(found))
+        found = verify.verify_set(connection, name, percent())
+    tell(backups.checked_view(found))
     if not found.ok:
         raise BackupRefused(f"the set {found.set} is damaged: {found.findings[0]}")
-    return show_backups.checked_document(found)
+    return found.to_json()
 
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
@@ -110,8 +110,8 @@ def restore_on_trial() -> dict[str, Any]:
     name = context["params"]["set"]
     with connections.session("loader") as connection:
         _skip_what_was_before(connection, context)
-        done = drill.drill(connection, actor(context), name, percent())
-    tell(show_backups.drilled(done))
+        done = drill.run_drill(connection, actor(context), name, percent())
+    tell(backups.drilled_view(done))
     if not done.ok:
         raise BackupRefused(f"the set {done.set} cannot be restored: {done.findings[0]}")
     return vars(done)
@@ -121,6 +121,6 @@ def _skip_what_was_before(connection: Connection, context: Any) -> None:
     """Skip the tick that Airflow makes up for when the DAG is new and there was no database yet."""
     dag_run = context["dag_run"]
     with transaction(connection) as cursor:
-        made = migrations.since(cursor)
+        made = migrations.schema_age(cursor)
     if dag_run.run_type == "scheduled" and dag_run.logical_date < made:
         raise AirflowSkipException("the database was made after the time of this run")

@@ -8,22 +8,20 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetWatcher, Param, TriggerRule, get_current_context, task
 
-from rowboat.catalog import outline as dictionary
+from rowboat.airflow_client import DRY_RUN
 from rowboat.catalog import tables
-from rowboat.catalog.outline import Outline
-from rowboat.cli import show
+from rowboat.catalog.outline import Outline, write_outline
 from rowboat.database import connections
 from rowboat.database.connections import Connection, transaction
 from rowboat.errors import FileRefused
 from rowboat.ingest import discovery, parts, split
-from rowboat.ingest import run as library
 from rowboat.ingest.discovery import FoundFile
-from rowboat.ingest.load import load as load_file
+from rowboat.ingest.load import load_file
 from rowboat.ingest.parts import Part
 from rowboat.ingest.reports import FileReport, Run
-from rowboat.ingest.run import triage
+from rowboat.ingest.run import add_up_run, ingest_files, order_files, triage_files
+from rowboat.rendering import loads
 from rowboat.settings import settings
-from rowboat_airflow.client import DRY_RUN
 from rowboat_airflow.connections import actor, use_connection
 from rowboat_airflow.logs import percent, tell
 from rowboat_airflow.retries import POLICY, RETRIES
@@ -74,26 +72,26 @@ def detect(names: dict[str, str]) -> list[str]:
     context = get_current_context()
     run = _run(context)
     if run.dry_run:
-        judged = library.ingest(_paths(context), run)
+        judged = ingest_files(_paths(context), run)
         _tell(judged)
-        left = [show.file_document(each) for each in judged if each.state != "unchanged"]
+        left = [each.to_json() for each in judged if each.state != "unchanged"]
         context["ti"].xcom_push(key=DRY_RUN, value=left)
         log.info("dry run: nothing was changed")
         return [REPORT]
     with connections.session("loader") as connection:
         with transaction(connection) as cursor:
-            catalog = tables.read(cursor)
-            dictionary.write(catalog)
-        found = [discovery.locate(path, catalog) for path in _paths(context)] or discovery.scan(
-            catalog
-        )
-        todo, reports = triage(connection, found, run)
+            catalog = tables.read_catalog(cursor)
+            write_outline(catalog)
+        found = [
+            discovery.locate_file(path, catalog) for path in _paths(context)
+        ] or discovery.scan_folder(catalog)
+        todo, reports = triage_files(connection, found, run)
         with transaction(connection) as cursor:
-            parts.sweep(cursor)  # what a run that died has left
-            large = {file.name for file in todo if split.is_large(cursor, file)}
+            parts.sweep_parts(cursor)  # what a run that died has left
+            large = {file.name for file in todo if split.is_large_file(cursor, file)}
     _tell([report for report in reports if report.state == "unmatched"])
     changed: dict[str, list[str]] = {}
-    for file in library.in_order(todo, catalog):
+    for file in order_files(todo, catalog):
         changed.setdefault(str(file.table and file.table.full_name), []).append(file.name)
     for table in [table for table in changed if table not in names]:
         log.warning("%s is new: its files load when Airflow has read the DAG again", table)
@@ -126,7 +124,7 @@ def cut(table: str) -> list[dict[str, Any]]:
         for file in ti.xcom_pull("detect", key="changed")[table]:
             if file in large:
                 with _left_to_the_load(file):
-                    found += split.divide(connection, _locate(connection, file))
+                    found += split.divide_file(connection, _locate(connection, file))
     log.info("%d parts", len(found))
     return [part.to_json() for part in found]
 
@@ -165,8 +163,8 @@ def load(file: str) -> dict[str, Any]:
     run.progress = percent()
     with connections.session("loader") as connection:
         with transaction(connection) as cursor:
-            catalog = tables.read(cursor)
-        found = discovery.locate(settings().raw_data / file, catalog)
+            catalog = tables.read_catalog(cursor)
+        found = discovery.locate_file(settings().raw_data / file, catalog)
         into = {found.path: found.table.full_name} if found.table else {}
         with lineage.told(connection, into) as reports:
             report = load_file(connection, catalog, found, run)
@@ -174,7 +172,7 @@ def load(file: str) -> dict[str, Any]:
     if report.state == "failed":
         raise FileRefused(f"{file} {report.error}", report.hint)
     log.info("%s", report)
-    return show.file_document(report)
+    return report.to_json()
 
 
 @task(task_id=REPORT, trigger_rule=TriggerRule.ALL_DONE, retries=RETRIES, retry_policy=POLICY)
@@ -184,8 +182,8 @@ def report() -> dict[str, int]:
     ti, run_id = context["ti"], context["run_id"]
     use_connection()
     with connections.session("loader") as connection, transaction(connection) as cursor:
-        totals = library.totals(cursor, run_id)
-        parts.sweep(cursor)
+        totals = add_up_run(cursor, run_id)
+        parts.sweep_parts(cursor)
     log.info("%s", totals)
     states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[run_id]).get(run_id, {})
     failed = sorted(
@@ -212,8 +210,8 @@ def _run(context: Any) -> Run:
 
 def _locate(connection: Connection, file: str) -> FoundFile:
     with transaction(connection) as cursor:
-        catalog = tables.read(cursor)
-    return discovery.locate(settings().raw_data / file, catalog)
+        catalog = tables.read_catalog(cursor)
+    return discovery.locate_file(settings().raw_data / file, catalog)
 
 
 @contextmanager
@@ -233,4 +231,4 @@ def _tell(reports: list[FileReport]) -> None:
     """Log reports as the command line shows them."""
     if not reports:
         return
-    tell(show.ingest_table(reports, dry_run=False))
+    tell(loads.ingest_table(reports, dry_run=False))

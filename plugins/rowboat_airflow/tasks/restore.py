@@ -9,12 +9,12 @@ from airflow.sdk import Param, get_current_context, task
 
 from rowboat.backup import restore, sets, source
 from rowboat.backup.plan import MODES, Plan, TablePlan
-from rowboat.backup.table_restore import Order
-from rowboat.catalog import tables as catalogs
-from rowboat.cli import show_backups
+from rowboat.backup.table_restore import RestoreOrder
+from rowboat.catalog.tables import read_catalog
 from rowboat.database import connections
 from rowboat.database.connections import Connection, transaction
 from rowboat.door.passage import Report
+from rowboat.rendering import backups
 from rowboat_airflow.connections import actor, use_connection
 from rowboat_airflow.logs import percent, tell, text
 from rowboat_airflow.retries import POLICY, RETRIES
@@ -68,8 +68,8 @@ def plan() -> dict[str, Any]:
     use_connection()
     context = get_current_context()
     with connections.session("loader") as connection:
-        found = restore.plan(connection, _order(connection, context))
-    shown = show_backups.plan(found)
+        found = restore.plan_restore(connection, _order(connection, context))
+    shown = backups.plan_view(found)
     tell(shown)
     context["ti"].xcom_push(key="text", value=text(shown))
     return found.to_json()
@@ -96,7 +96,7 @@ def safety_copy(planned: dict[str, Any]) -> str:
     use_connection()
     context = get_current_context()
     with connections.session("loader") as connection:
-        name = restore.safety_copy(connection, _order(connection, context, planned))
+        name = restore.back_up_first(connection, _order(connection, context, planned))
     log.info("what is there now is safe in the set %s", name)
     return name
 
@@ -111,10 +111,10 @@ def apply(planned: dict[str, Any], safety: str) -> dict[str, Any]:
         order.safety = safety
         into = {each.path: table for table, each in order.sources.items()}
         with lineage.told(connection, into) as reports:
-            done = restore.restore(connection, order)
+            done = restore.restore_tables(connection, order)
             reports |= {order.sources[each.table].path: _report(each) for each in done.plan.tables}
-    tell(show_backups.restored(done))
-    return show_backups.restored_document(done)
+    tell(backups.restored_view(done))
+    return done.to_json()
 
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
@@ -137,7 +137,9 @@ def _report(did: TablePlan) -> Report:
     return Report(sum(counts), *counts)
 
 
-def _order(connection: Connection, context: Any, planned: dict[str, Any] | None = None) -> Order:
+def _order(
+    connection: Connection, context: Any, planned: dict[str, Any] | None = None
+) -> RestoreOrder:
     """Read from the form what to restore; after the plan from the same set."""
     params, who = context["params"], actor(context)
     if "restore" in params:
@@ -152,9 +154,11 @@ def _order(connection: Connection, context: Any, planned: dict[str, Any] | None 
 
 def _restore_order(
     connection: Connection, params: Any, who: str, planned: dict[str, Any] | None
-) -> Order:
+) -> RestoreOrder:
     with transaction(connection) as cursor:
-        table = catalogs.read(cursor).table(params["table"]).full_name
+        table = read_catalog(cursor).table(params["table"]).full_name
         name = planned["set"] if planned else params["set"]
-        found = sets.named(cursor, name) if name else sets.newest(cursor, [table])
-    return Order({table: source.of_set(found.name, table, percent())}, params["mode"], who)
+        found = sets.find_set(cursor, name) if name else sets.newest_set(cursor, [table])
+    return RestoreOrder(
+        {table: source.source_of_set(found.name, table, percent())}, params["mode"], who
+    )

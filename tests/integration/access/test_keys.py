@@ -44,7 +44,7 @@ def make(boat: Boat) -> Callable[..., tuple[Key, str]]:
 
     def create(*arguments: Any, **options: Any) -> tuple[Key, str]:
         with transaction(boat.connect("owner")) as cursor:
-            return keys.create(cursor, *arguments, **options)
+            return keys.create_key(cursor, *arguments, **options)
 
     return create
 
@@ -62,7 +62,7 @@ def document(result: Result, code: int = 0) -> Any:
 
 def refusal(cursor: Cursor, token: str) -> str:
     with pytest.raises(KeyRefused) as refused:
-        keys.known(cursor, token)
+        keys.find_key(cursor, token)
     return refused.value.fact
 
 
@@ -81,7 +81,7 @@ def test_known_is_what_was_made(make: Any, cursor: Cursor) -> None:
         make("a", "read"),
         make("b", "operate", ["jobs", DEPARTMENTS], days=1, per_minute=7),
     ):
-        assert keys.known(cursor, token) == key
+        assert keys.find_key(cursor, token) == key
     assert (key.tables, key.per_minute) == ({JOBS, DEPARTMENTS}, 7)
 
 
@@ -143,7 +143,7 @@ def test_compared_in_constant_time_whatever_is_wrong(
     key, token = make("a", "read")
     tries = [f"rb_{key.id}_{'x' * 43}", MADE_UP, "nonsense"]
     assert {refusal(cursor, each) for each in tries} == {"the key is not known"}
-    assert keys.known(cursor, token) == key
+    assert keys.find_key(cursor, token) == key
     assert len(compared) == 4
     assert {len(part) for pair in compared for part in pair} == {64}
 
@@ -151,24 +151,24 @@ def test_compared_in_constant_time_whatever_is_wrong(
 def test_expired_and_revoked(boat: Boat, cursor: Cursor, make: Any) -> None:
     key, token = make("a", "read", days=1)
     assert boat.query("select (expires_at - created_at)::text from rowboat.keys") == ["P1D"]
-    keys.known(cursor, token)
+    keys.find_key(cursor, token)
     boat.query("update rowboat.keys set expires_at = now()")
     assert refusal(cursor, token) == f"the key {key.id} is expired"
     assert refusal(cursor, f"rb_{key.id}_{'x' * 43}") == "the key is not known"
     with transaction(boat.connect("owner")) as owner:
-        keys.revoke(owner, key.id)
+        keys.revoke_key(owner, key.id)
     assert refusal(cursor, token) == f"the key {key.id} is revoked"
 
 
 def test_revoked_for_good(boat: Boat, make: Any) -> None:
     key, _ = make("a", "read")
     with transaction(boat.connect("owner")) as owner:
-        keys.revoke(owner, key.id)
+        keys.revoke_key(owner, key.id)
     [first] = boat.query("select revoked_at from rowboat.keys")
     with transaction(boat.connect("owner")) as owner:
-        keys.revoke(owner, key.id)
+        keys.revoke_key(owner, key.id)
         with pytest.raises(UnknownKey, match="there is no key nobody"):
-            keys.revoke(owner, "nobody")
+            keys.revoke_key(owner, "nobody")
     assert boat.query("select revoked_at from rowboat.keys") == [first]
 
 
@@ -188,9 +188,9 @@ def test_scopes_include_the_smaller() -> None:
 
 def test_counts_by_the_minute_and_forgets(boat: Boat, make: Any, cursor: Cursor) -> None:
     key, _ = make("a", "read")
-    made = [keys.count(cursor, key.id, 2) for _ in range(3)]
+    made = [keys.count_request(cursor, key.id, 2) for _ in range(3)]
     if made[0].reset < made[-1].reset:  # a minute began in between
-        made = [keys.count(cursor, key.id, 2) for _ in range(3)]
+        made = [keys.count_request(cursor, key.id, 2) for _ in range(3)]
     assert [(each.requests, each.remaining, each.exceeded) for each in made] == [
         (1, 1, False),
         (2, 0, False),
@@ -198,21 +198,21 @@ def test_counts_by_the_minute_and_forgets(boat: Boat, make: Any, cursor: Cursor)
     ]
     assert all(1 <= each.reset <= 60 for each in made)
     boat.query("update rowboat.usage set minute = minute - interval '1 minute'")
-    assert keys.count(cursor, key.id, 2).requests == 1
+    assert keys.count_request(cursor, key.id, 2).requests == 1
     assert boat.query("select caller, requests from rowboat.usage") == [(key.id, 1)]
 
 
 def test_last_use_is_written_once_a_minute(boat: Boat, make: Any, cursor: Cursor) -> None:
     (key, _), _ = make("a", "read"), make("another", "read")
     statement = "select id, used_at, xmin::text from rowboat.keys where used_at is not null"
-    keys.count(cursor, key.id, 600)
+    keys.count_request(cursor, key.id, 600)
     [(found, used_at, version)] = boat.query(statement)
     assert found == key.id
-    while keys.count(cursor, key.id, 600).requests < 5:
+    while keys.count_request(cursor, key.id, 600).requests < 5:
         [(_, used_at, version)] = boat.query(statement)
     assert boat.query(statement) == [(key.id, used_at, version)]
     boat.query("update rowboat.usage set minute = minute - interval '1 minute'")
-    keys.count(cursor, key.id, 600)
+    keys.count_request(cursor, key.id, 600)
     [(_, later, _)] = boat.query(statement)
     assert later > used_at
 
@@ -222,7 +222,7 @@ def test_many_count_at_once(boat: Boat, counting: Connections) -> None:
 
     def count(_: int) -> Rate:
         with counting.connection() as connection, transaction(connection) as cursor:
-            return keys.count(cursor, "somebody", 100)
+            return keys.count_request(cursor, "somebody", 100)
 
     with ThreadPoolExecutor(8) as pool:
         found = [each.requests for each in pool.map(count, range(400))]
@@ -233,12 +233,12 @@ def test_many_count_at_once(boat: Boat, counting: Connections) -> None:
 
 
 def test_forgetting_waits_for_nobody(boat: Boat, cursor: Cursor) -> None:
-    keys.count(cursor, "somebody", 600)
+    keys.count_request(cursor, "somebody", 600)
     boat.query("update rowboat.usage set minute = minute - interval '1 minute'")
     with transaction(boat.connect("owner")) as other:
         other.execute("delete from rowboat.usage")
         cursor.execute("set lock_timeout = '100ms'")
-        assert keys.count(cursor, "somebody", 600).requests == 1
+        assert keys.count_request(cursor, "somebody", 600).requests == 1
 
 
 def test_counts_whatever_the_server_is_set_to(boat: Boat) -> None:
@@ -256,7 +256,7 @@ def test_create_shows_the_token_once(run: Any, boat: Boat, cursor: Cursor) -> No
     assert result.exit_code == 0, result.output
     token, sentence = result.stdout.splitlines()
     assert sentence == "this is shown only once: keep it where only its user can read it"
-    key = keys.known(cursor, token)
+    key = keys.find_key(cursor, token)
     assert (key.name, key.scope, key.tables, key.per_minute) == ("a press", "write", {JOBS}, 600)
     assert boat.query("select (expires_at - created_at)::text from rowboat.keys") == ["P3D"]
     assert token not in run("list").stdout + run("list", "--json").stdout
@@ -264,7 +264,7 @@ def test_create_shows_the_token_once(run: Any, boat: Boat, cursor: Cursor) -> No
 
 def test_create_as_a_document(run: Any, cursor: Cursor) -> None:
     found = document(run("create", "a", "--scope", "read", "--per-minute", "60", "--json"))
-    key = keys.known(cursor, found.pop("token"))
+    key = keys.find_key(cursor, found.pop("token"))
     assert found == {
         "id": key.id,
         "name": "a",
@@ -295,7 +295,7 @@ def test_wrong_use(run: Any, arguments: list[str], code: int, words: str) -> Non
 def test_list_and_revoke(run: Any, boat: Boat, make: Any, cursor: Cursor) -> None:
     assert run("list").stdout == "there are no keys: `rowboat keys create` makes one\n"
     key, token = make("[bold]a", "read", ["jobs"], days=2)
-    keys.count(cursor, keys.known(cursor, token).id, 600)
+    keys.count_request(cursor, keys.find_key(cursor, token).id, 600)
     [listed] = document(run("list", "--json"))
     assert {name: listed[name] for name in ("id", "name", "scope", "tables", "state")} == {
         "id": key.id,

@@ -15,11 +15,12 @@ import polars
 import pytest
 
 from rowboat.backup import copy_out
-from rowboat.backup import take as backup
-from rowboat.backup.avro import schema as avro
 from rowboat.backup.avro.container import CODECS, Reader, Writer
 from rowboat.backup.avro.digests import Digest
+from rowboat.backup.avro.schema import encode_columns, schema_of_table
+from rowboat.backup.take import digest_table
 from rowboat.catalog.tables import Table
+from rowboat.database import copy_binary
 from rowboat.database.columnar import Cells
 from rowboat.database.connections import Connection, transaction
 from rowboat.errors import Unholdable
@@ -40,18 +41,18 @@ def fill(boat: Boat, rows: int) -> Table:
 
 def written(connection: Connection, table: Table, codec: str) -> tuple[bytes, str]:
     """Back a table up; return the file and the digest."""
-    schema, digest = avro.of_table(table), Digest()
+    schema, digest = schema_of_table(table), Digest()
     parts: list[bytes] = []
     names = {"table": table.full_name, "set": "20230101T000000Z"}
     writer = Writer(schema, codec, names, parts.append)
 
     def take(columns: list[Cells]) -> None:
-        buffer, offsets = avro.encode(schema, columns)
+        buffer, offsets = encode_columns(schema, columns)
         digest.add(buffer, offsets[:-1], np.diff(offsets))
         writer.write(buffer, offsets)
 
     with transaction(connection) as cursor:
-        copy_out.fetch(cursor, table, schema, take)
+        copy_out.fetch_table(cursor, table, schema, take)
     return b"".join(parts), str(digest)
 
 
@@ -124,7 +125,7 @@ def raw_times(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_type(boat: Boat, declare: Declare, raw_times: None) -> None:
     declare(declared())
     table = fill(boat, ROWS)
-    schema, said = avro.of_table(table), by_postgres(boat)
+    schema, said = schema_of_table(table), by_postgres(boat)
     for codec in CODECS:
         content, digest = written(boat.connect(), table, codec)
         assert digest.startswith(f"{ROWS}-")
@@ -188,12 +189,14 @@ def test_decoded(boat: Boat, declare: Declare, as_text: bool) -> None:
             for n, each in enumerate(fields):
                 if each.kind.native and as_text:
                     cells[n] = each.kind.literal(cells[n])
-            rows = io.BytesIO(copy_out.HEADER + copy_out.rows(cells) + copy_out.TRAILER)
+            rows = io.BytesIO(
+                copy_binary.HEADER + copy_binary.rows_as_copy(cells) + copy_binary.TRAILER
+            )
             cursor.copy_expert("copy stage from stdin (format binary)", rows)
         cursor.execute("truncate s.t")
-        assert backup.digest(cursor, table) == "0-" + "0" * 32
+        assert digest_table(cursor, table) == "0-" + "0" * 32
         cursor.execute(f"insert into s.t select {values} from stage")
-        assert backup.digest(cursor, table) == digest
+        assert digest_table(cursor, table) == digest
 
 
 # The digest
@@ -223,15 +226,15 @@ def test_digest_finds_every_change(boat: Boat, declare: Declare) -> None:
     ]  # fmt: skip
     connection = boat.connect("owner")
     with transaction(connection) as cursor:
-        found = [backup.digest(cursor, table)]
+        found = [digest_table(cursor, table)]
     for change in changes:
         with transaction(connection, keep=False) as cursor:
             cursor.execute(change)
-            found.append(backup.digest(cursor, table))
+            found.append(digest_table(cursor, table))
     assert len(set(found)) == len(changes) + 1
     with transaction(connection) as cursor:  # another order on disk
         cursor.execute("update s.t set id = id where id < 30")
-        assert backup.digest(cursor, table) == found[0]
+        assert digest_table(cursor, table) == found[0]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/St_Johns"])
@@ -239,15 +242,15 @@ def test_digest_under_any_time_zone(boat: Boat, declare: Declare, zone: str) -> 
     declare(declared())
     table = fill(boat, 100)
     with transaction(boat.connect()) as cursor:
-        expected = backup.digest(cursor, table)
+        expected = digest_table(cursor, table)
     boat.query(
         "do $$ begin execute format('alter database %I set timezone to %L',"
         f" current_database(), '{zone}'); end $$"
     )
     with transaction(boat.connect()) as cursor:
-        assert backup.digest(cursor, table) == expected
+        assert digest_table(cursor, table) == expected
         cursor.execute("set timezone to %s", [zone])
-        assert backup.digest(cursor, table) == expected
+        assert digest_table(cursor, table) == expected
 
 
 # What AVRO cannot hold
@@ -292,7 +295,7 @@ def test_what_avro_cannot_hold(boat: Boat, declare: Declare, not_null: str) -> N
     for n, (_, value, words, name) in enumerate(UNHOLDABLE):
         boat.query(f"insert into s.t{n} values (1, %s)", [value])
         with pytest.raises(Unholdable) as raised, transaction(connection) as cursor:
-            backup.digest(cursor, catalog.table(f"s.t{n}"))
+            digest_table(cursor, catalog.table(f"s.t{n}"))
         assert (raised.value.fact, raised.value.hint) == (
             f"s.t{n} has a row whose 50% {{v}} is {words}, which AVRO's {name} cannot hold",
             "correct the row; until then its table cannot be backed up",
@@ -336,10 +339,10 @@ def test_odd_names(boat: Boat, declare: Declare, raw_times: None) -> None:
     }  # fmt: skip
     reader = Reader(io.BytesIO(content), len(content))
     schema = reader.schema("Yard 5%.Big 100% {0}")
-    assert schema == avro.of_table(table)
+    assert schema == schema_of_table(table)
     (part,) = reader.rows(schema)
     assert {name: part.cells(name)[0] for name in ("a-b", "%(x)s", "9", "é")} == {
         "a-b": b"two", "%(x)s": b"50%", "9": b'{"it\'s"}', "é": b'{"{%s}",NULL}',
     }  # fmt: skip
     with transaction(boat.connect()) as cursor:
-        assert backup.digest(cursor, table) == digest
+        assert digest_table(cursor, table) == digest

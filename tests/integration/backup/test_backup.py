@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rowboat.backup import shelf, verify
-from rowboat.backup import take as backup
-from rowboat.backup.avro import schema as avro
+from rowboat.backup.avro.schema import schema_of_table
+from rowboat.backup.take import Taken, digest_table, take_backup
 from rowboat.database.connections import transaction
 from rowboat.errors import (
     BackupRefused,
@@ -54,8 +54,10 @@ def test_a_set_is_files_and_a_manifest(boat: Boat) -> None:
     assert backups.on_shelf() == [
         f"{name}/", *(f"{name}/{file}" for file in sorted([*FILES, "manifest.json"]))
     ]  # fmt: skip
-    assert {backups.mode(shelf.path(name, file)) for file in [*FILES, "manifest.json"]} == {0o640}
-    assert backups.mode(shelf.path(name)) & 0o007 == 0
+    assert {backups.mode(shelf.set_path(name, file)) for file in [*FILES, "manifest.json"]} == {
+        0o640
+    }
+    assert backups.mode(shelf.set_path(name)) & 0o007 == 0
     hires = boat.query(f"select * from {EMPLOYEES} order by id")
     found = [tuple(row.values()) for row in backups.rows(name, "hired_employees.avro")]
     assert sorted(found) == hires
@@ -63,7 +65,7 @@ def test_a_set_is_files_and_a_manifest(boat: Boat) -> None:
         f"Name {n}" for n in range(1, 13)
     }
     assert len(backups.rows(name, "jobs.avro")) == 18
-    assert verify.verify(boat.connect(), name).ok
+    assert verify.verify_set(boat.connect(), name).ok
 
 
 def test_every_fact_is_on_record_and_in_the_manifest(boat: Boat) -> None:
@@ -74,7 +76,7 @@ def test_every_fact_is_on_record_and_in_the_manifest(boat: Boat) -> None:
         " from backup_status.backup_status"
     )[0]
     assert (began, ended) == (True, True)
-    manifest = shelf.read(taken.set)
+    manifest = shelf.read_manifest(taken.set)
     facts = boat.query(
         "select set_name, table_name, file_name, number_rows, last_id, bytes, sha256, row_digest,"
         " schema_hash, snapshot, taken_at, verified_at is not null, drilled_at, pinned, purpose,"
@@ -83,11 +85,11 @@ def test_every_fact_is_on_record_and_in_the_manifest(boat: Boat) -> None:
     catalog, connection = boat.catalog(), boat.connect()
     numbers = {DEPARTMENTS: (12, 12), JOBS: (18, 18), EMPLOYEES: (30, 30)}
     for row, table, file in zip(facts, HIRING, FILES, strict=True):
-        content = shelf.path(taken.set, file).read_bytes()
+        content = shelf.set_path(taken.set, file).read_bytes()
         with transaction(connection) as cursor:
-            digest = backup.digest(cursor, catalog.table(table))
+            digest = digest_table(cursor, catalog.table(table))
         sha256 = hashlib.sha256(content).hexdigest()
-        schema = avro.of_table(catalog.table(table))
+        schema = schema_of_table(catalog.table(table))
         assert row == (
             taken.set, table, file, *numbers[table], len(content), sha256, digest,
             schema.digest, manifest.snapshot, manifest.taken, True, None, False, "backup", None,
@@ -102,7 +104,7 @@ def test_every_fact_is_on_record_and_in_the_manifest(boat: Boat) -> None:
     assert manifest.taken.strftime("%Y%m%dT%H%M%SZ") == taken.set
     assert (manifest.purpose, manifest.codec, manifest.format) == ("backup", "deflate", "1")
     assert manifest.server == f"PostgreSQL {boat.query('show server_version')[0].split()[0]}"
-    assert taken.bytes == sum(shelf.path(taken.set, file).stat().st_size for file in FILES)
+    assert taken.bytes == sum(shelf.set_path(taken.set, file).stat().st_size for file in FILES)
     assert (taken.suspicion, taken.findings) == (None, [])
 
 
@@ -116,7 +118,7 @@ def test_all_tables_are_of_one_moment(boat: Boat) -> None:
             boat.query(f"insert into {JOBS} values (99, 'Later')")
             boat.query(f"delete from {EMPLOYEES} where id = 1")
 
-    taken = backup.take(boat.connect(), progress=progress)
+    taken = take_backup(boat.connect(), progress=progress)
     assert done == [DEPARTMENTS]
     assert [copy.rows for copy in taken.tables] == [12, 20, 18]
     assert [copy.last_id for copy in taken.tables] == [12, 20, 18]
@@ -134,7 +136,7 @@ def test_tables_stay_as_they_are_while_they_are_written(boat: Boat) -> None:
                 boat.query(f"set lock_timeout = 50; alter table {JOBS} drop column job")
             refused.append(raised.value.fact)
 
-    taken = backup.take(boat.connect(), progress=lambda *at: None if refused else progress(*at))
+    taken = take_backup(boat.connect(), progress=lambda *at: None if refused else progress(*at))
     assert refused == ["the database refused: canceling statement due to lock timeout"]
     assert taken.findings == []
 
@@ -148,14 +150,14 @@ def test_only_some_tables(boat: Boat) -> None:
 
 def test_unknown_table(boat: Boat) -> None:
     with no_set_from(boat, UnknownTable) as said:
-        backup.take(boat.connect(), ["jobs", "boats"])
+        take_backup(boat.connect(), ["jobs", "boats"])
     assert said == ["there is no table boats", "`rowboat status` lists the tables"]
 
 
 def test_no_tables(boat: Boat, setting: Callable[[str, str], None]) -> None:
     setting("schemas", "nowhere")
     with no_set_from(boat, BackupRefused) as said:
-        backup.take(boat.connect())
+        take_backup(boat.connect())
     assert said == ["there are no tables to back up", "`rowboat migrate` makes them"]
 
 
@@ -223,7 +225,7 @@ def test_a_name_in_two_schemas(boat: Boat, declare: Callable[[str], None]) -> No
     }
     assert backups.rows(taken.set, "fleet.jobs.avro") == [{"id": 7, "boat": "Ann"}]
     with no_set_from(boat, UnknownTable) as said:
-        backup.take(boat.connect(), ["jobs"])
+        take_backup(boat.connect(), ["jobs"])
     assert said == [
         f"jobs stands for several tables: fleet.jobs, {JOBS}", "name the schema too"
     ]  # fmt: skip
@@ -235,7 +237,7 @@ def test_two_tables_of_one_full_name(boat: Boat, declare: Callable[[str], None])
         'create table "a.b"."c" (id int primary key);'
     )
     with no_set_from(boat, BackupRefused) as said:
-        backup.take(boat.connect())
+        take_backup(boat.connect())
     assert said == ["two tables are called a.b.c", "rename a schema or a table"]
 
 
@@ -244,7 +246,7 @@ def test_rows_that_the_role_may_not_see(boat: Boat) -> None:
     boat.query(f"alter table {JOBS} enable row level security")
     boat.query(f"create policy first_ones on {JOBS} using (id < 5)")
     with no_set_from(boat, BackupRefused) as said:
-        backup.take(boat.connect())
+        take_backup(boat.connect())
     assert said == [
         f"{JOBS} has row security: this role may not see every row",
         "give the role that takes backups BYPASSRLS, or switch row security off",
@@ -256,7 +258,7 @@ def test_rows_that_the_role_may_not_see(boat: Boat) -> None:
 def test_a_table_that_comes_while_the_backup_waits(boat: Boat) -> None:
     backups.fill(boat)
     owner = boat.connect("owner")
-    taken: list[backup.Taken] = []
+    taken: list[Taken] = []
     with transaction(owner) as cursor:
         cursor.execute(f"lock table {JOBS} in access exclusive mode")
         with backups.in_threads(lambda: taken.append(take(boat))):

@@ -18,7 +18,7 @@ import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from rowboat.backup import retention, sets, shelf, verify
-from rowboat.backup import take as backup
+from rowboat.backup.take import Taken, take_backup
 from rowboat.database import connections, embedded
 from rowboat.errors import ConnectionLost, DatabaseRefused, RowboatError, ShelfUnusable, Unholdable
 from rowboat.settings import settings
@@ -48,7 +48,7 @@ def no_set_from(boat: Boat, kind: type[RowboatError]) -> Iterator[list[str]]:
     assert type(raised.value) is kind
     said += [raised.value.fact, raised.value.hint]
     assert (backups.contents(), backups.record(boat)) == before
-    assert [each for each in shelf.folder().glob(".*") if shelf.folder().is_dir()] == []
+    assert [each for each in shelf.shelf_folder().glob(".*") if shelf.shelf_folder().is_dir()] == []
 
 
 def test_a_value_that_avro_cannot_hold(boat: Boat) -> None:
@@ -57,21 +57,21 @@ def test_a_value_that_avro_cannot_hold(boat: Boat) -> None:
     boat.query(f"insert into {EMPLOYEES} values (9999, 'Zoe', 'infinity', 1, 1)")
     connection = boat.connect()
     with no_set_from(boat, Unholdable) as said:
-        backup.take(connection)
+        take_backup(connection)
     assert said == [
         f"{EMPLOYEES} has a row whose hired_date is infinity, "
         "which AVRO's timestamp-micros cannot hold",
         "correct the row; until then its table cannot be backed up",
     ]
-    assert all(each.keep for each in retention.prune(connection))
+    assert all(each.keep for each in retention.prune_sets(connection))
     boat.query(f"delete from {EMPLOYEES} where id = 9999")
-    assert backup.take(connection).findings == []  # the session goes on
+    assert take_backup(connection).findings == []  # the session goes on
 
 
 def test_a_file_where_the_folder_should_be(boat: Boat, tmp_path: Path) -> None:
     (tmp_path / "shelf").write_text("not a folder")
     with pytest.raises(ShelfUnusable) as raised:
-        backup.take(boat.connect())
+        take_backup(boat.connect())
     assert (raised.value.fact, raised.value.hint) == (
         f"{tmp_path}/shelf cannot be written: Not a directory", USABLE
     )  # fmt: skip
@@ -82,7 +82,7 @@ def test_a_file_where_the_folder_should_be(boat: Boat, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be(boat: Boat, setting: Callable[[str, str], None]) -> None:
     setting("backups", "/proc/backups")
     with pytest.raises(ShelfUnusable) as raised:
-        backup.take(boat.connect())
+        take_backup(boat.connect())
     assert (raised.value.fact, raised.value.hint) == (
         "/proc/backups cannot be written: No such file or directory", USABLE
     )  # fmt: skip
@@ -109,13 +109,13 @@ def test_a_folder_that_is_not_open_to_the_user(boat: Boat, mode: int) -> None:
     take(boat)
     connection = boat.connect()
     with no_set_from(boat, ShelfUnusable) as said:
-        shelf.folder().chmod(mode)
+        shelf.shelf_folder().chmod(mode)
         try:
-            with as_nobody(shelf.folder()):
-                backup.take(connection)
+            with as_nobody(shelf.shelf_folder()):
+                take_backup(connection)
         finally:
-            shelf.folder().chmod(0o755)
-    assert said == [f"{shelf.folder()} cannot be written: Permission denied", USABLE]
+            shelf.shelf_folder().chmod(0o755)
+    assert said == [f"{shelf.shelf_folder()} cannot be written: Permission denied", USABLE]
     (found,) = backups.known(boat)
     assert found.counts
 
@@ -124,28 +124,28 @@ def test_a_folder_that_is_not_open_to_the_user(boat: Boat, mode: int) -> None:
 def test_a_set_that_cannot_be_read_now_makes_none_go_and_stays(boat: Boat, part: str) -> None:
     old, new = backups.of_days_ago(boat, 100, 50)
     take(boat)
-    place, connection = shelf.path(new, part), boat.connect()
+    place, connection = shelf.set_path(new, part), boat.connect()
     before = backups.mode(place)
     place.chmod(0)
     try:
-        with as_nobody(shelf.folder()), connections.transaction(connection) as cursor:
-            found = sets.read(cursor)
+        with as_nobody(shelf.shelf_folder()), connections.transaction(connection) as cursor:
+            found = sets.read_sets(cursor)
     finally:
         place.chmod(before)
     assert [each.state for each in found] == ["whole", "unreadable", "whole"]
     assert [each.counts for each in found] == [True, False, True]
-    verdicts = retention.judge(found, found[-1].taken_at, settings())
+    verdicts = retention.judge_sets(found, found[-1].taken_at, settings())
     assert [(each.set, each.keep) for each in verdicts][:2] == [(old, True), (new, True)]
     assert verdicts[1].reasons == ["nobody can tell what it holds"]
 
 
 def test_a_file_that_cannot_be_read(boat: Boat) -> None:
     name = take(boat).set
-    path, copy = shelf.path(name, "jobs.avro"), shelf.read(name).copy(JOBS)
+    path, copy = shelf.set_path(name, "jobs.avro"), shelf.read_manifest(name).copy(JOBS)
     path.chmod(0)
     try:
-        with as_nobody(shelf.folder()):
-            found = verify.check(name, copy).findings
+        with as_nobody(shelf.shelf_folder()):
+            found = verify.check_copy(name, copy).findings
     finally:
         path.chmod(0o640)
     assert found == ["cannot be read: Permission denied"]
@@ -169,7 +169,7 @@ def test_the_disk_is_full(boat: Boat) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     said = json.loads(done.stdout)
     assert (said["error"], said["hint"]) == (
-        f"{shelf.folder()} cannot be written: File too large", USABLE
+        f"{shelf.shelf_folder()} cannot be written: File too large", USABLE
     )  # fmt: skip
     assert (backups.contents(), backups.record(boat)) == before
     assert len(backups.on_shelf()) == 5
@@ -192,22 +192,22 @@ def test_the_disk_tells_late_that_it_is_full(
 
     monkeypatch.setattr(os, "fsync", fsync)
     with no_set_from(boat, ShelfUnusable) as said:
-        backup.take(boat.connect())
-    assert said == [f"{shelf.folder()} cannot be written: No space left on device", USABLE]
+        take_backup(boat.connect())
+    assert said == [f"{shelf.shelf_folder()} cannot be written: No space left on device", USABLE]
     assert calls == [at + 1]
 
 
 def test_wrong_password(boat: Boat) -> None:
     parts = parse_dsn(boat.uri("loader"))
     with pytest.raises(ConnectionLost) as lost:
-        backup.take(connections.connect(make_dsn(boat.uri("loader"), password="wrong")))
+        take_backup(connections.connect(make_dsn(boat.uri("loader"), password="wrong")))
     assert lost.value.fact.startswith(
         f"the database at {parts['host']}:{parts['port']} cannot be reached: "
     )
     assert "password authentication failed" in lost.value.fact
     assert "wrong" not in lost.value.fact
     assert lost.value.hint == ConnectionLost.hint
-    assert not shelf.folder().exists()
+    assert not shelf.shelf_folder().exists()
 
 
 def test_the_database_goes_away(boat: Boat, postgres: embedded.EmbeddedServer) -> None:
@@ -222,7 +222,7 @@ def test_the_database_goes_away(boat: Boat, postgres: embedded.EmbeddedServer) -
             cursor.execute("select pg_terminate_backend(%s, 5000)", [pid])
 
     with no_set_from(boat, ConnectionLost) as said:
-        backup.take(connection, progress=progress)
+        take_backup(connection, progress=progress)
     assert said[0].startswith("the database cannot be reached: ")
     assert len(backups.names(boat)) == 1
     take(boat)
@@ -237,20 +237,20 @@ def test_the_line_is_cut_in_a_copy(boat: Boat, postgres: embedded.EmbeddedServer
             with closing(connections.connect(address)) as connection:
                 proxy.cut_after(size, to_server=False)
                 with no_set_from(boat, ConnectionLost) as said:
-                    backup.take(connection)
+                    take_backup(connection)
             assert said[0].startswith("the database cannot be reached: ")
         assert proxy.cuts == 3
 
 
 def test_a_role_that_may_not_record(boat: Boat) -> None:
     with pytest.raises(DatabaseRefused) as refused:
-        backup.take(boat.connect("reader"))
+        take_backup(boat.connect("reader"))
     assert "permission denied" in refused.value.fact
     assert backups.record(boat) == []
 
 
 def test_two_backups_at_once(boat: Boat) -> None:
-    taken: list[backup.Taken] = []
+    taken: list[Taken] = []
     with backups.in_threads(*[lambda: taken.append(take(boat))] * 2):
         pass
     assert len({each.set for each in taken}) == 2
@@ -260,12 +260,12 @@ def test_two_backups_at_once(boat: Boat) -> None:
 
 
 def test_a_backup_waits_for_the_writer_of_the_shelf(boat: Boat) -> None:
-    with sets.writing(boat.connect()):
-        half = shelf.folder() / ".20200101T000000Z.part"
+    with sets.only_writer(boat.connect()):
+        half = shelf.shelf_folder() / ".20200101T000000Z.part"
         half.mkdir(parents=True)
         with backups.in_threads(lambda: take(boat)):
             backups.until_waiting(boat)
-            assert [half] == [*shelf.folder().iterdir()]
+            assert [half] == [*shelf.shelf_folder().iterdir()]
             half.rmdir()
             for connection in boat.opened[:1]:
                 connection.close()
@@ -293,7 +293,7 @@ def test_hundred_writers_leave_no_dangling_reference_in_a_set(boat: Boat) -> Non
                 connection.commit()
                 turns[number] += 1
 
-    taken: list[backup.Taken] = []
+    taken: list[Taken] = []
     with backups.in_threads(*[lambda n=n: write(n) for n in range(100)]):
         try:
             backups.eventually(lambda: min(turns) > 1, seconds=60)
@@ -304,7 +304,7 @@ def test_hundred_writers_leave_no_dangling_reference_in_a_set(boat: Boat) -> Non
                     """Let the writers do a good deal between one table and the next."""
                     backups.eventually(lambda: sum(turns) > begin + 100)
 
-                taken.append(backup.take(boat.connect(), progress=progress))
+                taken.append(take_backup(boat.connect(), progress=progress))
         finally:
             over.set()
     for each in taken:
@@ -335,12 +335,12 @@ def test_a_lost_record_is_made_again_from_the_shelf(boat: Boat, way: str) -> Non
     connection = boat.connect()
     if way == "backup":
         third = take(boat).set
-        verify.verify(connection, third)
+        verify.verify_set(connection, third)
         boat.query("delete from backup_status.backup_status where set_name = %s", [third])
     elif way == "verify":
-        assert verify.verify(connection, first).ok
+        assert verify.verify_set(connection, first).ok
     else:
-        assert all(each.keep for each in retention.prune(connection))
+        assert all(each.keep for each in retention.prune_sets(connection))
     assert boat.query(facts) == before
     assert {name: backups.contents()[name] for name in shelved} == shelved
     verified = {"backup": [False, False], "verify": [True, False], "prune": [True, True]}[way]

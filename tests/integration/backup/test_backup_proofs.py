@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rowboat.backup import sets, shelf, verify
-from rowboat.backup import take as backup
+from rowboat.backup.take import take_backup
 from rowboat.storage.disk_shelf import DiskAside
 from tests.conftest import Boat
 from tests.support import backups
@@ -57,7 +57,7 @@ for line in sys.stdin:
     if not pid:
         with connections.session("loader") as opened:
             left = int(line)
-            take.take(opened)
+            take.take_backup(opened)
         os._exit(0)
     print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
@@ -111,17 +111,17 @@ class Witness:
         """Check that no half set is listed, and that the next writer finds everything in order."""
         listed = backups.known(self.boat)
         assert {each.state for each in listed} <= {"whole"}
-        hidden = {each.name for each in shelf.folder().glob("*") if each.name.startswith(".")}
-        assert {each.name for each in shelf.folder().glob("*")} - hidden == {
+        hidden = {each.name for each in shelf.shelf_folder().glob("*") if each.name.startswith(".")}
+        assert {each.name for each in shelf.shelf_folder().glob("*")} - hidden == {
             each.name for each in listed
         }
         for each in listed:
             if each.name not in self.proven:
-                assert verify.verify(self.connection, each.name).findings == []
+                assert verify.verify_set(self.connection, each.name).findings == []
                 self.proven.add(each.name)
         self.leftovers += len(hidden)
-        with sets.writing(self.connection):
-            assert [*shelf.folder().glob(".*")] == []
+        with sets.only_writer(self.connection):
+            assert [*shelf.shelf_folder().glob(".*")] == []
         recorded = self.boat.query("select distinct set_name from backup_status.backup_status")
         assert set(recorded) == {each.name for each in listed}
 
@@ -193,7 +193,7 @@ def proven(boat: Boat, name: str) -> bool:
 @pytest.mark.slow
 def test_every_flipped_byte_is_found(boat: Boat, whole: str) -> None:
     rng, connection, found = random.Random(SEED), boat.connect(), 0
-    files = sorted(shelf.path(whole).iterdir())
+    files = sorted(shelf.set_path(whole).iterdir())
     originals = {path: path.read_bytes() for path in files}
     assert len(files) == 4
     for turn in range(FLIPS):
@@ -201,15 +201,15 @@ def test_every_flipped_byte_is_found(boat: Boat, whole: str) -> None:
         content = bytearray(originals[path])
         content[rng.randrange(len(content))] ^= rng.randrange(1, 256)
         path.write_bytes(content)
-        checked = verify.verify(connection, whole)
+        checked = verify.verify_set(connection, whole)
         found += not checked.ok
         path.write_bytes(originals[path])
         if turn < 2 * len(files):
             assert not proven(boat, whole)
-            assert verify.verify(connection, whole).ok
+            assert verify.verify_set(connection, whole).ok
             assert proven(boat, whole)
     assert found == FLIPS
-    assert verify.verify(connection, whole).ok
+    assert verify.verify_set(connection, whole).ok
     assert proven(boat, whole)
 
 
@@ -220,7 +220,7 @@ def check_found(boat: Boat, name: str, *expected: str) -> None:
 
 
 def test_truncated_file_and_what_is_behind_its_end(boat: Boat, whole: str) -> None:
-    path = shelf.path(whole, "jobs.avro")
+    path = shelf.set_path(whole, "jobs.avro")
     content = path.read_bytes()
     wrong = "jobs.avro: is not byte for byte the file that was written"
     for changed, findings in (
@@ -238,19 +238,19 @@ def test_truncated_file_and_what_is_behind_its_end(boat: Boat, whole: str) -> No
 
 
 def test_missing_file_and_missing_set(boat: Boat, whole: str, tmp_path: Path) -> None:
-    path, aside = shelf.path(whole, "jobs.avro"), tmp_path / "aside"
+    path, aside = shelf.set_path(whole, "jobs.avro"), tmp_path / "aside"
     path.rename(aside)
     check_found(boat, whole, "jobs.avro: cannot be read: No such file or directory")
     aside.rename(path)
     assert backups.findings(boat, whole) == []
-    nowhere = f"there is no set {whole} in {shelf.folder()}"
-    shelf.path(whole, shelf.MANIFEST).rename(aside)
+    nowhere = f"there is no set {whole} in {shelf.shelf_folder()}"
+    shelf.set_path(whole, shelf.MANIFEST).rename(aside)
     check_found(boat, whole, nowhere)
-    aside.rename(shelf.path(whole, shelf.MANIFEST))
-    shutil.move(shelf.path(whole), aside)
+    aside.rename(shelf.set_path(whole, shelf.MANIFEST))
+    shutil.move(shelf.set_path(whole), aside)
     check_found(boat, whole, nowhere)
     check_found(boat, whole, *backups.findings(boat))  # by default: the newest that should be
-    shutil.move(aside, shelf.path(whole))
+    shutil.move(aside, shelf.set_path(whole))
     assert backups.findings(boat, whole) == []
     assert proven(boat, whole)
 
@@ -258,12 +258,12 @@ def test_missing_file_and_missing_set(boat: Boat, whole: str, tmp_path: Path) ->
 def test_manifest_of_another_set(boat: Boat, whole: str) -> None:
     boat.query(f"insert into {JOBS} values (99, 'Another')")
     other = take(boat).set
-    manifest = shelf.path(whole, shelf.MANIFEST)
+    manifest = shelf.set_path(whole, shelf.MANIFEST)
     before = manifest.read_bytes()
-    shutil.copyfile(shelf.path(other, shelf.MANIFEST), manifest)
+    shutil.copyfile(shelf.set_path(other, shelf.MANIFEST), manifest)
     check_found(boat, whole, f"the manifest of {whole} is damaged")
     manifest.write_bytes(before)
-    backups.rewrite(whole, tables=shelf.read(other).tables)
+    backups.rewrite(whole, tables=shelf.read_manifest(other).tables)
     byte, recorded = (
         "is not byte for byte the file that was written",
         "the manifest is not that of the set that was recorded",
@@ -279,7 +279,7 @@ def test_manifest_of_another_set(boat: Boat, whole: str) -> None:
     )  # fmt: skip
     assert backups.known(boat)[0].state == "damaged"
     manifest.write_bytes(before)
-    backups.rewrite(whole, tables=shelf.read(whole).tables[:2])
+    backups.rewrite(whole, tables=shelf.read_manifest(whole).tables[:2])
     check_found(boat, whole, f"the manifest lacks {JOBS}")
     manifest.write_bytes(before)
     assert backups.findings(boat, whole) == []
@@ -287,7 +287,7 @@ def test_manifest_of_another_set(boat: Boat, whole: str) -> None:
 
 
 def test_swapped_files_and_files_of_another_set(boat: Boat, whole: str) -> None:
-    first, second = shelf.path(whole, "jobs.avro"), shelf.path(whole, "departments.avro")
+    first, second = shelf.set_path(whole, "jobs.avro"), shelf.set_path(whole, "departments.avro")
     contents = first.read_bytes(), second.read_bytes()
     first.write_bytes(contents[1])
     second.write_bytes(contents[0])
@@ -303,7 +303,7 @@ def test_swapped_files_and_files_of_another_set(boat: Boat, whole: str) -> None:
     first.write_bytes(contents[0])
     second.write_bytes(contents[1])
     other = take(boat).set  # of the same rows
-    shutil.copyfile(shelf.path(other, "jobs.avro"), first)
+    shutil.copyfile(shelf.set_path(other, "jobs.avro"), first)
     check_found(boat, whole, f"jobs.avro: {byte}")
     first.write_bytes(contents[0])
     assert backups.findings(boat, whole) == []
@@ -315,9 +315,9 @@ def test_a_whole_copy_of_a_set_under_its_own_name_elsewhere_is_not_it(
     """A set of the same second, copied from another machine over this one."""
     boat.query(f"update {EMPLOYEES} set employee_name = 'Zoe' where id = 1")
     other = take(boat).set
-    backups.rewrite(other, set=whole, taken_at=shelf.read(whole).taken_at)
-    shutil.rmtree(shelf.path(whole))
-    shutil.move(shelf.path(other), shelf.path(whole))
+    backups.rewrite(other, set=whole, taken_at=shelf.read_manifest(whole).taken_at)
+    shutil.rmtree(shelf.set_path(whole))
+    shutil.move(shelf.set_path(other), shelf.set_path(whole))
     check_found(
         boat,
         whole,
@@ -331,14 +331,14 @@ def test_what_is_found_right_after_a_backup_is_told(
 ) -> None:
     """The disk keeps something else than was written: the set is there and does not count."""
     backups.fill(boat)
-    publish = shelf.publish
+    publish = shelf.publish_set
 
     def flipping(aside: DiskAside, *more: object) -> None:
         path = aside.path / "jobs.avro"
         path.write_bytes(path.read_bytes()[:-1] + b"?")
         publish(aside, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(shelf, "publish", flipping)
-    taken = backup.take(boat.connect())
+    monkeypatch.setattr(shelf, "publish_set", flipping)
+    taken = take_backup(boat.connect())
     assert taken.findings[0] == "jobs.avro: has a block that does not end in its marker"
     assert not proven(boat, taken.set)

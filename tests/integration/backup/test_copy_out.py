@@ -10,8 +10,8 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from rowboat.backup import copy_out
-from rowboat.backup import take as backup
 from rowboat.backup.avro import schema
+from rowboat.backup.take import write_set
 from rowboat.catalog import tables
 from rowboat.database import embedded
 from rowboat.database.columnar import Cells
@@ -49,7 +49,7 @@ def fetched(boat: Boat) -> list[list[Row]]:
         found.append([tuple(each[n] for each in columns) for n in range(len(columns[0]))])
 
     with transaction(boat.connect()) as cursor:
-        copy_out.fetch(cursor, table, schema.of_table(table), take)
+        copy_out.fetch_table(cursor, table, schema.schema_of_table(table), take)
     return found
 
 
@@ -100,7 +100,7 @@ def test_rows_that_come_while_others_are_read(boat: Boat, declare: Declare) -> N
         rows += len(columns[0])
 
     with transaction(boat.connect()) as cursor:
-        copy_out.fetch(cursor, table, schema.of_table(table), take)
+        copy_out.fetch_table(cursor, table, schema.schema_of_table(table), take)
     assert rows == 40_000
 
 
@@ -116,9 +116,10 @@ def test_wide_rows_stay_apart(boat: Boat, declare: Declare) -> None:
     sizes: list[int] = []
     tracemalloc.start()
     with transaction(boat.connect()) as cursor:
-        copy_out.fetch(cursor, table, schema.of_table(table), lambda columns: sizes.append(
-            int(columns[1].size.sum())
-        ))  # fmt: skip
+        declared = schema.schema_of_table(table)
+        copy_out.fetch_table(
+            cursor, table, declared, lambda columns: sizes.append(int(columns[1].size.sum()))
+        )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert sum(sizes) == 9 * 4_000_000 + 11 * 12_800
@@ -163,8 +164,8 @@ def test_progress(
     boat.query("analyze")
     told: list[tuple[int, int]] = []
     with transaction(boat.connect()) as cursor:
-        backup.write(
-            cursor, tables.read(cursor), ["s.t"], "backup",
+        write_set(
+            cursor, tables.read_catalog(cursor), ["s.t"], "backup",
             lambda _, done, expected: told.append((done, expected)),
         )  # fmt: skip
     assert 0 < told[0][0] < told[0][1] == 30_000

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rowboat.backup import retention, sets, shelf
-from rowboat.backup.retention import prune
+from rowboat.backup.retention import prune_sets
 from rowboat.database.connections import transaction
 from rowboat.errors import ShelfUnusable
 from tests.conftest import Boat
@@ -27,17 +27,17 @@ def _shelf(boat: Boat, tmp_path: Path, setting: Callable[[str, str], None]) -> N
 
 
 def went(boat: Boat, dry_run: bool = False) -> list[str]:
-    return [each.set for each in prune(boat.connect(), dry_run) if not each.keep]
+    return [each.set for each in prune_sets(boat.connect(), dry_run) if not each.keep]
 
 
 def test_what_goes_is_gone_and_what_stays_is_untouched(boat: Boat) -> None:
     first, second, third, fourth = backups.of_days_ago(boat, 40, 30, 20, 10)
     with transaction(boat.connect()) as cursor:
-        sets.pin(cursor, first, True)
+        sets.pin_set(cursor, first, True)
     before, shelved = backups.record(boat), backups.contents()
-    dry = prune(boat.connect(), dry_run=True)
+    dry = prune_sets(boat.connect(), dry_run=True)
     assert (backups.record(boat), backups.contents()) == (before, shelved)
-    done = prune(boat.connect())
+    done = prune_sets(boat.connect())
     assert done == dry
     day = {name: f"daily {name[:4]}-{name[4:6]}-{name[6:8]}" for name in (third, fourth)}
     assert [str(each) for each in done] == [
@@ -51,7 +51,7 @@ def test_what_goes_is_gone_and_what_stays_is_untouched(boat: Boat) -> None:
     assert backups.contents() == {
         path: content for path, content in shelved.items() if not path.startswith(second)
     }
-    assert [*shelf.folder().glob(".*")] == []
+    assert [*shelf.shelf_folder().glob(".*")] == []
     assert went(boat) == []
 
 
@@ -59,7 +59,7 @@ def test_unpinned_it_goes_when_its_time_comes(boat: Boat) -> None:
     old, *_ = backups.of_days_ago(boat, 40, 30, 20)
     for pinned, gone in ((True, []), (False, [old])):
         with transaction(boat.connect()) as cursor:
-            sets.pin(cursor, old, pinned)
+            sets.pin_set(cursor, old, pinned)
         assert went(boat) == gone
 
 
@@ -77,14 +77,14 @@ def test_killed_between_record_and_shelf_the_next_run_heals_it(
         raise Killed
 
     if where == "record":
-        monkeypatch.setattr(shelf, "remove", killed)
+        monkeypatch.setattr(shelf, "remove_set", killed)
     else:
         monkeypatch.setattr(shutil, "rmtree", killed)
     with pytest.raises(Killed):
-        prune(boat.connect())
+        prune_sets(boat.connect())
     monkeypatch.undo()
     assert {row[1] for row in backups.record(boat)} == {*others}
-    left = [each.name for each in shelf.folder().iterdir() if each.name not in others]
+    left = [each.name for each in shelf.shelf_folder().iterdir() if each.name not in others]
     if where == "record":
         assert left == [old]
         assert next((each.state, each.counts) for each in backups.known(boat)) == ("whole", False)
@@ -94,7 +94,7 @@ def test_killed_between_record_and_shelf_the_next_run_heals_it(
         assert backups.names(boat) == others
         assert went(boat) == []
     assert backups.names(boat) == others
-    assert {each.name for each in shelf.folder().iterdir()} == {*others}
+    assert {each.name for each in shelf.shelf_folder().iterdir()} == {*others}
 
 
 def test_a_shelf_that_lets_nothing_go(boat: Boat, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,8 +106,8 @@ def test_a_shelf_that_lets_nothing_go(boat: Boat, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Path, "rename", refused)
     with pytest.raises(ShelfUnusable) as raised:
-        prune(boat.connect())
-    assert raised.value.fact == f"{shelf.folder()} cannot be written: Permission denied"
+        prune_sets(boat.connect())
+    assert raised.value.fact == f"{shelf.shelf_folder()} cannot be written: Permission denied"
     monkeypatch.setattr(Path, "rename", rename)
     assert backups.names(boat) == [old, *others]
     assert went(boat) == [old]
@@ -118,13 +118,13 @@ def test_a_backup_that_cannot_be_proven_makes_none_go(boat: Boat) -> None:
     old, older = backups.of_days_ago(boat, 40, 41)
     flipped, truncated, emptied = backups.of_days_ago(boat, 1.9, 1.8, 1.7)
     for name, change in ((flipped, b"?"), (truncated, b"")):
-        path = shelf.path(name, "jobs.avro")
+        path = shelf.set_path(name, "jobs.avro")
         path.write_bytes(path.read_bytes()[:-1] + change)
-    shelf.path(emptied, "jobs.avro").unlink()
+    shelf.set_path(emptied, "jobs.avro").unlink()
     boat.query(
         "update backup_status.backup_status set verified_at = null where set_name = %s", [flipped]
     )
-    verdicts = {each.set: str(each) for each in prune(boat.connect())}
+    verdicts = {each.set: str(each) for each in prune_sets(boat.connect())}
     assert "the newest verified" in verdicts[old]
     assert " stays: daily " in verdicts[older]
     assert verdicts[flipped] == f"{flipped} stays: not verified, of the last 2 days"
@@ -161,14 +161,14 @@ def test_the_last_backups_of_a_dropped_table_stay(
     after = backups.of_days_ago(boat, 60, 50, 40)
     assert went(boat) == [before[0], after[0]]
     with transaction(boat.connect()) as cursor:
-        assert sets.newest(cursor, ["hired_employees.boats"]).name == before[2]
-        assert sets.newest(cursor, HIRING).name == after[2]
+        assert sets.newest_set(cursor, ["hired_employees.boats"]).name == before[2]
+        assert sets.newest_set(cursor, HIRING).name == after[2]
 
 
 def test_a_lost_record_loses_no_pin_and_no_set(boat: Boat) -> None:
     old, *others = backups.of_days_ago(boat, 40, 30, 20)
     with transaction(boat.connect()) as cursor:
-        sets.pin(cursor, old, True)
+        sets.pin_set(cursor, old, True)
     boat.query("truncate backup_status.backup_status")
     assert went(boat) == []
     assert [each.pinned for each in backups.known(boat)] == [True, False, False]
@@ -178,11 +178,11 @@ def test_a_lost_record_loses_no_pin_and_no_set(boat: Boat) -> None:
 
 def test_a_shelf_that_is_not_mounted_loses_nothing_for_good(boat: Boat, tmp_path: Path) -> None:
     found = backups.of_days_ago(boat, 1, 0)
-    shelf.folder().rename(tmp_path / "unmounted")
+    shelf.shelf_folder().rename(tmp_path / "unmounted")
     assert went(boat) == []  # of the last two days
     boat.query("update backup_status.backup_status set taken_at = taken_at - interval '9 days'")
     assert sorted(went(boat)) == found  # only the record of them is there to go
-    (tmp_path / "unmounted").rename(shelf.folder())
+    (tmp_path / "unmounted").rename(shelf.shelf_folder())
     assert went(boat) == []
     assert [each.counts for each in backups.known(boat)] == [True, True]
 
@@ -190,7 +190,7 @@ def test_a_shelf_that_is_not_mounted_loses_nothing_for_good(boat: Boat, tmp_path
 def test_pruning_waits_for_the_writer_of_the_shelf(boat: Boat) -> None:
     old, *others = backups.of_days_ago(boat, 40, 30, 20)
     writer = boat.connect()
-    with sets.writing(writer):
+    with sets.only_writer(writer):
         gone: list[list[str]] = []
         with backups.in_threads(lambda: gone.append(went(boat))):
             backups.until_waiting(boat)
@@ -201,7 +201,7 @@ def test_pruning_waits_for_the_writer_of_the_shelf(boat: Boat) -> None:
 
 def test_each_verdict_is_for_now(boat: Boat) -> None:
     name = take(boat).set
-    (verdict,) = prune(boat.connect())
+    (verdict,) = prune_sets(boat.connect())
     today = datetime.now(UTC)
     assert verdict == retention.Verdict(
         name, True, ["the newest verified", "one of the last 1", f"daily {today:%Y-%m-%d}"]

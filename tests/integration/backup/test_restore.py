@@ -105,8 +105,8 @@ def test_the_default_is_the_newest_verified_set(crew: Boat) -> None:
     held = take(crew, "departments")
     done = carried_out(crew, order(crew, held, [DEPARTMENTS], "merge"))
     with transaction(crew.connect()) as cursor:
-        assert sets.newest(cursor, [DEPARTMENTS]).name == held
-        assert sets.newest(cursor, [EMPLOYEES]).name < held < done.safety
+        assert sets.newest_set(cursor, [DEPARTMENTS]).name == held
+        assert sets.newest_set(cursor, [EMPLOYEES]).name < held < done.safety
 
 
 @pytest.mark.parametrize("mode", ["replace", "merge", "missing"])
@@ -126,7 +126,7 @@ def test_a_restored_row_names_its_set(crew: Boat) -> None:
     carried_out(crew, order(crew, held, [DEPARTMENTS], run="nightly"))
     with transaction(crew.connect()) as cursor:
         table = crew.catalog().table("departments")
-        found = [trace.row(cursor, table, [key]).writer for key in ("1", "2", "3")]
+        found = [trace.trace_row(cursor, table, [key]).writer for key in ("1", "2", "3")]
     assert found[0] is None
     for origin in found[1:]:
         assert origin
@@ -141,7 +141,7 @@ def test_history(crew: Boat) -> None:
     first = carried_out(crew, order(crew, held, [DEPARTMENTS], cascade=True))
     second = undone(crew, first)
     with transaction(crew.connect()) as cursor:
-        newest, before = restore.history(cursor)
+        newest, before = restore.list_restores(cursor)
     assert (newest["id"], newest["undoes"], newest["source_name"]) == (
         second.id, first.id, first.safety,
     )  # fmt: skip
@@ -176,7 +176,10 @@ def test_undo_brings_the_children_of_a_cascade_back(crew: Boat) -> None:
     before = digests(crew)
     done = carried_out(crew, order(crew, held, [DEPARTMENTS], cascade=True))
     assert crew.query(f"select id from {EMPLOYEES} order by id") == [1, 2]
-    assert [copy.table for copy in shelf.read(done.safety).tables] == [DEPARTMENTS, EMPLOYEES]
+    assert [copy.table for copy in shelf.read_manifest(done.safety).tables] == [
+        DEPARTMENTS,
+        EMPLOYEES,
+    ]
     again = undone(crew, done)
     assert digests(crew) == before
     undone(crew, again)
@@ -330,7 +333,7 @@ def test_a_table_that_is_gone(crew: Boat) -> None:
     wanted = order(crew, held)
     crew.query(f"drop table {EMPLOYEES}")
     with pytest.raises(RestoreRefused) as raised:
-        restore.restore(crew.connect(), wanted)
+        restore.restore_tables(crew.connect(), wanted)
     assert str(raised.value) == (
         f"the database has no {EMPLOYEES}\n"
         "HINT: `rowboat migrate` makes the tables; name those to restore"

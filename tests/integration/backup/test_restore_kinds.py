@@ -23,7 +23,7 @@ def shelf_of_its_own(setting: Setting, tmp_path: Path) -> None:
 
 def both_ways(boat: Boat, held: str, *tables: str, mode: Mode = "replace") -> Restored:
     """Restore and undo, each to the last bit, then restore again."""
-    wanted = {copy.table: copy.digest for copy in shelf.read(held).tables}
+    wanted = {copy.table: copy.digest for copy in shelf.read_manifest(held).tables}
     before = digests(boat)
     done = carried_out(boat, order(boat, held, tables, mode))
     after = digests(boat)
@@ -177,7 +177,7 @@ def test_a_ring_of_tables(boat: Boat, declare: Declare) -> None:
 def test_a_ring_whose_rows_break_a_rule(boat: Boat, declare: Declare) -> None:
     held = ring(boat, declare)
     boat.query("alter table s.b add constraint odd check (n <> 'y')")
-    for restoring in (restore.plan, restore.restore):
+    for restoring in (restore.plan_restore, restore.restore_tables):
         with pytest.raises(RestoreRefused) as raised:
             restoring(boat.connect(), order(boat, held))
         assert str(raised.value) == (

@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from rowboat.backup import restore, shelf
-from rowboat.backup import take as backup
+from rowboat.backup.take import Taken, digest_table, take_backup
 from rowboat.database import connections
 from rowboat.database.connections import transaction
 from rowboat.errors import ConnectionLost, RestoreRefused, WouldCascade
@@ -46,8 +46,8 @@ SEED, KILLS, ROWS = 20_240_229, 50, 20_000
 RESTORER = """
 import json, os, sys
 from rowboat.database import connections; from rowboat.backup import restore, shelf
-from rowboat.backup.restore import Order
-from rowboat.backup.source import of_set
+from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup.source import source_of_set
 print(json.dumps("ready"), flush=True)
 for line in sys.stdin:
     name = line.strip()
@@ -56,9 +56,10 @@ for line in sys.stdin:
         print(json.dumps(pid), flush=True)
         print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])), flush=True)
         continue
-    sources = {copy.table: of_set(name, copy.table) for copy in shelf.read(name).tables}
+    tables = [copy.table for copy in shelf.read_manifest(name).tables]
+    sources = {table: source_of_set(name, table) for table in tables}
     with connections.session("loader") as connection:
-        restore.restore(connection, Order(sources, "replace", "racer"))
+        restore.restore_tables(connection, RestoreOrder(sources, "replace", "racer"))
     os._exit(0)
 """
 
@@ -141,9 +142,9 @@ def held(boat: Boat) -> int:
 
 def undo_newest(boat: Boat, new: dict[str, str]) -> None:
     with transaction(boat.connect()) as cursor:
-        [newest] = restore.history(cursor, 1)
+        [newest] = restore.list_restores(cursor, 1)
     wanted = restore.undo_order(boat.connect(), newest["id"], "tester")
-    restore.restore(boat.connect(), wanted)
+    restore.restore_tables(boat.connect(), wanted)
     assert digests(boat) == new
     while boat.opened:  # fifty undos would use up all that the server has
         boat.opened.pop().close()
@@ -158,7 +159,7 @@ def test_two_restores_at_once_go_one_after_the_other(crew: Boat) -> None:
             ask(each, name)
         assert [answer(each) for each in pair] == [0, 0]
         with transaction(crew.connect()) as cursor:
-            newest, before = restore.history(cursor, 2)
+            newest, before = restore.list_restores(cursor, 2)
         assert {newest["source_name"], before["source_name"]} == {first, second}
         assert digests(crew) == (old if newest["source_name"] == first else new)
 
@@ -195,12 +196,12 @@ def test_readers_see_the_old_rows_until_they_see_the_new(crew: Boat) -> None:
         with closing(connection):
             while not over.is_set():
                 with transaction(connection) as cursor:
-                    seen.append(tuple(backup.digest(cursor, each) for each in tables))
+                    seen.append(tuple(digest_table(cursor, each) for each in tables))
 
     with threads(read):
         try:
             eventually(lambda: len(seen) > 1)
-            restore.restore(crew.connect(), order(crew, before))
+            restore.restore_tables(crew.connect(), order(crew, before))
             done = len(seen)
             eventually(lambda: len(seen) > done + 1)
         finally:
@@ -233,7 +234,7 @@ def test_writers_wait_and_lose_nothing(crew: Boat) -> None:
         try:
             eventually(lambda: len(written) > 20)
             wanted = order(crew, before, progress=lambda *_: meanwhile.append(len(written)))
-            done = restore.restore(crew.connect(), wanted)
+            done = restore.restore_tables(crew.connect(), wanted)
             behind = len(written)
             eventually(lambda: len(written) > behind + 20)
         finally:
@@ -255,18 +256,18 @@ def test_a_restore_waits_for_a_backup(crew: Boat) -> None:
         begun.set()
         assert go_on.wait(30)
 
-    taken: list[backup.Taken] = []
+    taken: list[Taken] = []
 
     def back_up() -> None:
         connection = connections.connect(crew.uri("loader"))
         with closing(connection):
-            taken.append(backup.take(connection, progress=progress))
+            taken.append(take_backup(connection, progress=progress))
 
     def put_back() -> None:
         connection = connections.connect(crew.uri("loader"))
         with closing(connection):
             waiting.set()
-            restore.restore(connection, order(crew, before))
+            restore.restore_tables(connection, order(crew, before))
 
     with threads(back_up, put_back):
         assert begun.wait(30)
@@ -298,7 +299,7 @@ def test_an_employee_who_comes_while_the_department_goes(crew: Boat, cascade: bo
         connection = connections.connect(crew.uri("loader"))
         with closing(connection):
             try:
-                outcome.append(restore.restore(connection, wanted))
+                outcome.append(restore.restore_tables(connection, wanted))
             except WouldCascade as error:
                 outcome.append(error.fact)
 
@@ -325,7 +326,7 @@ def test_a_table_that_is_changed_before_its_restore_gets_its_turn(crew: Boat) ->
     def put_back() -> None:
         connection = connections.connect(crew.uri("loader"))
         with closing(connection), pytest.raises(RestoreRefused) as raised:
-            restore.restore(connection, wanted)
+            restore.restore_tables(connection, wanted)
         facts.append(str(raised.value))
 
     with closing(psycopg2.connect(crew.uri("owner"))) as other, other.cursor() as cursor:
@@ -334,7 +335,7 @@ def test_a_table_that_is_changed_before_its_restore_gets_its_turn(crew: Boat) ->
             eventually(lambda: crew.query("select count(*) from pg_locks where not granted") != [0])
             other.commit()
     assert facts == ["the tables were changed meanwhile\nHINT: run it again"]
-    assert len(shelf.names()) == 1
+    assert len(shelf.set_names()) == 1
     carried_out(crew, wanted)
 
 
@@ -360,9 +361,9 @@ def test_the_safety_copy_stays_where_nobody_knows_whether_it_is_needed(
                     raise psycopg2.OperationalError("server closed the connection unexpectedly")
 
     with pytest.raises(ConnectionLost):
-        restore.restore(Torn(), order(crew, held))  # type: ignore[arg-type]
+        restore.restore_tables(Torn(), order(crew, held))  # type: ignore[arg-type]
     with transaction(crew.connect()) as cursor:
-        [only] = restore.history(cursor)
+        [only] = restore.list_restores(cursor)
     undo = restore.undo_order(crew.connect(), only["id"], "tester")
-    restore.restore(crew.connect(), undo)
+    restore.restore_tables(crew.connect(), undo)
     assert digests(crew) == before

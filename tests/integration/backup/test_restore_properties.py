@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from rowboat.backup import restore, shelf, take
 from rowboat.backup.plan import Mode
-from rowboat.backup.restore import Order, Restored
-from rowboat.backup.source import of_set
+from rowboat.backup.restore import Restored
+from rowboat.backup.source import source_of_set
+from rowboat.backup.table_restore import RestoreOrder
 from rowboat.database.connections import Cursor, Role, transaction
 from rowboat.errors import RestoreRefused
 from tests.conftest import Boat
@@ -84,16 +85,16 @@ def test_any_state_comes_back_and_can_be_undone(boat: Boat, declare: Declare, ro
 
     def found() -> dict[str, str]:
         with transaction(connection) as cursor:
-            return {name: take.digest(cursor, catalog.by_name[name]) for name in both}
+            return {name: take.digest_table(cursor, catalog.by_name[name]) for name in both}
 
     def fill_with(state: State) -> dict[str, str]:
         with transaction(connection) as cursor:
             fill(cursor, state)
         return found()
 
-    def carried_out(wanted: Order) -> Restored:
-        wanted.expected = restore.plan(connection, wanted)
-        done = restore.restore(connection, wanted)
+    def carried_out(wanted: RestoreOrder) -> Restored:
+        wanted.expected = restore.plan_restore(connection, wanted)
+        done = restore.restore_tables(connection, wanted)
         assert done.plan == wanted.expected
         return done
 
@@ -114,11 +115,11 @@ def test_any_state_comes_back_and_can_be_undone(boat: Boat, declare: Declare, ro
     )
     def holds(first: State, second: State, tables: list[str], mode: Mode, cascade: bool) -> None:
         old = fill_with(first)
-        held = take.take(connection, both).set
+        held = take.take_backup(connection, both).set
         new = fill_with(second)
-        sources = {name: of_set(held, name) for name in tables}
+        sources = {name: source_of_set(held, name) for name in tables}
         try:
-            done = carried_out(Order(sources, mode, "tester", cascade=cascade))
+            done = carried_out(RestoreOrder(sources, mode, "tester", cascade=cascade))
         except RestoreRefused:
             assert found() == new
             assert role == "owner" or len(tables) == 1
@@ -130,8 +131,8 @@ def test_any_state_comes_back_and_can_be_undone(boat: Boat, declare: Declare, ro
                 came_back.append(tables)
             carried_out(restore.undo_order(connection, done.id, "tester"))
             assert found() == new
-        for name in shelf.names():
-            shelf.remove(name)
+        for name in shelf.set_names():
+            shelf.remove_set(name)
 
     holds()
     assert len(came_back) > 15

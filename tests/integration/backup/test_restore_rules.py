@@ -10,8 +10,9 @@ import fastavro
 import pytest
 
 from rowboat.backup import shelf
-from rowboat.backup.restore import Order, Restored
-from rowboat.backup.source import of_file
+from rowboat.backup.restore import Restored
+from rowboat.backup.source import source_of_file
+from rowboat.backup.table_restore import RestoreOrder
 from rowboat.errors import BackupRefused, RestoreRefused, RowRefused
 from tests.conftest import Boat
 from tests.support.restoring import (
@@ -301,14 +302,16 @@ def written(path: Path, schema: dict[str, Any], rows: list[dict[str, Any]]) -> P
 def exported(boat: Boat, tmp_path: Path, rows: list[tuple[Any, ...]]) -> Path:
     """Write departments as another program would, by the schema of a backup."""
     held = take(boat)
-    schema = next(copy.schema for copy in shelf.read(held).tables if "departments" in copy.table)
+    schema = next(
+        copy.schema for copy in shelf.read_manifest(held).tables if "departments" in copy.table
+    )
     names = [field["name"] for field in schema["fields"]]
     records = [dict(zip(names, row, strict=True)) for row in rows]
     return written(tmp_path / "foreign.avro", schema, records)
 
 
-def from_file(path: Path, table: str = "hired_employees.departments", **more: Any) -> Order:
-    return Order({table: of_file(path, table)}, "replace", "tester", **more)
+def from_file(path: Path, table: str = "hired_employees.departments", **more: Any) -> RestoreOrder:
+    return RestoreOrder({table: source_of_file(path, table)}, "replace", "tester", **more)
 
 
 def test_a_file_on_its_own(boat: Boat, tmp_path: Path) -> None:
@@ -343,7 +346,7 @@ def test_files_that_are_none_of_the_table(boat: Boat, tmp_path: Path) -> None:
     path = exported(boat, tmp_path, [(1, "Hull")])
     unlike = "foreign.avro has a schema that Rowboat does not write for hired_employees.jobs"
     assert failure(path, "hired_employees.jobs") == unlike
-    held = shelf.read(shelf.names()[0])
+    held = shelf.read_manifest(shelf.set_names()[0])
     schema = next(copy.schema for copy in held.tables if "departments" in copy.table)
     other = written(path, schema | {"namespace": "elsewhere"}, [])
     assert failure(other) == unlike.replace(".jobs", ".departments")
@@ -360,7 +363,7 @@ def test_files_that_are_none_of_the_table(boat: Boat, tmp_path: Path) -> None:
 def test_a_file_that_lies_about_its_types(boat: Boat, tmp_path: Path) -> None:
     """Text that is declared an integer is judged as text."""
     held = take(boat)
-    schema = next(c.schema for c in shelf.read(held).tables if "departments" in c.table)
+    schema = next(c.schema for c in shelf.read_manifest(held).tables if "departments" in c.table)
     id_, name = schema["fields"]
     lie = schema | {"fields": [id_ | {"type": "string", "base": "text"}, name]}
     rows = [{"id": "abcd", "department": "x"}, {"id": "7", "department": "y"}]

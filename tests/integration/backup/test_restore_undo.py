@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rowboat.backup import restore, shelf
-from rowboat.backup.source import of_set
+from rowboat.backup.source import source_of_set
 from rowboat.errors import PlanChanged, RestoreRefused, UnknownRestore, UnknownSet, WouldCascade
 from tests.conftest import Boat
 from tests.support.restoring import (
@@ -52,7 +52,7 @@ def test_a_plan_that_no_longer_holds(crew: Boat) -> None:
         "HINT: look at the new plan, then restore again"
     )
     wanted.expected = planned(crew, wanted)
-    restore.restore(crew.connect(), wanted)
+    restore.restore_tables(crew.connect(), wanted)
 
 
 def test_a_row_that_came_to_a_child_after_the_plan(crew: Boat) -> None:
@@ -90,7 +90,7 @@ def test_undo_of_nothing(crew: Boat) -> None:
 
 def test_undo_after_the_safety_copy_is_gone(crew: Boat) -> None:
     done = carried_out(crew, order(crew, take(crew), [DEPARTMENTS]))
-    shelf.remove(done.safety)
+    shelf.remove_set(done.safety)
     with pytest.raises(UnknownSet) as raised:
         restore.undo_order(crew.connect(), done.id, "tester")
     assert str(raised.value) == (
@@ -117,8 +117,8 @@ def test_a_safety_copy_that_was_taken_already(crew: Boat) -> None:
     held = take(crew)
     change(crew)
     wanted = order(crew, held, [DEPARTMENTS])
-    wanted.safety = restore.safety_copy(crew.connect(), wanted)
-    assert restore.restore(crew.connect(), wanted).safety == wanted.safety
+    wanted.safety = restore.back_up_first(crew.connect(), wanted)
+    assert restore.restore_tables(crew.connect(), wanted).safety == wanted.safety
 
 
 @pytest.mark.parametrize("what", ["stale", "gone", "damaged"])
@@ -126,16 +126,16 @@ def test_a_safety_copy_that_is_of_no_use_is_taken_anew(crew: Boat, what: str) ->
     held = take(crew)
     change(crew)
     wanted = order(crew, held, [DEPARTMENTS])
-    wanted.safety = restore.safety_copy(crew.connect(), wanted)
+    wanted.safety = restore.back_up_first(crew.connect(), wanted)
     if what == "stale":
         crew.query(f"update {DEPARTMENTS} set department = 'Late' where id = 1")
     elif what == "gone":
-        shelf.remove(wanted.safety)
+        shelf.remove_set(wanted.safety)
     else:
-        path = shelf.path(wanted.safety, "departments.avro")
+        path = shelf.set_path(wanted.safety, "departments.avro")
         path.write_bytes(path.read_bytes()[:-1] + b"x")
     before = digests(crew)
-    done = restore.restore(crew.connect(), wanted)
+    done = restore.restore_tables(crew.connect(), wanted)
     assert done.safety != wanted.safety
     undone(crew, done)
     assert digests(crew) == before
@@ -149,7 +149,9 @@ def test_into_a_table_beside_the_old(crew: Boat) -> None:
     change(crew)
     before = digests(crew)
     owner = crew.connect("owner")
-    report = restore.into(owner, of_set(held, DEPARTMENTS), "departments", "then", "tester")
+    report = restore.restore_into(
+        owner, source_of_set(held, DEPARTMENTS), "departments", "then", "tester"
+    )
     assert (report.read, report.inserted) == (3, 3)
     assert {name: found for name, found in digests(crew).items() if "then" not in name} == before
     assert crew.query("select * from hired_employees.then order by id", role="reader") == [
@@ -164,8 +166,8 @@ def test_into_a_name_that_is_taken(crew: Boat, name: str) -> None:
     held = take(crew)
     crew.query("create view hired_employees.seen as select 1")
     with pytest.raises(RestoreRefused) as raised:
-        restore.into(
-            crew.connect("owner"), of_set(held, DEPARTMENTS), "departments", name, "tester"
+        restore.restore_into(
+            crew.connect("owner"), source_of_set(held, DEPARTMENTS), "departments", name, "tester"
         )
     assert str(raised.value) == (
         f"hired_employees.{name} is there already\nHINT: name another table with --into"
@@ -177,8 +179,8 @@ def test_run_that_is_tried_again_restores_once(crew: Boat) -> None:
     set_ = take(crew)
     change(crew)
     wanted = order(crew, set_, [DEPARTMENTS], run="manual__1")
-    first = restore.restore(crew.connect(), wanted)
+    first = restore.restore_tables(crew.connect(), wanted)
     crew.query(f"insert into {DEPARTMENTS} values (5, 'Since')")
-    assert restore.restore(crew.connect(), wanted) == first
+    assert restore.restore_tables(crew.connect(), wanted) == first
     assert crew.query(f"select department from {DEPARTMENTS} where id = 5") == ["Since"]
     assert crew.query("select count(*) from backup_status.restores") == [1]

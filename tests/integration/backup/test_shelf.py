@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from rowboat.backup import retention, sets, shelf, verify
-from rowboat.backup import take as backup
+from rowboat.backup.take import take_backup
 from rowboat.database.connections import transaction
-from rowboat.database.statements import statements
+from rowboat.database.statements import read_statements
 from rowboat.errors import BackupRefused, UnknownSet
 from rowboat.settings import settings
 from tests.conftest import Boat
@@ -36,7 +36,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def change(moment: str) -> None:
         now = f"select pg_current_snapshot()::text, '{moment}'::timestamptz, '18.0'"
-        monkeypatch.setitem(statements("backup"), "moment", now)
+        monkeypatch.setitem(read_statements("backup"), "moment", now)
 
     return change
 
@@ -82,21 +82,21 @@ def test_a_strange_manifest_is_damaged_and_disturbs_nothing(
     name = take(boat).set
     (tmp_path / "victim.avro").write_text("mine")
     boat.query("delete from backup_status.backup_status")
-    content = json.loads(shelf.path(name, shelf.MANIFEST).read_bytes())
+    content = json.loads(shelf.set_path(name, shelf.MANIFEST).read_bytes())
     del content["sha256"]
     STRANGE[strangeness](content)
-    shelf.path(name, shelf.MANIFEST).write_bytes(shelf._spelled(content))
+    shelf.set_path(name, shelf.MANIFEST).write_bytes(shelf._spelled(content))
     with pytest.raises(BackupRefused) as refused:
-        shelf.read(name)
+        shelf.read_manifest(name)
     assert refused.value.fact == f"the manifest of {name} is damaged"
     assert backups.findings(boat, name) == [f"the manifest of {name} is damaged"]
     good = take(boat).set
     assert [(each.name, each.state, each.counts) for each in backups.known(boat)] == [
         (name, "damaged", False), (good, "whole", True)
     ]  # fmt: skip
-    assert [each.keep for each in retention.prune(boat.connect())] == [True, True]
+    assert [each.keep for each in retention.prune_sets(boat.connect())] == [True, True]
     with transaction(boat.connect()) as cursor:
-        assert sets.newest(cursor).name == good
+        assert sets.newest_set(cursor).name == good
     assert (tmp_path / "victim.avro").read_text() == "mine"
 
 
@@ -105,19 +105,19 @@ def test_a_strange_manifest_is_damaged_and_disturbs_nothing(
 )
 def test_a_manifest_that_is_none(boat: Boat, raw: bytes) -> None:
     name = take(boat).set
-    shelf.path(name, shelf.MANIFEST).write_bytes(raw)
+    shelf.set_path(name, shelf.MANIFEST).write_bytes(raw)
     with pytest.raises(BackupRefused) as refused:
-        shelf.read(name)
+        shelf.read_manifest(name)
     assert refused.value.fact == f"the manifest of {name} is damaged"
     assert [(each.state, each.counts) for each in backups.known(boat)] == [("damaged", False)]
 
 
 def test_a_manifest_of_a_later_version(boat: Boat) -> None:
     name = take(boat).set
-    where = shelf.path(name, shelf.MANIFEST)
-    where.write_bytes(backups.spelled(shelf.read(name), format="2", more=[1]))
+    where = shelf.set_path(name, shelf.MANIFEST)
+    where.write_bytes(backups.spelled(shelf.read_manifest(name), format="2", more=[1]))
     with pytest.raises(BackupRefused) as refused:
-        shelf.read(name)
+        shelf.read_manifest(name)
     assert (refused.value.fact, refused.value.hint) == (
         f"the set {name} has format 2, this version reads 1",
         "use the version of Rowboat that wrote it",
@@ -126,7 +126,7 @@ def test_a_manifest_of_a_later_version(boat: Boat) -> None:
 
 def test_a_manifest_without_end(boat: Boat) -> None:
     name = take(boat).set
-    with shelf.path(name, shelf.MANIFEST).open("r+b") as file:
+    with shelf.set_path(name, shelf.MANIFEST).open("r+b") as file:
         file.truncate(64 * 2**20 + 1)
     assert backups.findings(boat, name) == [f"the manifest of {name} is too large"]
 
@@ -135,47 +135,47 @@ def test_names_that_are_none(boat: Boat) -> None:
     take(boat)
     for name in ("..", ".", "", "../shelf", "/etc", "a\0b", "nothing"):
         with pytest.raises(UnknownSet):
-            shelf.read(name)
+            shelf.read_manifest(name)
         with pytest.raises(UnknownSet), transaction(boat.connect()) as cursor:
-            sets.pin(cursor, name, True)
+            sets.pin_set(cursor, name, True)
         if name:
             with pytest.raises(UnknownSet):
-                verify.verify(boat.connect(), name)
+                verify.verify_set(boat.connect(), name)
 
 
 def test_a_damaged_set_can_be_pinned(boat: Boat) -> None:
     name = take(boat).set
-    shelf.path(name, shelf.MANIFEST).write_bytes(b"?")
+    shelf.set_path(name, shelf.MANIFEST).write_bytes(b"?")
     boat.query("delete from backup_status.backup_status")
     for pinned in (True, False):
         with transaction(boat.connect()) as cursor:
-            sets.pin(cursor, name, pinned)
+            sets.pin_set(cursor, name, pinned)
         assert [(each.state, each.pinned) for each in backups.known(boat)] == [("damaged", pinned)]
 
 
 def test_links_are_no_sets(boat: Boat, tmp_path: Path) -> None:
     name = take(boat).set
     elsewhere = tmp_path / "elsewhere"
-    shutil.copytree(shelf.path(name), elsewhere)
-    (shelf.folder() / "latest").symlink_to(name)
-    (shelf.folder() / "20200101T000000Z").symlink_to(elsewhere)
-    (shelf.folder() / "lost").symlink_to("nowhere")
+    shutil.copytree(shelf.set_path(name), elsewhere)
+    (shelf.shelf_folder() / "latest").symlink_to(name)
+    (shelf.shelf_folder() / "20200101T000000Z").symlink_to(elsewhere)
+    (shelf.shelf_folder() / "lost").symlink_to("nowhere")
     assert backups.names(boat) == [name]
-    retention.prune(boat.connect())
-    shutil.rmtree(shelf.path(name))
-    shelf.path(name).symlink_to(elsewhere)
+    retention.prune_sets(boat.connect())
+    shutil.rmtree(shelf.set_path(name))
+    shelf.set_path(name).symlink_to(elsewhere)
     assert [each.state for each in backups.known(boat)] == ["missing"]
     boat.query("update backup_status.backup_status set taken_at = taken_at - interval '1 year'")
-    assert [each.keep for each in retention.prune(boat.connect())] == [False]
+    assert [each.keep for each in retention.prune_sets(boat.connect())] == [False]
     assert len([*elsewhere.iterdir()]) == 4
-    assert shelf.path(name).is_symlink()
+    assert shelf.set_path(name).is_symlink()
     take(boat)
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
 def test_what_is_no_file_of_its_own(boat: Boat, tmp_path: Path, kind: str) -> None:
     name = take(boat).set
-    path = shelf.path(name, "jobs.avro")
+    path = shelf.set_path(name, "jobs.avro")
     path.rename(tmp_path / "jobs.avro")
     if kind == "link":
         path.symlink_to(tmp_path / "jobs.avro")
@@ -193,15 +193,17 @@ def test_only_leftovers_are_cleaned(boat: Boat, tmp_path: Path) -> None:
     mine.mkdir()
     (mine / "file").touch()
     for leftover in (".20200101T000000Z.part", ".20200101T000000Z.gone"):
-        (shelf.folder() / leftover / "folder").mkdir(parents=True)
-        (shelf.folder() / leftover / "file").touch()
+        (shelf.shelf_folder() / leftover / "folder").mkdir(parents=True)
+        (shelf.shelf_folder() / leftover / "file").touch()
     stay = [".notes", ".jobs.avro.part", ".link.part", "a.part", "README", f"{name}.part"]
     for other in stay:
-        (shelf.folder() / other).touch()
-    (shelf.folder() / ".link.part").unlink()
-    (shelf.folder() / ".link.part").symlink_to(mine)
+        (shelf.shelf_folder() / other).touch()
+    (shelf.shelf_folder() / ".link.part").unlink()
+    (shelf.shelf_folder() / ".link.part").symlink_to(mine)
     other = take(boat).set
-    assert sorted(each.name for each in shelf.folder().iterdir()) == sorted([name, other, *stay])
+    assert sorted(each.name for each in shelf.shelf_folder().iterdir()) == sorted(
+        [name, other, *stay]
+    )
     assert (mine / "file").exists()
     assert backups.names(boat) == [name, other]
 
@@ -219,11 +221,11 @@ def test_a_set_of_a_clock_that_was_ahead(boat: Boat, at: Callable[[str], None]) 
     assert [each.name for each in found][:4] == [*old, new]
     assert {each.state for each in found[4:]} == {"dated in the future"}
     with transaction(boat.connect()) as cursor:
-        assert sets.newest(cursor, [JOBS]).name == new
-    assert verify.verify(boat.connect()).set == new
-    assert all(each.keep for each in retention.prune(boat.connect()))
+        assert sets.newest_set(cursor, [JOBS]).name == new
+    assert verify.verify_set(boat.connect()).set == new
+    assert all(each.keep for each in retention.prune_sets(boat.connect()))
     then = datetime(2071, 1, 2, tzinfo=UTC)
-    verdicts = retention.judge(found, then, settings())
+    verdicts = retention.judge_sets(found, then, settings())
     assert "dated in the future, of the last 7 days" in verdicts[-1].reasons
 
 
@@ -240,7 +242,7 @@ def test_a_clock_that_goes_back(boat: Boat, at: Callable[[str], None]) -> None:
     first = take(boat).set
     at("2026-03-01T11:00:00.9Z")
     second = take(boat).set
-    shutil.rmtree(shelf.path(first))
+    shutil.rmtree(shelf.set_path(first))
     at("2026-03-01T14:00:00.1+02:00")
     third = take(boat).set
     fourth = take(boat).set
@@ -274,7 +276,7 @@ def test_time_zones(boat: Boat, monkeypatch: pytest.MonkeyPatch, zone: str) -> N
     try:
         name = take(boat).set
         (found,) = backups.known(boat)
-        verdicts = retention.prune(boat.connect())
+        verdicts = retention.prune_sets(boat.connect())
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -287,7 +289,7 @@ def test_a_set_of_another_machine(boat: Boat, at: Callable[[str], None], tmp_pat
     """Copied onto the shelf it is taken on record, and counts when it is proven, not before."""
     at("2026-01-02T00:00:00Z")
     theirs = take(boat).set
-    shutil.move(shelf.path(theirs), tmp_path / theirs)
+    shutil.move(shelf.set_path(theirs), tmp_path / theirs)
     boat.query("delete from backup_status.backup_status")
     at("2026-01-01T00:00:00Z")
     ours = take(boat).set
@@ -299,12 +301,12 @@ def test_a_set_of_another_machine(boat: Boat, at: Callable[[str], None], tmp_pat
     assert [each.state for each in backups.known(boat)] == ["whole", "damaged"]
     shutil.copytree(tmp_path / theirs, half, dirs_exist_ok=True)
     with transaction(boat.connect()) as cursor:
-        assert sets.newest(cursor).name == ours
+        assert sets.newest_set(cursor).name == ours
     assert backups.findings(boat) == []
     with transaction(boat.connect()) as cursor:
-        assert sets.newest(cursor).name == theirs
-    renamed = shelf.folder() / "before-the-move"
-    shelf.path(ours).rename(renamed)
+        assert sets.newest_set(cursor).name == theirs
+    renamed = shelf.shelf_folder() / "before-the-move"
+    shelf.set_path(ours).rename(renamed)
     assert {each.name: each.state for each in backups.known(boat)} == {
         ours: "missing", theirs: "whole", renamed.name: "damaged"
     }  # fmt: skip
@@ -322,7 +324,7 @@ def verifying(boat: Boat) -> Callable[[str, Callable[[], object]], list[str]]:
                 done.append(name)
                 work()
 
-        return verify.verify(boat.connect(), name, progress).findings
+        return verify.verify_set(boat.connect(), name, progress).findings
 
     return verify_while
 
@@ -336,7 +338,7 @@ def test_pruned_while_it_is_verified(
         setting(f"keep_{name}", number)
     old, *_ = backups.of_days_ago(boat, 1000, 70, 35, 0)
     with pytest.raises(UnknownSet) as gone:
-        verifying(old, lambda: retention.prune(boat.connect()))
+        verifying(old, lambda: retention.prune_sets(boat.connect()))
     assert gone.value.fact == f"the set {old} left the shelf while it was read"
     assert old not in backups.names(boat)
 
@@ -354,7 +356,7 @@ def test_a_set_that_is_being_published_is_left_to_its_writer(boat: Boat) -> None
     """The writer knows more of it: that it is pinned."""
     name = take(boat).set
     boat.query("delete from backup_status.backup_status")
-    with sets.writing(boat.connect()):
+    with sets.only_writer(boat.connect()):
         boat.query("delete from backup_status.backup_status")
         assert backups.findings(boat, name) == []
         assert backups.record(boat) == []
@@ -375,8 +377,8 @@ def test_verify_beside_backups_and_prune_disturbs_none(boat: Boat) -> None:
     with backups.in_threads(lambda: verify_all(0), lambda: verify_all(1)):
         try:
             for turn in range(10):
-                assert backup.take(boat.connect(), pinned=bool(turn % 2)).findings == []
-                retention.prune(boat.connect())
+                assert take_backup(boat.connect(), pinned=bool(turn % 2)).findings == []
+                retention.prune_sets(boat.connect())
             backups.eventually(lambda: min(turns) > 3)
         finally:
             over.set()

@@ -38,28 +38,28 @@ def test_a_set_of_an_earlier_schema(boat: Boat) -> None:
     hire(boat)
     migrations.migrate(boat.connect("owner"), FIRST_WITH_RESTORES)
     before = digests(boat)
-    taken = take.take(boat.connect("owner"))
+    taken = take.take_backup(boat.connect("owner"))
     assert taken.findings == []
     migrations.migrate(boat.connect("owner"))
     assert digests(boat) == before
-    assert verify.verify(boat.connect(), taken.set).ok
-    assert drill.drill(boat.connect(), "tester", taken.set).ok
+    assert verify.verify_set(boat.connect(), taken.set).ok
+    assert drill.run_drill(boat.connect(), "tester", taken.set).ok
     boat.query(f"truncate {EMPLOYEES}")
     boat.query(f"update {DEPARTMENTS} set department = 'Rigging'")
-    restore.restore(boat.connect(), order(boat, taken.set))
+    restore.restore_tables(boat.connect(), order(boat, taken.set))
     assert digests(boat) == before
 
 
 @pytest.mark.parametrize("version", sorted(path.name for path in GOLDEN.iterdir()))
 def test_sets_of_every_version(boat: Boat, version: str) -> None:
     """They are taken on record, verified, and restored to the digests that their manifests name."""
-    shutil.copytree(GOLDEN / version, shelf.folder())
-    [name] = shelf.names()
+    shutil.copytree(GOLDEN / version, shelf.shelf_folder())
+    [name] = shelf.set_names()
     with transaction(boat.connect()) as cursor:
-        sets.adopt(cursor)
-    assert verify.verify(boat.connect(), name).ok
-    restore.restore(boat.connect(), order(boat, name))
-    wanted = {copy.table: copy.digest for copy in shelf.read(name).tables}
+        sets.adopt_sets(cursor)
+    assert verify.verify_set(boat.connect(), name).ok
+    restore.restore_tables(boat.connect(), order(boat, name))
+    wanted = {copy.table: copy.digest for copy in shelf.read_manifest(name).tables}
     assert len(wanted) == 3
     assert digests(boat) == wanted
     assert boat.query(f"select employee_name from {EMPLOYEES} order by id") == [
@@ -70,4 +70,4 @@ def test_sets_of_every_version(boat: Boat, version: str) -> None:
 def seen(boat: Boat, table: str) -> str:
     """Return the digest of a table's rows, whatever else the database has."""
     with transaction(boat.connect("owner")) as cursor:
-        return take.digest(cursor, tables.read(cursor).table(table))
+        return take.digest_table(cursor, tables.read_catalog(cursor).table(table))

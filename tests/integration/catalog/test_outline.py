@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rowboat.catalog import outline as dictionary
+from rowboat.catalog.outline import outline_path
 from rowboat.database import connections
 from rowboat_airflow.outline import outline
 from tests.conftest import Boat
@@ -54,5 +54,5 @@ def test_the_old_file_serves_while_the_database_is_away(
 
 def age() -> None:
     """Make the file of this machine an hour old."""
-    then = dictionary.path().stat().st_mtime - HOUR
-    os.utime(dictionary.path(), (then, then))
+    then = outline_path().stat().st_mtime - HOUR
+    os.utime(outline_path(), (then, then))

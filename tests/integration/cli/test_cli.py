@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rowboat import __version__
-from rowboat.cli import commands as cli
+from rowboat.cli.commands import main
 from rowboat.settings import settings
 from tests.conftest import Boat
 
@@ -44,7 +44,7 @@ def signals() -> Iterator[None]:
 
 
 def rowboat(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(cli.main, [str(each) for each in arguments], prog_name="rowboat")
+    return CliRunner().invoke(main, [str(each) for each in arguments], prog_name="rowboat")
 
 
 def document(*arguments: str | Path, code: int = 0) -> Any:
@@ -78,7 +78,7 @@ def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], 
             yield (*path, name), command
 
 
-COMMANDS = dict(commands(cli.main))
+COMMANDS = dict(commands(main))
 NEEDED = {  # arguments without which a command is wrong use
     ("trace",): ["departments", "1"],
     ("pin",): ["20210101T000000Z"],

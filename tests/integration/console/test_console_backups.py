@@ -108,7 +108,7 @@ def test_the_shelf_the_newest_first_and_why_each_stays(
         "update backup_status.backup_status set suspicion = %s where set_name = %s",
         ["it holds <b>no</b> rows", names[0]],
     )
-    verdicts = {each.set: each for each in retention.prune(hired.connect(), dry_run=True)}
+    verdicts = {each.set: each for each in retention.prune_sets(hired.connect(), dry_run=True)}
     page = signed_in().get("/backups")
     rows = table(page)[1:]
     assert [row[0] for row in rows] == names[::-1]
@@ -128,7 +128,7 @@ def test_a_set_tells_its_files(taken: str, signed_in: SignIn) -> None:
     page = signed_in().get(f"/backups/{taken}")
     rows = {row[0]: row for row in table(page)[1:]}
     assert set(rows) == {DEPARTMENTS, EMPLOYEES, JOBS}
-    for copy in shelf.read(taken).tables:
+    for copy in shelf.read_manifest(taken).tables:
         assert rows[copy.table][1:3] == [copy.file, str(copy.rows)]
         assert rows[copy.table][4] == f"{copy.bytes:,}"
         assert rows[copy.table][6:] == [copy.sha256, copy.digest]
@@ -138,7 +138,7 @@ def test_a_set_tells_its_files(taken: str, signed_in: SignIn) -> None:
 @pytest.mark.parametrize("recorded", [True, False])
 def test_a_damaged_set(hired: Boat, taken: str, signed_in: SignIn, recorded: bool) -> None:
     """What the record knows of it is told, and nothing of it is offered."""
-    shelf.path(taken, shelf.MANIFEST).write_bytes(b"?")
+    shelf.set_path(taken, shelf.MANIFEST).write_bytes(b"?")
     if not recorded:
         hired.query("truncate backup_status.backup_status")
     visitor = signed_in()
@@ -218,7 +218,7 @@ def test_a_set_without_record_keeps_its_pin(hired: Boat, taken: str, signed_in: 
     """The API may not take it on record; whoever does finds the mark."""
     hired.query("truncate backup_status.backup_status")
     assert signed_in().post_form(f"/backups/{taken}/pin", pinned="yes").status_code == 303
-    retention.prune(hired.connect())
+    retention.prune_sets(hired.connect())
     assert hired.query("select distinct pinned from backup_status.backup_status") == [True]
 
 
@@ -303,7 +303,7 @@ def test_a_restore_from_plan_to_undo(
     answered(airflow, "running", safety_copy="success", apply="running")
     assert "carried out in one transaction" in words(visitor.get(address))
     wanted = restoring.order(hired, taken, [DEPARTMENTS], run=RUN)
-    done = restore.restore(hired.connect(), wanted)
+    done = restore.restore_tables(hired.connect(), wanted)
     page = visitor.get(address)
     assert not live(page)
     assert "Report" in words(page)
@@ -332,7 +332,7 @@ def test_an_undo_of_several_tables_is_approved_by_the_parent(
     hired.query(f"insert into {DEPARTMENTS} values (4, 'Deck')")
     hired.query(f"insert into {EMPLOYEES} values (3, 'Eve', '2021-03-01', 4, 1)")
     wanted = restoring.order(hired, taken, [DEPARTMENTS], cascade=True)
-    done = restore.restore(hired.connect(), wanted)
+    done = restore.restore_tables(hired.connect(), wanted)
     visitor = signed_in()
     visitor.post_form(f"/restores/{done.id}/undo", cascade="yes")
     plans(hired, airflow, done.safety, [DEPARTMENTS, EMPLOYEES])
@@ -423,7 +423,7 @@ def test_a_failed_run_tells_where(
 def test_without_airflow_pages_tell_what_does_not_work(
     hired: Boat, taken: str, signed_in: SignIn, airflow: FakeAirflow
 ) -> None:
-    done = restore.restore(hired.connect(), restoring.order(hired, taken, [JOBS], run=RUN))
+    done = restore.restore_tables(hired.connect(), restoring.order(hired, taken, [JOBS], run=RUN))
     visitor = signed_in()
     airflow.stop()
     page = visitor.get("/backups")
@@ -449,7 +449,7 @@ def test_without_airflow_pages_tell_what_does_not_work(
 def test_a_run_that_airflow_has_forgotten(
     hired: Boat, taken: str, signed_in: SignIn, airflow: FakeAirflow
 ) -> None:
-    restore.restore(hired.connect(), restoring.order(hired, taken, [JOBS], run=RUN))
+    restore.restore_tables(hired.connect(), restoring.order(hired, taken, [JOBS], run=RUN))
     visitor = signed_in()
     assert "this is what the record tells" in words(visitor.get(f"/restores/{RUN}"))
     assert visitor.get("/restores/unknown").status_code == 404
@@ -458,8 +458,8 @@ def test_a_run_that_airflow_has_forgotten(
 def test_the_copy_of_an_old_restore_is_gone(
     hired: Boat, taken: str, signed_in: SignIn, airflow: FakeAirflow
 ) -> None:
-    done = restore.restore(hired.connect(), restoring.order(hired, taken, [JOBS]))
-    shelf.remove(done.safety)
+    done = restore.restore_tables(hired.connect(), restoring.order(hired, taken, [JOBS]))
+    shelf.remove_set(done.safety)
     visitor = signed_in()
     for address in ("/restores", f"/restores/{done.id}"):
         page = visitor.get(address)
@@ -496,7 +496,7 @@ def test_a_long_history_goes_on_with_the_next_page(
 def test_others_neither_see_nor_do_anything(
     hired: Boat, taken: str, signed_in: SignIn, airflow: FakeAirflow, scope: str
 ) -> None:
-    restore.restore(hired.connect(), restoring.order(hired, taken, [JOBS]))
+    restore.restore_tables(hired.connect(), restoring.order(hired, taken, [JOBS]))
     airflow.add_run("restore", RUN, "running", table=JOBS)
     visitor = signed_in(scope)
     for page in PAGES:
@@ -522,8 +522,8 @@ def test_a_key_of_some_tables(
     """It sees and orders what is its own; what holds more than that it does not touch."""
     own = restoring.take(hired, JOBS)
     others = restoring.take(hired, DEPARTMENTS)
-    done = restore.restore(hired.connect(), restoring.order(hired, taken, [DEPARTMENTS]))
-    mine = restore.restore(hired.connect(), restoring.order(hired, taken, [JOBS]))
+    done = restore.restore_tables(hired.connect(), restoring.order(hired, taken, [DEPARTMENTS]))
+    mine = restore.restore_tables(hired.connect(), restoring.order(hired, taken, [JOBS]))
     airflow.add_run("restore", "of-others", "running", table=DEPARTMENTS)
     visitor = signed_in("operate", ["jobs"])
     for address in ("/backups", f"/backups/{taken}", "/restores", "/restores/new"):

@@ -13,7 +13,7 @@ import pytest
 from rowboat.access import keys
 from rowboat.database.connections import transaction
 from rowboat.rows.read import audit_log
-from rowboat.rows.read.audit_log import Entry
+from rowboat.rows.read.audit_log import AuditEntry
 from rowboat.rows.write import audit
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf, Visitor
@@ -35,7 +35,7 @@ def test_a_key_is_made_and_shown_once(signed_in: SignedIn, boat: Boat) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
     token = token_of(answer.text)
     with transaction(boat.connect("api")) as cursor:
-        key = keys.known(cursor, token)
+        key = keys.find_key(cursor, token)
     assert (key.name, key.scope, key.tables, key.per_minute) == (
         "The payroll", "write", frozenset([JOBS]), 60
     )  # fmt: skip
@@ -229,7 +229,7 @@ def test_an_entry_of_very_many_rows_has_pages(signed_in: SignedIn, boat: Boat) -
 def record(boat: Boat, **facts: Any) -> None:
     default = {"actor": "ann", "request": "r", "action": "insert", "table": JOBS}
     with transaction(boat.connect("api")) as cursor:
-        audit.record(cursor, **default | facts)  # type: ignore[arg-type]
+        audit.record_change(cursor, **default | facts)  # type: ignore[arg-type]
 
 
 def at(boat: Boat, number: int, time: str) -> None:
@@ -333,9 +333,9 @@ def test_all_is_in_the_file(signed_in: SignedIn, boat: Boat) -> None:
     assert signed_in().get("/audit?format=csv&actor=none").text.count("\r\n") == 1
 
 
-def entry(before: str, after: str) -> Entry:
+def entry(before: str, after: str) -> AuditEntry:
     rows = [len(json.loads(each)) for each in (before, after)]
-    return Entry(1, None, "a", None, "r", "update", "t", *rows, before, after)  # type: ignore[arg-type]
+    return AuditEntry(1, None, "a", None, "r", "update", "t", *rows, before, after)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def entry(before: str, after: str) -> Entry:
 def test_outcome(
     before: str, after: str, key: tuple[str, ...], changed: Any, new: Any, gone: Any
 ) -> None:
-    found = audit_log.outcome(entry(before, after).pairs(key), key)
+    found = audit_log.outcome_of(entry(before, after).pairs(key), key)
     assert (found.changed, found.new, found.gone) == (changed, new, gone)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.rest import metrics as views
+from api.rest import metrics
 from rowboat.metrics import charts, definitions, figures
 from tests.acceptance.conftest import CHALLENGE
 from tests.conftest import Boat
@@ -48,10 +48,10 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
     def put(name: str, text: str) -> None:
         (folder / f"{name}.sql").write_text(text)
-        definitions.metrics.cache_clear()
+        definitions.all_metrics.cache_clear()
 
     yield put
-    definitions.metrics.cache_clear()
+    definitions.all_metrics.cache_clear()
 
 
 def page(visitor: Visitor, address: str, status: int = 200) -> str:
@@ -417,7 +417,7 @@ def test_what_holds_is_made_once(
 
         monkeypatch.setattr(of, name, count)
 
-    counting(views, "figures")
+    counting(metrics, "figures")
     for name in ("svg", "png"):
         counting(charts, name)
     first, second = signed_in("read"), signed_in("operate")
@@ -441,15 +441,15 @@ def test_what_holds_is_made_once(
 def test_years_are_read_once(
     hires: Boat, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from api.console import metrics as console
+    from api.console import metrics
 
     asked: list[str] = []
 
     def years(cursor: Any, metric: Any) -> list[int]:
         asked.append(metric.name)
-        return figures.years(cursor, metric)
+        return figures.years_with_rows(cursor, metric)
 
-    monkeypatch.setattr(console, "years", years)
+    monkeypatch.setattr(metrics, "years", years)
     visitor = signed_in("read")
     for _ in range(3):
         page(visitor, "/")

@@ -392,7 +392,7 @@ def test_a_long_retry_says_how_far_it_came_and_goes_on(
     boat.ingest(boat.write("hired_employees-2.csv", "3,Cy,2021-01-01T00:00:00Z,5,1\n"))
     boat.query("insert into hired_employees.departments values (5, 'F'), (6, 'S') returning id")
     monkeypatch.setattr(quarantine, "SECONDS", -1.0)
-    monkeypatch.setattr(rejudge, "children", lambda *_: None)
+    monkeypatch.setattr(rejudge, "rejudge_children", lambda *_: None)
     visitor = signed_in()
     answer = visitor.post_form(f"/quarantine/retry?table={EMPLOYEES}")
     page = visitor.get(answer.location)

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from api import create_app
+from api.application import create_app
 from api.console.elements import frame
 from rowboat.access import keys, sessions
 from rowboat.database.connections import transaction
@@ -26,7 +26,7 @@ SignedIn = Callable[..., Visitor]
 @pytest.fixture
 def token(boat: Boat) -> str:
     with transaction(boat.connect("owner")) as cursor:
-        return keys.create(cursor, "Ann's key", "read", per_minute=100_000)[1]
+        return keys.create_key(cursor, "Ann's key", "read", per_minute=100_000)[1]
 
 
 def cookie(visitor: Visitor) -> str:
@@ -426,7 +426,7 @@ def test_nobody_is_signed_in_by_the_way_of_another(guest: Visitor, issuer: Local
 
 def test_who_has_no_cookie_has_begun_nothing(guest: Visitor, issuer: LocalIssuer) -> None:
     """What would be his own way anybody could write."""
-    way = {"state": sessions.sealed("", "state", "x /"), "code": "y"}
+    way = {"state": sessions.seal_text("", "state", "x /"), "code": "y"}
     assert guest.get("/sign-in/issuer/back", query_string=way).status_code == 403
     assert issuer.exchanged == []
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rowboat.csvfile.typed_cells import Plain
+from rowboat.csvfile.typed_cells import TypedCells
 from rowboat.ingest import file_source
 from tests.conftest import Boat, counts
 from tests.support.fuzzing import fuzzed
@@ -91,7 +91,7 @@ def test_what_is_plain_changes_nothing(
     def alike(content: bytes) -> None:
         found = load(content)
         with monkeypatch.context() as patch:
-            patch.setattr(file_source, "plain", lambda *_, **__: Plain())
+            patch.setattr(file_source, "plain", lambda *_, **__: TypedCells())
             assert load(content) == found
 
     alike()

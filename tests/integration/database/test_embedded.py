@@ -17,9 +17,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from rowboat.database import embedded as server
-from rowboat.database.credentials import credential
-from rowboat.database.embedded import EmbeddedServer
+from rowboat.database.credentials import read_credential
+from rowboat.database.embedded import HOST, ROLES, SYSTEM_USER, EmbeddedServer
 from rowboat.errors import ConnectionLost, HomeUnusable, ServerError
 
 # Uses the server of a home from one line on stdin to the next; answers with the port.
@@ -94,7 +93,7 @@ def test_first_start(home: Path) -> None:
     embedded = EmbeddedServer(home)
     embedded.acquire()
     assert embedded.running()
-    for role in server.ROLES:
+    for role in ROLES:
         assert ask(embedded.uri(role), "select current_user") == role
     assert ask(embedded.uri("airflow", "airflow"), "select current_user") == "airflow"
     owner = embedded.uri("rowboat_owner")
@@ -221,7 +220,7 @@ def test_secrets_are_private_and_generated(home: Path, tmp_path: Path) -> None:
         path = place / "secrets.json"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         kept.append(json.loads(path.read_text()))
-        assert set(kept[-1]) == {"postgres", "airflow", *server.ROLES}
+        assert set(kept[-1]) == {"postgres", "airflow", *ROLES}
         passwords = "|".join(map(re.escape, kept[-1].values()))
         for file in (place / "postgres").glob("*"):
             if file.is_file():
@@ -234,7 +233,7 @@ def test_secrets_are_private_and_generated(home: Path, tmp_path: Path) -> None:
 def test_nobody_comes_in_with_a_wrong_password_or_none(home: Path) -> None:
     embedded = EmbeddedServer(home)
     embedded.acquire()
-    for role in ("postgres", "airflow", *server.ROLES):
+    for role in ("postgres", "airflow", *ROLES):
         for guess in ("", "postgres", role, "password", "rowboat"):
             address = f"postgresql://{role}:{guess}@127.0.0.1:{embedded.port}/employee_data_db"
             with pytest.raises(psycopg2.OperationalError, match=r"authentication failed|password"):
@@ -308,7 +307,7 @@ def test_a_home_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(HomeUnusable, match=f"^{said}"):
         EmbeddedServer(taken / "home").acquire()
     with pytest.raises(HomeUnusable, match=f"^{said}"):
-        credential(taken / "home", "airflow_admin")
+        read_credential(taken / "home", "airflow_admin")
 
 
 def test_it_is_not_revived_elsewhere(home: Path) -> None:
@@ -319,7 +318,7 @@ def test_it_is_not_revived_elsewhere(home: Path) -> None:
     embedded._control("stop", "-m", "immediate")
     with pytest.raises(ConnectionLost, match=r"^the embedded Postgres does not run\n"):
         embedded.uri("rowboat_owner")
-    with socket.create_server((server.HOST, port)):
+    with socket.create_server((HOST, port)):
         with pytest.raises(ServerError, match=f"port {port}, where everybody looks"):
             embedded.revive()
         assert not embedded.running()
@@ -355,7 +354,7 @@ def test_an_interrupted_first_start_is_begun_again(home: Path) -> None:
     (home / "postgres" / "password").write_text("forgotten")
     if os.geteuid() == 0:
         for path in home.rglob("*"):
-            shutil.chown(path, server.SYSTEM_USER)
+            shutil.chown(path, SYSTEM_USER)
     embedded = EmbeddedServer(home)
     embedded.acquire()
     assert ask(embedded.uri("rowboat_owner"), "select 1") == 1
@@ -380,7 +379,7 @@ def test_kills_during_the_first_start(
         user.wait(10)
     embedded = EmbeddedServer(home)
     embedded.acquire()
-    for role in server.ROLES:
+    for role in ROLES:
         assert ask(embedded.uri(role), "select current_user") == role
     embedded.release()
     assert not embedded.running()

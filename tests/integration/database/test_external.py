@@ -15,8 +15,8 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from rowboat.cli.commands import main
 from rowboat.database import connections
-from rowboat.database import embedded as server
 from rowboat.database.connections import transaction
+from rowboat.database.embedded import HOST, SUPERUSER, EmbeddedServer, free_port
 from rowboat.errors import ConnectionLost, DatabaseRefused
 from rowboat.settings import settings
 from tests.conftest import Boat
@@ -32,14 +32,12 @@ TLS = (
 class Rented:
     """A database of an administrator's own in which the role `customer` may make schemas."""
 
-    def __init__(self, embedded: server.EmbeddedServer) -> None:
+    def __init__(self, embedded: EmbeddedServer) -> None:
         self.server = embedded
-        self.address = (
-            f"postgresql://{CUSTOMER}:p%20w%40%2F%25%3F%23@{server.HOST}:{embedded.port}/rented"
-        )
+        self.address = f"postgresql://{CUSTOMER}:p%20w%40%2F%25%3F%23@{HOST}:{embedded.port}/rented"
 
     def administrate(self, *statements: str, place: str = "rented") -> None:
-        address = self.server.uri(server.SUPERUSER, place)
+        address = self.server.uri(SUPERUSER, place)
         with closing(psycopg2.connect(address)) as connection:
             connection.autocommit = True
             for statement in statements:
@@ -60,7 +58,7 @@ class Rented:
 
 @pytest.fixture
 def rented(
-    postgres: server.EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Rented]:
     found = Rented(postgres)
     found.administrate(
@@ -72,8 +70,8 @@ def rented(
     )
     for name, value in {
         "DATABASE_URL": found.address, "HOME": str(tmp_path / "home"), "SETTLE": "0",
-        "BACKUPS": str(tmp_path / "backups"), "AIRFLOW_PORT": str(server.free_port()),
-        "API_PORT": str(server.free_port()),
+        "BACKUPS": str(tmp_path / "backups"), "AIRFLOW_PORT": str(free_port()),
+        "API_PORT": str(free_port()),
     }.items():  # fmt: skip
         monkeypatch.setenv(f"ROWBOAT_{name}", value)
     settings.cache_clear()
@@ -154,7 +152,7 @@ def test_a_database_that_cannot_hold_every_text(rented: Rented) -> None:
         "template template0",
         place="postgres",
     )
-    place = f"{server.HOST}:{rented.server.port}"
+    place = f"{HOST}:{rented.server.port}"
     assert rented.checked()["postgres"] == (
         False, f"the database at {place} is in LATIN1; Rowboat needs UTF8",
         "make another with `create database NAME encoding 'UTF8' template template0`",
@@ -219,7 +217,7 @@ def guarded(boat: Boat, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Make addresses of the database behind TLS that wants a client's certificate."""
     ours, others = Authority(tmp_path / "ours"), Authority(tmp_path / "others")
     wanted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    wanted.load_cert_chain(*ours.certify("server", server.HOST))
+    wanted.load_cert_chain(*ours.certify("server", HOST))
     wanted.load_verify_locations(ours.file)
     wanted.verify_mode = ssl.CERT_REQUIRED
     certificate, key = ours.certify("client")

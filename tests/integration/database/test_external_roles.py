@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 from click.testing import CliRunner
 
-from api import create_app
+from api.application import create_app
 from rowboat.cli.commands import main
 from rowboat.database import embedded
 from rowboat.settings import settings

@@ -61,7 +61,7 @@ def test_match(catalog: Catalog, name: str, found: str | None) -> None:
         "belongs to no table: its name begins with none of departments, jobs, Jobs_Old, jobs,"
         " jobs_old, hired_employees"
     )
-    table, problem = discovery.match(name, catalog)
+    table, problem = discovery.match_table(name, catalog)
     assert (table.full_name if table else problem) == (found or nothing)
 
 
@@ -69,7 +69,7 @@ def test_listing_is_by_name(boat: Boat) -> None:
     for name in ("jobs-2.csv", "departments/b.csv", "jobs-10.csv", "departments/a.csv"):
         boat.write(name, "")
     with connections.transaction(boat.connect()):
-        found = discovery.scan(boat.catalog())
+        found = discovery.scan_folder(boat.catalog())
     assert [each.name for each in found] == [
         "departments/a.csv", "departments/b.csv", "jobs-10.csv", "jobs-2.csv",
     ]  # fmt: skip

@@ -27,8 +27,8 @@ from psycopg2.extensions import make_dsn
 from rowboat.database import connections, embedded
 from rowboat.database.connections import Role, transaction
 from rowboat.errors import ConnectionLost
-from rowboat.ingest import run as ingest
 from rowboat.ingest.reports import Run
+from rowboat.ingest.run import ingest_files
 from tests.conftest import Boat
 
 SEED = 20_240_229
@@ -42,12 +42,12 @@ CLI = "from rowboat.cli.commands import main; main(prog_name='rowboat')"
 LOADER = """
 import json, sys
 from pathlib import Path
-from rowboat.ingest.run import ingest
+from rowboat.ingest.run import ingest_files
 from rowboat.ingest.reports import Run
-from rowboat.cli.show import ingest_document
+from rowboat.ingest.reports import reports_to_json
 print(json.dumps("ready"), flush=True)
 for line in sys.stdin:
-    print(json.dumps(ingest_document(ingest([Path(line.strip())], Run("racer")))), flush=True)
+    print(json.dumps(reports_to_json(ingest_files([Path(line.strip())], Run("racer")))), flush=True)
 """
 
 # For each number on stdin a loader that dies right after so many commits, before it can do anything
@@ -56,7 +56,7 @@ DIES_AFTER_COMMIT = """
 import os, signal, sys
 import psycopg2
 from psycopg2.extensions import connection
-from rowboat.ingest.run import ingest
+from rowboat.ingest.run import ingest_files
 from rowboat.ingest.reports import Run
 class Mortal(connection):
     left = 0
@@ -71,7 +71,7 @@ for line in sys.stdin:
     Mortal.left = int(line)
     pid = os.fork()
     if not pid:
-        ingest([], Run("tester"))
+        ingest_files([], Run("tester"))
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
@@ -594,7 +594,7 @@ def test_connection_lost_between_two_chunks(
             )
 
     with pytest.raises(ConnectionLost) as lost:
-        ingest.ingest([path], Run("tester", progress=progress))
+        ingest_files([path], Run("tester", progress=progress))
     assert lost.value.fact in LOST
     assert lost.value.hint == (
         "check that Postgres runs and that ROWBOAT_DATABASE_URL is right, then run it again"
@@ -677,7 +677,7 @@ def test_no_row_is_left_without_its_parent(
     meddler = Meddler(parents.uri("owner"))
     meddler.start()
     try:
-        (report,) = ingest.ingest([path], Run("tester"))
+        (report,) = ingest_files([path], Run("tester"))
     finally:
         meddler.over.set()
         meddler.join()

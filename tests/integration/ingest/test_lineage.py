@@ -59,7 +59,7 @@ def told(boat: Boat, tmp_path: Path, setting: Callable[[str, str], None]) -> Ite
     backups = tmp_path / "backups"
     setting("backups", str(backups))
     boat.ingest(boat.write("jobs.csv", "7,Bow\n8,Stroke\n"))
-    take.take(boat.connect(), ["hired_employees.jobs"])
+    take.take_backup(boat.connect(), ["hired_employees.jobs"])
     boat.query("delete from hired_employees.jobs where id = 7")
     boat.write("jobs-2.csv", "1,Rower\n2,\n3,Cox\n")
     boat.write("jobs-broken.csv.gz", gzip.compress(b"9,Coach\n" * 1000)[:-9])

@@ -49,11 +49,11 @@ class Stager:
         self._connection = boat.connect()
 
     def found(self, name: str) -> FoundFile:
-        return discovery.locate(self.boat.raw / name, self._catalog)
+        return discovery.locate_file(self.boat.raw / name, self._catalog)
 
     def divide(self, name: str) -> list[Part]:
         """Cut a file; the parts come as another task gets them."""
-        parts = split.divide(self._connection, self.found(name))
+        parts = split.divide_file(self._connection, self.found(name))
         return [Part.from_json(json.loads(json.dumps(part.to_json()))) for part in parts]
 
     def stage(self, parts: Sequence[Part]) -> int:
@@ -224,7 +224,7 @@ def test_parts_that_no_longer_fit_are_not_used(
     assert stager.boat.query(LOADS)[0] > 1, "it was streamed"
     assert stager.lying() > 0
     with transaction(stager.boat.connect()) as cursor:
-        parts.sweep(cursor)
+        parts.sweep_parts(cursor)
     assert stager.lying() == 0
 
 
@@ -294,7 +294,7 @@ def test_a_part_in_use_is_not_swept(stager: Stager) -> None:
     stager.stage(cut)
     with transaction(stager.boat.connect()) as user, transaction(stager.boat.connect()) as sweeper:
         user.execute(f"select from {name(cut[0])}")
-        parts.sweep(sweeper)
+        parts.sweep_parts(sweeper)
     assert stager.lying() == 1
 
 

@@ -902,10 +902,10 @@ BOMB = """
 import gzip, resource, sys
 from pathlib import Path
 from rowboat.errors import FileRefused
-from rowboat.csvfile.text import Text
+from rowboat.csvfile.text import FileText
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-text = Text(Path(sys.argv[1]))
+text = FileText(Path(sys.argv[1]))
 try:
     while text.read(2**16):
         pass

@@ -21,19 +21,27 @@ from rowboat.cli import commands
 from rowboat.database.connections import Connection, transaction
 from rowboat.errors import DatabaseRefused
 from rowboat.metrics import definitions
-from rowboat.metrics.definitions import Metric, metric
-from rowboat.metrics.figures import Cache, Figures, Moment, add_up_writes, figures, moment, years
+from rowboat.metrics.definitions import Metric, find_metric
+from rowboat.metrics.figures import (
+    Cache,
+    MetricFigures,
+    Moment,
+    add_up_writes,
+    begin_moment,
+    compute_figures,
+    years_with_rows,
+)
 from tests.acceptance.conftest import CHALLENGE
 from tests.conftest import Boat
 
 HIRES = "hired_employees.hired_employees"
-QUARTERS, DEPARTMENTS = metric("quarters"), metric("departments")
+QUARTERS, DEPARTMENTS = find_metric("quarters"), find_metric("departments")
 BOTH = [QUARTERS, DEPARTMENTS]
 
 
-def compute(connection: Connection, wanted: Metric, year: int = 2021) -> Figures:
+def compute(connection: Connection, wanted: Metric, year: int = 2021) -> MetricFigures:
     with transaction(connection) as cursor:
-        return figures(cursor, wanted, {"year": year}, moment(cursor, wanted))
+        return compute_figures(cursor, wanted, {"year": year}, begin_moment(cursor, wanted))
 
 
 def rows(boat: Boat, wanted: Metric, year: int = 2021) -> list[tuple[Any, ...]]:
@@ -211,7 +219,7 @@ def test_other_years_are_not_read(boat: Boat, wanted: Metric) -> None:
 # The files
 
 
-@pytest.mark.parametrize("wanted", definitions.metrics().values(), ids=lambda each: each.name)
+@pytest.mark.parametrize("wanted", definitions.all_metrics().values(), ids=lambda each: each.name)
 def test_a_header_tells_the_truth(boat: Boat, wanted: Metric) -> None:
     """The cache and the keys rely on the tables that it names, charts and years on the columns."""
     plans = list(plan(boat, wanted))
@@ -222,7 +230,7 @@ def test_a_header_tells_the_truth(boat: Boat, wanted: Metric) -> None:
     assert {wanted.chart.x, *wanted.chart.y} <= set(columns)
     with transaction(boat.connect("api")) as cursor:
         assert wanted.years
-        assert years(cursor, wanted) == []
+        assert years_with_rows(cursor, wanted) == []
 
 
 @pytest.mark.parametrize("wanted", BOTH, ids=lambda each: each.name)
@@ -256,7 +264,7 @@ def test_a_metric_writes_nothing(boat: Boat) -> None:
 
 def seen(connection: Connection, wanted: Metric = QUARTERS) -> str | None:
     with transaction(connection) as cursor:
-        return moment(cursor, wanted).version
+        return begin_moment(cursor, wanted).version
 
 
 @pytest.fixture
@@ -375,8 +383,8 @@ class Reader:
     def read(self) -> None:
         for wanted in BOTH:
             with transaction(self.connection) as cursor:
-                now = moment(cursor, wanted)
-                true = figures(cursor, wanted, {"year": 2021}, now).document()
+                now = begin_moment(cursor, wanted)
+                true = compute_figures(cursor, wanted, {"year": 2021}, now).document()
             kept = self.cache.find(wanted.name, now.version)
             if kept is None:
                 self.cache.keep(wanted.name, now.version, encoded(true), None)
@@ -470,7 +478,7 @@ def test_counts_are_added_up(crew: Boat) -> None:
 
 def now(boat: Boat) -> Moment:
     with transaction(boat.connect("api")) as cursor:
-        return moment(cursor, QUARTERS)
+        return begin_moment(cursor, QUARTERS)
 
 
 def test_two_add_up_at_once(crew: Boat) -> None:
@@ -541,7 +549,7 @@ def test_the_list_on_the_line() -> None:
     assert "  year: The year of the hires. (default: 2021)\n" in shown
     _, shown, _ = rowboat("metric", "--json")
     assert json.loads(shown) == json.loads(
-        json.dumps([each.document() for each in definitions.metrics().values()])
+        json.dumps([each.document() for each in definitions.all_metrics().values()])
     )
 
 
@@ -565,14 +573,14 @@ def test_refusals_on_the_line(boat: Boat, arguments: list[str], code: int, said:
 def test_a_file_that_cannot_be_read_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from api import create_app
+    from api.application import create_app
 
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "bad.sql").write_text("select 1")
     monkeypatch.setattr(definitions, "SQL_FOLDER", tmp_path)
-    definitions.metrics.cache_clear()
+    definitions.all_metrics.cache_clear()
     with pytest.raises(
         definitions.SqlFileError, match=r"^sql/metrics/bad.sql:1: has no '-- title: …'"
     ):
         create_app()
-    definitions.metrics.cache_clear()
+    definitions.all_metrics.cache_clear()

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from api import create_app
+from api.application import create_app
 from api.shared import access
 from rowboat.access import keys
 from rowboat.database import connections
@@ -46,7 +46,7 @@ def new_key(boat: Boat) -> Callable[..., str]:
 
     def make(scope: str = "read", **options: Any) -> str:
         with transaction(boat.connect("owner")) as cursor:
-            return keys.create(cursor, "a test", scope, **options)[1]
+            return keys.create_key(cursor, "a test", scope, **options)[1]
 
     return make
 
@@ -321,7 +321,7 @@ _start: Barrier
 
 def _worker(uri: str, start: Barrier) -> None:
     global _start
-    connections.use(uri)
+    connections.use_database(uri)
     _start = start
 
 

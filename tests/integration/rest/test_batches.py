@@ -14,7 +14,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from api import create_app
+from api.application import create_app
 from api.rest import batches
 from rowboat.ingest import rejudge
 from tests.conftest import Boat
@@ -931,7 +931,7 @@ def test_failure_of_those_that_wait(
 
     send(client, [hire(5, department_id=7)])
     with monkeypatch.context() as patch:
-        patch.setattr(rejudge, "children", fail)
+        patch.setattr(rejudge, "rejudge_children", fail)
         answer = client.post("/api/departments", json=[{"id": 7, "department": "x"}])
         assert answer.status_code == 201
     with monkeypatch.context() as patch:

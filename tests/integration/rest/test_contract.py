@@ -181,7 +181,7 @@ def failures(address: str, config: schemathesis.Config) -> Iterator[str]:
 @pytest.mark.slow
 def test_contract(boat: Boat, watched: Watched) -> None:
     with transaction(boat.connect("owner")) as cursor:
-        _, token = keys.create(cursor, "a test", "operate", per_minute=10**9)
+        _, token = keys.create_key(cursor, "a test", "operate", per_minute=10**9)
     with served(watched) as address:
         found = list(failures(address, configured(token, CALLS)))
     print(sum(watched.seen.values()), dict(sorted(watched.seen.items())))

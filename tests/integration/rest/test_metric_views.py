@@ -12,10 +12,10 @@ import openpyxl
 import pytest
 from flask.testing import FlaskClient
 
-from api import create_app
-from api.rest import metrics as views
+from api.application import create_app
+from api.rest import metrics
 from rowboat.metrics import definitions
-from rowboat.metrics import figures as figures_module
+from rowboat.metrics.figures import compute_figures
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf
 from tests.support.backups import eventually
@@ -75,9 +75,9 @@ def more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, text in (("kinds", KINDS), ("broken", BROKEN), ("moment", NOW)):
         (folder / f"{name}.sql").write_text(text)
     monkeypatch.setattr(definitions, "SQL_FOLDER", folder.parent)
-    definitions.metrics.cache_clear()
+    definitions.all_metrics.cache_clear()
     yield
-    definitions.metrics.cache_clear()
+    definitions.all_metrics.cache_clear()
 
 
 def problem(status: int, title: str, detail: str, hint: str) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def test_the_whole_document(hires: Boat, client: FlaskClient) -> None:
 
 def test_the_list(boat: Boat, client_of: ClientOf) -> None:
     answer = client_of("read").get("/api/metrics")
-    expected = [each.document() for each in definitions.metrics().values()]
+    expected = [each.document() for each in definitions.all_metrics().values()]
     assert answer.json == {"metrics": json.loads(json.dumps(expected))}
     assert [each["name"] for each in answer.json["metrics"]] == ["departments", "quarters"]
 
@@ -360,9 +360,9 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def figures(cursor: Any, metric: Any, *of: Any) -> Any:
         found.append(metric.name)
-        return figures_module.figures(cursor, metric, *of)
+        return compute_figures(cursor, metric, *of)
 
-    monkeypatch.setattr(views, "figures", figures)
+    monkeypatch.setattr(metrics, "figures", figures)
     return found
 
 
@@ -388,9 +388,9 @@ def test_who_asks_together_waits_for_one_answer(
     def figures(*of: Any) -> Any:
         computed.append(1)
         eventually(lambda: hires.query(OPEN, role="api") == [asking])
-        return figures_module.figures(*of)
+        return compute_figures(*of)
 
-    monkeypatch.setattr(views, "figures", figures)
+    monkeypatch.setattr(metrics, "figures", figures)
     with ThreadPoolExecutor(asking) as pool:
         asked = [pool.submit(client.get, "/api/2021/quarters") for _ in range(asking)]
         assert [each.result().json["rows"] for each in asked] == [ROWS] * asking

@@ -27,7 +27,7 @@ def taken(boat: Boat, tmp_path: Path, setting: Setting) -> str:
     setting("backups", str(tmp_path / "backups"))
     boat.ingest(boat.write("departments.csv", "1,Oars\n"))
     with connections.session("loader") as connection:
-        return take.take(connection).set
+        return take.take_backup(connection).set
 
 
 def wrong(answer: Any) -> tuple[int, str, list[str]]:

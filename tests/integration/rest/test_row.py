@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from rowboat.cli import show
 from rowboat.database.connections import transaction
+from rowboat.rendering import loads
 from rowboat.rows.read import trace
 from rowboat.rows.write import audit
 from tests.conftest import Boat
@@ -151,11 +151,11 @@ def test_trace_in_sentences(boat: Boat) -> None:
     boat.ingest()
     boat.query("update ingest_status.loads set source = 'api', source_name = 'r1', actor = 'k1'")
     with transaction(boat.connect()) as cursor:
-        found = trace.row(cursor, boat.catalog().table("departments"), ["1"])
+        found = trace.trace_row(cursor, boat.catalog().table("departments"), ["1"])
     assert found.writer
     assert (found.writer.request, found.writer.caller) == ("r1", "k1")
     assert "written by request r1 with the key k1, load 1 of r1 by k1 at" in str(
-        show.row_trace(found)
+        loads.row_trace_view(found)
     )
 
 
@@ -421,10 +421,10 @@ def test_child_that_comes_meanwhile_is_seen(boat: Boat, client: FlaskClient, cre
 def test_audit_is_written_with_what_it_tells_of(boat: Boat) -> None:
     table = boat.catalog().table("departments")
     with transaction(boat.connect("api"), keep=False) as cursor:
-        audit.record(cursor, "k", "r", "delete", table, '[{"id": 1}]')
+        audit.record_change(cursor, "k", "r", "delete", table, '[{"id": 1}]')
     assert audited(boat) == []
     with transaction(boat.connect("api")) as cursor:
-        audit.record(cursor, "k", "r", "update", table, '[{"a": 0.10}]', '[{"a": 1e400}]')
+        audit.record_change(cursor, "k", "r", "update", table, '[{"a": 0.10}]', '[{"a": 1e400}]')
     assert boat.query("select before::text, table_name from rowboat.audit") == [
         ('[{"a": 0.10}]', DEPARTMENTS)
     ]

@@ -347,8 +347,10 @@ def joined(
     more: dict[str, str] | None = given
     while more is not None:
         limit = limits[len(found) % len(limits)]
-        ask = listing_params.read(cursor, table, (more | {"limit": str(limit)}).items())
-        page = reading.page(cursor, table, ask)
+        ask = listing_params.read_listing_params(
+            cursor, table, (more | {"limit": str(limit)}).items()
+        )
+        page = reading.read_page(cursor, table, ask)
         found += [str(text) for (text,) in page.rows]
         more = given | {"after": page.after} if page.after else None
     return found
@@ -414,7 +416,7 @@ def test_pages_of_a_big_table_stay_flat(boat: Boat, declare: Declare) -> None:
     with connections.transaction(boat.connect("api")) as cursor:
         for order, place in (("id", ["99000"]), ("-day", ["2000-01-02", "60000"])):
             names = [order] if order == "id" else ["-day", "-id"]
-            ask = listing_params.read(
+            ask = listing_params.read_listing_params(
                 cursor, table, [("order", order), ("after", after(names, place))]
             )
             assert ask.after == tuple(place)
@@ -427,7 +429,7 @@ def test_pages_of_a_big_table_stay_flat(boat: Boat, declare: Declare) -> None:
                 sql.SQL("explain (analyze, buffers, format json) ")
                 + reading.query("rows.page", **parts)
             )
-            plan = connections.one(cursor)[0][0]["Plan"]
+            plan = connections.fetch_one(cursor)[0][0]["Plan"]
             assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 20, plan
 
 
@@ -718,7 +720,7 @@ def test_faults_are_those_of_the_library(boat: Boat) -> None:
     with connections.transaction(boat.connect("api")) as cursor:
         table = boat.catalog().table("departments")
         with pytest.raises(AskRefused) as refused:
-            listing_params.read(
+            listing_params.read_listing_params(
                 cursor, table, [("id", "\ud800"), ("department", "\ud800"), ("\ud800", "")]
             )
     assert [(each["column"], each["rule"]) for each in refused.value.errors] == [

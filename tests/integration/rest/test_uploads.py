@@ -178,7 +178,7 @@ def test_nothing_is_overwritten_without_saying_so(client: FlaskClient, boat: Boa
 
 
 def test_of_two_at_once_one_is_stored(boat: Boat) -> None:
-    with upload.arriving("jobs.csv") as first, upload.arriving("jobs.csv") as second:
+    with upload.open_upload("jobs.csv") as first, upload.open_upload("jobs.csv") as second:
         first.write(b"1,First\n")
         second.write(b"2,Second\n")
         first.keep()
@@ -206,7 +206,7 @@ def test_a_folder_is_not_replaced(client: FlaskClient, boat: Boat) -> None:
 
 
 def test_ingest_does_not_see_what_is_on_its_way(boat: Boat) -> None:
-    with upload.arriving("jobs.csv") as arrival:
+    with upload.open_upload("jobs.csv") as arrival:
         arrival.write(ROW)
         arrival._incoming._file.flush()
         assert lying(boat) != []

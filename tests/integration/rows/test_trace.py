@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from rowboat.backup import restore, take
-from rowboat.backup.source import of_set
+from rowboat.backup.source import source_of_set
+from rowboat.backup.table_restore import RestoreOrder
 from rowboat.database import connections
 from rowboat.errors import FileRefused, UnknownRow, UnknownTable
 from rowboat.rows.read import trace
@@ -21,12 +22,12 @@ Declare = Callable[[str], None]
 
 def trace_row(boat: Boat, table: str, *key: str) -> RowTrace:
     with connections.transaction(boat.connect()) as cursor:
-        return trace.row(cursor, boat.catalog().table(table), list(key))
+        return trace.trace_row(cursor, boat.catalog().table(table), list(key))
 
 
 def trace_line(boat: Boat, name: str, number: int) -> LineTrace:
     with connections.transaction(boat.connect()) as cursor:
-        return trace.line(cursor, boat.catalog(), name, number)
+        return trace.trace_line(cursor, boat.catalog(), name, number)
 
 
 def state(boat: Boat, name: str, number: int) -> str:
@@ -151,15 +152,15 @@ def test_backups_that_hold_a_row(boat: Boat, setting: Setting, tmp_path: Path) -
     setting("backups", str(tmp_path / "shelf"))
     boat.write("departments.csv", "1,a\n7,b\n")
     boat.ingest()
-    first = take.take(boat.connect()).set
+    first = take.take_backup(boat.connect()).set
     boat.write("departments.csv", "1,a\n7,changed\n")
     boat.ingest()
-    second = take.take(boat.connect()).set
+    second = take.take_backup(boat.connect()).set
     assert trace_row(boat, "departments", "1").held_by == [first, second]
     assert trace_row(boat, "departments", "7").held_by == [second]
     table = "hired_employees.departments"
-    order = restore.Order({table: of_set(first, table)}, "replace", "tester")
-    restore.restore(boat.connect(), order)
+    order = RestoreOrder({table: source_of_set(first, table)}, "replace", "tester")
+    restore.restore_tables(boat.connect(), order)
     found = trace_row(boat, "departments", "7")
     assert found.held_by == []
     assert found.writer
@@ -415,11 +416,11 @@ def test_unmatched_file_has_no_read_lines(boat: Boat) -> None:
 
 def test_names_of_files(boat: Boat, monkeypatch: pytest.MonkeyPatch) -> None:
     boat.write("jobs/may.csv", "1,a\n")
-    assert trace.file_name(str(boat.raw / "jobs" / "may.csv")) == "jobs/may.csv"
-    assert trace.file_name("jobs/may.csv") == "jobs/may.csv"
+    assert trace.name_of_file(str(boat.raw / "jobs" / "may.csv")) == "jobs/may.csv"
+    assert trace.name_of_file("jobs/may.csv") == "jobs/may.csv"
     monkeypatch.chdir(boat.raw)
-    assert trace.file_name("jobs/may.csv") == "jobs/may.csv"
-    assert trace.file_name("nothing.csv") == "nothing.csv"
+    assert trace.name_of_file("jobs/may.csv") == "jobs/may.csv"
+    assert trace.name_of_file("nothing.csv") == "nothing.csv"
 
 
 def test_overwritten_keys_are_json(boat: Boat) -> None:

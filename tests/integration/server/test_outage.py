@@ -18,17 +18,17 @@ import pytest
 from rowboat.access import keys
 from rowboat.catalog import migrations
 from rowboat.database import connections
-from rowboat.database import embedded as server
 from rowboat.database.connections import transaction
+from rowboat.database.embedded import HOST, SUPERUSER, EmbeddedServer, free_port
 
 CLIENTS = 6
 TABLE = "hired_employees.departments"
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[server.EmbeddedServer]:
+def own_server(tmp_path: Path) -> Iterator[EmbeddedServer]:
     """A server that may be restarted without harm to other tests."""
-    embedded = server.EmbeddedServer(tmp_path / "home")
+    embedded = EmbeddedServer(tmp_path / "home")
     embedded.acquire()
     with closing(connections.connect(embedded.uri("rowboat_owner"))) as owner:
         migrations.migrate(owner)
@@ -37,12 +37,12 @@ def own_server(tmp_path: Path) -> Iterator[server.EmbeddedServer]:
 
 
 @pytest.fixture
-def service(own_server: server.EmbeddedServer, tmp_path: Path) -> Iterator[httpx.Client]:
+def service(own_server: EmbeddedServer, tmp_path: Path) -> Iterator[httpx.Client]:
     """`rowboat serve` over it, and a client that may write."""
     owner = connections.connect(own_server.uri("rowboat_owner"))
     with closing(owner), transaction(owner) as cursor:
-        _, token = keys.create(cursor, "outage", "write", per_minute=1_000_000)
-    port = server.free_port()
+        _, token = keys.create_key(cursor, "outage", "write", per_minute=1_000_000)
+    port = free_port()
     environment = os.environ | {
         "ROWBOAT_DATABASE_URL": own_server.uri("rowboat_api"),
         "ROWBOAT_HOME": str(own_server.home),
@@ -52,7 +52,7 @@ def service(own_server: server.EmbeddedServer, tmp_path: Path) -> Iterator[httpx
     with (tmp_path / "serve.log").open("wb") as log:
         program = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     client = httpx.Client(
-        base_url=f"http://{server.HOST}:{port}",
+        base_url=f"http://{HOST}:{port}",
         headers={"Authorization": f"Bearer {token}"},
         timeout=30,
         trust_env=False,
@@ -71,9 +71,7 @@ def service(own_server: server.EmbeddedServer, tmp_path: Path) -> Iterator[httpx
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-def test_restart_under_load(
-    service: httpx.Client, own_server: server.EmbeddedServer, mode: str
-) -> None:
+def test_restart_under_load(service: httpx.Client, own_server: EmbeddedServer, mode: str) -> None:
     """Clients get 503 with a hint while it lasts, and the service is back within 5 seconds."""
     numbers, over = count(1), Event()
     kept: list[int] = []
@@ -103,7 +101,7 @@ def test_restart_under_load(
     assert codes <= {201, 503}
     assert 503 in codes
     assert next(at for at, code in answers if at > restarted and code == 201) < restarted + 5
-    address = own_server.uri(server.SUPERUSER)
+    address = own_server.uri(SUPERUSER)
     with closing(psycopg2.connect(address)) as connection, connection.cursor() as cursor:
         cursor.execute(f"select id from {TABLE}")
         there = {number for (number,) in cursor.fetchall()}

@@ -79,7 +79,7 @@ def test_what_is_no_backup_is_refused_at_once(tmp_path: Path, kind: str) -> None
     elif kind == "void":
         path.touch()
     with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(source.of_file, path, "hired_employees.jobs")
+        done = pool.submit(source.source_of_file, path, "hired_employees.jobs")
         try:
             with pytest.raises(BackupRefused) as refused:
                 done.result(60)

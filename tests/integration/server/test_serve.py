@@ -102,7 +102,7 @@ class Launcher:
             )
         self.running.append(process)
         with transaction(self.boat.connect("owner")) as cursor:
-            _, token = keys.create(cursor, "a test", "operate", per_minute=1_000_000)
+            _, token = keys.create_key(cursor, "a test", "operate", per_minute=1_000_000)
         address = f"http://127.0.0.1:{environment['ROWBOAT_API_PORT']}"
         served = Served(process, address, {"Authorization": f"Bearer {token}"}, output,
                         Path(environment["ROWBOAT_API_LOG"]))  # fmt: skip

@@ -48,7 +48,7 @@ def test_every_part_is_named(boat: Boat, tmp_path: Path) -> None:
 def test_a_verified_backup_is_told_with_its_age(boat: Boat) -> None:
     boat.ingest(boat.write("departments.csv", "1,Oars\n"))
     with connections.session("loader") as connection:
-        name = take.take(connection).set
+        name = take.take_backup(connection).set
     assert checked()["newest backup"] == (True, f"{name} is verified and 0 hours old", None)
     boat.query("update backup_status.backup_status set taken_at = taken_at - interval '49 hours'")
     ok, fact, hint = checked()["newest backup"]

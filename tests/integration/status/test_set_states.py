@@ -29,7 +29,7 @@ def shelf(boat: Boat, setting: Setting, tmp_path: Path) -> None:
     setting("backups", str(tmp_path / "backups"))
     boat.ingest(boat.write("departments.csv", "1,Oars\n"))
     with closing(connections.connect(boat.uri("loader"))) as connection:
-        take.take(connection)
+        take.take_backup(connection)
 
 
 def failing() -> dict[str, tuple[str, str]]:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 
 from rowboat import health
-from rowboat.address import S3Url, parse
+from rowboat.address import S3Url, parse_address
 from rowboat.cli.commands import main
 from rowboat.errors import FileExists, FileRefused, SettingError, Unwritable
 from rowboat.ingest import discovery, upload
@@ -145,7 +145,7 @@ def test_reading_is_in_bounded_ranges(boat: Boat, s3: Bucket) -> None:
 def test_any_number_of_objects(boat: Boat, s3: Bucket) -> None:
     names = [f"jobs/{n:04}.csv" for n in range(1500)]
     s3.fill(*(f"raw/{name}" for name in names))
-    assert [each.name for each in discovery.scan(boat.catalog())] == names
+    assert [each.name for each in discovery.scan_folder(boat.catalog())] == names
     assert sum("list-type=2" in path for _, path, _ in s3.requests.asked) == 2
 
 
@@ -202,7 +202,7 @@ def test_retried_rows_and_status(boat: Boat, s3: Bucket) -> None:
 
 def test_an_upload_is_there_whole_or_not_at_all(boat: Boat, s3: Bucket) -> None:
     body = b"1,Rower\n" * (20 * MIB // 8)
-    with upload.arriving("jobs.csv") as arrival:
+    with upload.open_upload("jobs.csv") as arrival:
         for at in range(0, len(body), MIB):
             arrival.write(body[at : at + MIB])
         assert (s3.keys(), s3.uploads()) == ([], ["raw/jobs.csv"])
@@ -211,7 +211,7 @@ def test_an_upload_is_there_whole_or_not_at_all(boat: Boat, s3: Bucket) -> None:
     assert (s3.get("raw/jobs.csv"), s3.uploads()) == (body, [])
     parts = [path for method, path, _ in s3.requests.asked if method == "PUT"]
     assert len(parts) == 3
-    with suppress(ZeroDivisionError), upload.arriving("jobs-2.csv") as arrival:
+    with suppress(ZeroDivisionError), upload.open_upload("jobs-2.csv") as arrival:
         arrival.write(body)
         assert s3.uploads() == ["raw/jobs-2.csv"]
         raise ZeroDivisionError
@@ -220,7 +220,7 @@ def test_an_upload_is_there_whole_or_not_at_all(boat: Boat, s3: Bucket) -> None:
 
 @pytest.mark.parametrize("size", [8, 9 * MIB])
 def test_of_two_at_once_one_is_stored(boat: Boat, s3: Bucket, size: int) -> None:
-    with upload.arriving("jobs.csv") as first, upload.arriving("jobs.csv") as second:
+    with upload.open_upload("jobs.csv") as first, upload.open_upload("jobs.csv") as second:
         first.write(b"1" * size)
         second.write(b"2" * size)
         first.keep()
@@ -239,9 +239,9 @@ def test_of_two_at_once_one_is_stored(boat: Boat, s3: Bucket, size: int) -> None
 
 def test_nothing_is_overwritten_without_saying_so(boat: Boat, s3: Bucket) -> None:
     s3.put("raw/jobs.csv", "7,Old\n")
-    with pytest.raises(FileExists), upload.arriving("jobs.csv"):
+    with pytest.raises(FileExists), upload.open_upload("jobs.csv"):
         pass
-    with upload.arriving("jobs.csv", overwrite=True) as arrival:
+    with upload.open_upload("jobs.csv", overwrite=True) as arrival:
         arrival.write(b"1,New\n")
         arrival.keep()
     assert s3.get("raw/jobs.csv") == b"1,New\n"
@@ -293,7 +293,7 @@ def test_failures_are_told(
     assert (raised.value.fact, raised.value.hint) == (
         f"{s3.url}/raw cannot be read: {fact}", hint,
     )  # fmt: skip
-    with upload.arriving("jobs.csv", overwrite=True) as arrival:
+    with upload.open_upload("jobs.csv", overwrite=True) as arrival:
         arrival.write(b"1,a\n")
         with pytest.raises(Unwritable) as unwritable:
             arrival.keep()
@@ -324,14 +324,14 @@ def test_no_bucket_and_no_server(
 ) -> None:
     monkeypatch.setattr(bucket, "_TRIES", 1)
     setting("raw_data", "s3://nobodys-bucket/raw")
-    found = health.folder(settings().raw_data)
+    found = health.check_raw_data(settings().raw_data)
     assert (found.ok, found.fact, found.hint) == (
         False,
         "s3://nobodys-bucket/raw cannot be read: there is no bucket nobodys-bucket",
         "make it, or correct the URL",
     )
     setting("s3_endpoint", "http://127.0.0.1:1")
-    found = health.folder(settings().raw_data)
+    found = health.check_raw_data(settings().raw_data)
     assert (found.ok, found.fact, found.hint) == (
         False,
         "s3://nobodys-bucket/raw cannot be read: http://127.0.0.1:1 does not answer",
@@ -342,7 +342,7 @@ def test_no_bucket_and_no_server(
 def test_no_credentials(boat: Boat, s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    found = health.folder(settings().raw_data)
+    found = health.check_raw_data(settings().raw_data)
     assert found.fact == f"{s3.url}/raw cannot be read: there are no credentials for S3"
 
 
@@ -368,4 +368,4 @@ def test_settings(setting: Setting, value: str, place: S3Url | None) -> None:
         )
     else:
         assert settings().backups == place
-        assert parse(str(place)) == place
+        assert parse_address(str(place)) == place

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from rowboat.database import connections as database
-from rowboat.storage import s3 as bucket
+from rowboat.storage.s3 import _given
 from rowboat_airflow import connections
 from rowboat_airflow.watcher import RawDataChanged, news
 from tests.conftest import Boat
@@ -25,14 +25,14 @@ Setting = Callable[[str, str], None]
 FORK = """
 import os, signal
 from rowboat.ingest import discovery
-assert [each.name for each in discovery.raw_data().entries()] == ["jobs.csv"]
+assert [each.name for each in discovery.open_raw_data().entries()] == ["jobs.csv"]
 child = os.fork()
 if not child:
     signal.alarm(30)
-    names = [each.name for each in discovery.raw_data().entries()]
+    names = [each.name for each in discovery.open_raw_data().entries()]
     os._exit(names != ["jobs.csv"])
 assert os.waitpid(child, 0)[1] == 0, "the child hangs or sees something else"
-assert [each.name for each in discovery.raw_data().entries()] == ["jobs.csv"]
+assert [each.name for each in discovery.open_raw_data().entries()] == ["jobs.csv"]
 """
 
 
@@ -86,7 +86,7 @@ def aws_default(s3: Bucket, boat: Boat, monkeypatch: pytest.MonkeyPatch) -> None
     known = {"conn_type": "aws", "login": "connected", "password": "hidden", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(known))
     monkeypatch.setenv("AIRFLOW_CONN_ROWBOAT", boat.uri("loader"))
-    monkeypatch.setattr(database, "use", lambda _: None)
+    monkeypatch.setattr(database, "use_database", lambda _: None)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "ROWBOAT_S3_ENDPOINT"):
         monkeypatch.delenv(name)
 
@@ -105,14 +105,14 @@ def test_airflows_connection_is_used(boat: Boat, s3: Bucket, setting: Setting) -
     connections.use_connection()
     assert boat.ingest()["departments.csv"].state == "loaded"
     assert signers(s3) == {"connected eu-west-3"}
-    assert "hidden" not in repr(bucket._given)
+    assert "hidden" not in repr(_given)
 
 
 def test_without_that_connection_the_usual_chain_holds(
     boat: Boat, s3: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_ROWBOAT", boat.uri("loader"))
-    monkeypatch.setattr(database, "use", lambda _: None)
+    monkeypatch.setattr(database, "use_database", lambda _: None)
     s3.put("raw/departments.csv", "1,a\n")
     connections.use_connection()
     assert boat.ingest()["departments.csv"].state == "loaded"

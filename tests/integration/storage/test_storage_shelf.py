@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from rowboat import health
 from rowboat.backup import restore, retention, sets, shelf
-from rowboat.backup import take as backup
-from rowboat.backup.source import of_set
+from rowboat.backup.source import source_of_set
+from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup.take import take_backup
 from rowboat.cli.commands import main
 from rowboat.database.connections import transaction
 from rowboat.errors import BackupRefused, ShelfUnusable, UnknownSet
@@ -70,7 +71,7 @@ def test_a_set_from_its_writing_to_its_end(boat: Boat, s3: Bucket) -> None:
     done = run("restore", "--all", "--from", name, "--yes")
     assert rows(boat) == before
     with transaction(boat.connect()) as cursor:
-        safety = restore.recorded(cursor, done["id"])["safety_set"]
+        safety = restore.recorded_plan(cursor, done["id"])["safety_set"]
     assert f"shelf/{safety}/manifest.json" in s3.keys("shelf/")
     run("undo", str(done["id"]), "--yes")
     assert rows(boat) == after
@@ -80,12 +81,12 @@ def test_a_set_from_its_writing_to_its_end(boat: Boat, s3: Bucket) -> None:
     assert run("drill")["ok"]
     run("pin", name, "--off")
     assert not shelf.is_pinned(name)
-    shelf.remove(name)
+    shelf.remove_set(name)
     assert s3.keys(f"shelf/{name}") == []
     deleted = [path for method, path, _ in s3.requests.asked if method == "DELETE" and name in path]
     assert deleted[-5].endswith(f"{name}/manifest.json")
     with pytest.raises(UnknownSet):
-        shelf.read(name)
+        shelf.read_manifest(name)
 
 
 def test_a_lost_database_takes_its_sets_on_record_again(boat: Boat, s3: Bucket) -> None:
@@ -105,7 +106,7 @@ def test_one_flipped_byte_is_found(boat: Boat, s3: Bucket) -> None:
     s3.put(key, bytes(content))
     assert "jobs.avro: is not byte for byte the file that was written" in backups.findings(boat)
     with pytest.raises(BackupRefused):
-        of_set(name, JOBS)
+        source_of_set(name, JOBS)
     s3.remove(key)
     assert [each.state for each in backups.known(boat)] == ["damaged"]
     assert backups.findings(boat, name) == ["jobs.avro: cannot be read: there is no such object"]
@@ -116,7 +117,7 @@ def test_one_flipped_byte_is_found(boat: Boat, s3: Bucket) -> None:
 
 def test_what_is_replaced_while_it_is_restored(boat: Boat, s3: Bucket) -> None:
     name = take(boat).set
-    found = of_set(name, JOBS)
+    found = source_of_set(name, JOBS)
     content = s3.get(f"shelf/{name}/departments.avro")
 
     def replace(method: str, path: str) -> None:
@@ -124,10 +125,10 @@ def test_what_is_replaced_while_it_is_restored(boat: Boat, s3: Bucket) -> None:
             s3.put(f"shelf/{name}/jobs.avro", content)
 
     s3.requests.before = replace
-    order = restore.Order({JOBS: found}, "replace", "tester")
+    order = RestoreOrder({JOBS: found}, "replace", "tester")
     before = rows(boat)
     with pytest.raises(BackupRefused) as raised:
-        restore.restore(boat.connect(), order)
+        restore.restore_tables(boat.connect(), order)
     assert raised.value.fact == (
         f"{name}/jobs.avro cannot be read: it was replaced while it was read"
     )
@@ -153,11 +154,11 @@ def test_large_files_go_out_in_parts(
 KILLED = """
 import sys
 from rowboat.storage import s3; from rowboat.database import connections
-from rowboat.backup.take import take
+from rowboat.backup.take import take_backup
 connections.uri = lambda role: sys.argv[1]
 s3._PART = 5 * 2**20
 print("begun", flush=True)
-take(connections.connect(sys.argv[1]))
+take_backup(connections.connect(sys.argv[1]))
 """
 
 
@@ -196,7 +197,7 @@ def test_a_set_that_lost_only_its_mark_stays(boat: Boat, s3: Bucket) -> None:
     s3.put(f"shelf/.{name}.part", "")
     s3.put("shelf/notes/readme.txt", "mine")
     s3.put("shelf/.notes", "mine")
-    assert shelf.clean() == []
+    assert shelf.clean_shelf() == []
     assert s3.keys("shelf/.") == ["shelf/.notes"]
     assert backups.findings(boat, name) == []
     assert s3.get("shelf/notes/readme.txt") == b"mine"
@@ -208,14 +209,14 @@ def test_a_removal_that_was_killed_is_ended(boat: Boat, s3: Bucket) -> None:
         (403, "AccessDenied") if method == "DELETE" and path.endswith("avro") else None
     )
     with pytest.raises(ShelfUnusable) as raised:
-        shelf.remove(name)
+        shelf.remove_set(name)
     assert (raised.value.fact, raised.value.hint) == (
         f"{s3.url}/shelf cannot be written: access is denied",
         "give the credentials the rights that docs/s3.md lists",
     )
-    assert shelf.names() == []
+    assert shelf.set_names() == []
     s3.requests.reset()
-    assert shelf.clean() == [name]
+    assert shelf.clean_shelf() == [name]
     assert s3.keys() == []
 
 
@@ -226,9 +227,9 @@ def test_old_sets_are_pruned(boat: Boat, s3: Bucket, monkeypatch: pytest.MonkeyP
     for setting_ in ("DAILY", "WEEKLY", "MONTHLY"):
         monkeypatch.setenv(f"ROWBOAT_KEEP_{setting_}", "0")
     settings.cache_clear()
-    gone = [each.set for each in retention.prune(boat.connect()) if not each.keep]
+    gone = [each.set for each in retention.prune_sets(boat.connect()) if not each.keep]
     assert names[0] in gone
-    assert shelf.names() == [name for name in names if name not in gone]
+    assert shelf.set_names() == [name for name in names if name not in gone]
 
 
 @pytest.mark.parametrize(("encryption", "key"), [("AES256", None), ("aws:kms", "alias/boat")])
@@ -261,13 +262,13 @@ def test_what_cannot_be_used_is_told(
     monkeypatch.setattr(bucket, "_TRIES", 1)
     s3.requests.refuse = lambda *_: (403, "AccessDenied")
     with pytest.raises(ShelfUnusable) as raised:
-        shelf.names()
+        shelf.set_names()
     assert raised.value.fact == f"{s3.url}/shelf cannot be read: access is denied"
-    found = health.shelf(settings().backups)
+    found = health.check_shelf(settings().backups)
     assert (found.ok, found.fact) == (False, f"{s3.url}/shelf cannot be read: access is denied")
     s3.requests.refuse = lambda method, _: (403, "AccessDenied") if method == "PUT" else None
     with pytest.raises(ShelfUnusable) as raised:
-        backup.take(boat.connect())
+        take_backup(boat.connect())
     assert raised.value.fact == f"{s3.url}/shelf cannot be written: access is denied"
     with transaction(boat.connect()) as cursor:
-        assert sets.read(cursor) == []
+        assert sets.read_sets(cursor) == []

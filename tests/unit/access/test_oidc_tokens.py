@@ -308,12 +308,12 @@ def test_settings_that_cannot_be(setting: Any, values: dict[str, str], fact: str
     for name, value in values.items():
         setting(name, value)
     with pytest.raises(SettingError, match=fact):
-        oidc_tokens.of_settings()
+        oidc_tokens.issuer_of_settings()
     settings.cache_clear()
 
 
 def test_settings(setting: Any) -> None:
-    assert oidc_tokens.of_settings() is None
+    assert oidc_tokens.issuer_of_settings() is None
     setting("oidc_issuer", "https://id.example")
     setting("oidc_audience", "rowboat")
-    assert isinstance(oidc_tokens.of_settings(), Issuer)
+    assert isinstance(oidc_tokens.issuer_of_settings(), Issuer)

@@ -1,6 +1,6 @@
 """The HTTP service, without a database."""
 
-from api import create_app
+from api.application import create_app
 from rowboat import __version__
 
 

@@ -14,9 +14,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from rowboat.backup.avro import schema as avro
-from rowboat.backup.avro import types as kinds
-from rowboat.backup.avro.schema import Field, Schema
+from rowboat.backup.avro.schema import (
+    Field,
+    Schema,
+    encode_columns,
+    find_rows,
+    read_schema,
+    schema_of_table,
+)
+from rowboat.backup.avro.types import scalar_kind
 from rowboat.catalog.tables import Column, Table
 from rowboat.database.columnar import cells_of
 from rowboat.errors import BackupRefused, Unholdable
@@ -95,11 +101,11 @@ TYPES: list[tuple[Column, Any]] = [
 @pytest.mark.parametrize(("declared", "expected"), TYPES, ids=lambda each: str(each)[-40:])
 @pytest.mark.parametrize("not_null", [True, False])
 def test_type(declared: Column, expected: Any, not_null: bool) -> None:
-    schema = avro.of_table(table(replace(declared, not_null=not_null)))
+    schema = schema_of_table(table(replace(declared, not_null=not_null)))
     (field,) = schema.json["fields"]
     assert field["type"] == (expected if not_null else ["null", expected])
     assert (field["name"], field["postgres"]) == ("c", declared.type)
-    assert avro.read(json.loads(json.dumps(schema.json)), "s.t") == schema
+    assert read_schema(json.loads(json.dumps(schema.json)), "s.t") == schema
     fastavro.parse_schema(copy.deepcopy(schema.json))
 
 
@@ -108,7 +114,7 @@ def test_comments_and_generated_columns() -> None:
         PLAIN, column("twice", "integer", "int4", generated=True),
         replace(PLAIN, name="b", comment='An "odd"\n🚣 one.'), comment="Things.",
     )  # fmt: skip
-    schema = avro.of_table(mine)
+    schema = schema_of_table(mine)
     assert schema.json == {
         "type": "record", "name": "t", "namespace": "s", "doc": "Things.",
         "fields": [
@@ -117,12 +123,12 @@ def test_comments_and_generated_columns() -> None:
              "base": "int4"},
         ],
     }  # fmt: skip
-    assert avro.read(schema.json, "s.t") == schema
+    assert read_schema(schema.json, "s.t") == schema
 
 
 def test_table_without_columns() -> None:
     with pytest.raises(Unholdable) as raised:
-        avro.of_table(table(replace(PLAIN, generated=True)))
+        schema_of_table(table(replace(PLAIN, generated=True)))
     assert (raised.value.fact, raised.value.hint) == (
         "s.t has no column that a backup could hold",
         "give it a column, or drop it",
@@ -145,14 +151,14 @@ def test_names(columns: list[str], name: str, data: st.DataObject | None) -> Non
     drawn = [data.draw(st.sampled_from(types)) if data else types[0] for _ in columns]
     mine = table(*(replace(kind, name=each) for kind, each in zip(drawn, columns, strict=True)),
                  name=name)  # fmt: skip
-    schema = avro.of_table(mine)
+    schema = schema_of_table(mine)
     written = json.loads(json.dumps(schema.json))
     found = [field["name"] for field in written["fields"]]
     assert len(set(found)) == len(found)
     for each in (*found, written["name"], written["namespace"]):
         assert re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", each)
     assert [field.get("column", field["name"]) for field in written["fields"]] == columns
-    again = avro.read(written, mine.full_name)
+    again = read_schema(written, mine.full_name)
     assert (again, list(again.by_column)) == (schema, columns)
     fastavro.parse_schema(written)
 
@@ -160,18 +166,18 @@ def test_names(columns: list[str], name: str, data: st.DataObject | None) -> Non
 def test_digest_of_a_schema() -> None:
     """It is that of what the bytes of a row depend on."""
     mood = column("c", "s.mood", "mood", labels=("a", "b"))
-    found = avro.of_table(table(mood)).digest
-    assert avro.of_table(table(replace(mood, comment="x"), comment="y", name="u")).digest == found
+    found = schema_of_table(table(mood)).digest
+    assert schema_of_table(table(replace(mood, comment="x"), comment="y", name="u")).digest == found
     for other in (
         replace(mood, name="d"), replace(mood, type="s.temper"), replace(mood, not_null=False),
         replace(mood, labels=("b", "a")), replace(mood, labels=("a", "b c")),
     ):  # fmt: skip
-        assert avro.of_table(table(other)).digest != found
+        assert schema_of_table(table(other)).digest != found
 
 
 # Schemas of others
 
-OURS = avro.of_table(
+OURS = schema_of_table(
     table(
         column("id", "integer", "int4"),
         column("a b", "text", "text", not_null=False, comment="why"),
@@ -255,23 +261,23 @@ def test_schema_of_others(change: Change, sentence: str) -> None:
     declared = json.loads(json.dumps(OURS.json))
     change(declared, declared["fields"])
     with pytest.raises(BackupRefused) as raised:
-        avro.read(declared, "s.t")
+        read_schema(declared, "s.t")
     assert raised.value.fact == sentence
 
 
 @pytest.mark.parametrize("declared", [None, 7, "int", [], [{}], {}, True])
 def test_schema_that_is_no_record(declared: Any) -> None:
     with pytest.raises(BackupRefused, match=NOT_OURS):
-        avro.read(declared, "s.t")
+        read_schema(declared, "s.t")
 
 
 # Rows
 
 ROWS = Schema("s.t", (
-    Field("n", "integer", "int4", False, kinds.scalar("int4", None, 0, None)),
-    Field("t", "text", "text", True, kinds.scalar("text", None, 0, None)),
-    Field("b", "bytea", "bytea", True, kinds.scalar("bytea", None, 0, None)),
-    Field("d", "numeric(9,2)", "numeric", True, kinds.scalar("numeric", 9, 2, None)),
+    Field("n", "integer", "int4", False, scalar_kind("int4", None, 0, None)),
+    Field("t", "text", "text", True, scalar_kind("text", None, 0, None)),
+    Field("b", "bytea", "bytea", True, scalar_kind("bytea", None, 0, None)),
+    Field("d", "numeric(9,2)", "numeric", True, scalar_kind("numeric", 9, 2, None)),
 ))  # fmt: skip
 records = st.fixed_dictionaries({
     "n": st.integers(-(2**31), 2**31 - 1),
@@ -297,7 +303,7 @@ def sent(record: dict[str, Any]) -> list[bytes | None]:
 def test_rows(given_: list[dict[str, Any]], chance: Any) -> None:
     """What is encoded is what fastavro writes; found and decoded it is what was sent."""
     columns = list(map(list, zip(*map(sent, given_), strict=True)))
-    buffer, offsets = avro.encode(ROWS, [cells_of(each) for each in columns])
+    buffer, offsets = encode_columns(ROWS, [cells_of(each) for each in columns])
     file = io.BytesIO()
     plain = fastavro.parse_schema(copy.deepcopy(ROWS.json))
     for record in given_:
@@ -305,7 +311,7 @@ def test_rows(given_: list[dict[str, Any]], chance: Any) -> None:
     assert buffer[: offsets[-1]].tobytes() == file.getvalue()
     borders = sorted({0, len(given_), *(chance.randint(0, len(given_)) for _ in range(3))})
     begins, ends = offsets[borders[:-1]], offsets[borders[1:]]
-    found = avro.find(ROWS, buffer, begins, ends, np.diff(borders))
+    found = find_rows(ROWS, buffer, begins, ends, np.diff(borders))
     assert found.at.tolist() == offsets[:-1].tolist()
     assert found.size.tolist() == np.diff(offsets).tolist()
     for name in "ntb":
@@ -320,10 +326,10 @@ def test_rows(given_: list[dict[str, Any]], chance: Any) -> None:
 @pytest.mark.parametrize("more", [-1, 1])
 def test_block_with_more_or_fewer_rows(more: int) -> None:
     columns = [cells_of([value] * 5) for value in (b"\0\0\0\1", b"text", b"raw", None)]
-    buffer, offsets = avro.encode(ROWS, columns)
+    buffer, offsets = encode_columns(ROWS, columns)
     begins, ends = offsets[[0, 3]], offsets[[3, 5]]
     with pytest.raises(BackupRefused) as raised:
-        avro.find(ROWS, buffer, begins, ends, np.array([3, 2 + more]))
+        find_rows(ROWS, buffer, begins, ends, np.array([3, 2 + more]))
     assert raised.value.fact in (
         "has a row that does not end where its block ends",
         "has a block with more bytes than its rows have",

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowboat.backup.avro import container
-from rowboat.backup.avro import schema as avro
 from rowboat.backup.avro.container import Reader, Writer
-from rowboat.backup.avro.schema import Schema
+from rowboat.backup.avro.schema import Schema, encode_columns
 from rowboat.database.columnar import Cells, cells_of
 from rowboat.errors import BackupRefused
 from tests.support.containers import (
@@ -58,7 +57,7 @@ def written(schema: Schema, codec: str, *batches: list[Cells], **names: str) -> 
     parts: list[bytes] = []
     writer = Writer(schema, codec, names, parts.append)
     for columns in batches:
-        writer.write(*avro.encode(schema, columns))
+        writer.write(*encode_columns(schema, columns))
     return b"".join(parts)
 
 

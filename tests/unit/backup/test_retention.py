@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rowboat.backup.retention import judge
+from rowboat.backup.retention import judge_sets
 from rowboat.backup.sets import Set
 from rowboat.settings import Settings
 
@@ -37,15 +37,15 @@ def ago(*days: float, **changes: Any) -> list[Set]:
 
 
 def said(found: list[Set], **changes: int) -> list[str]:
-    return [str(each) for each in judge(found, NOW, rules(**changes))]
+    return [str(each) for each in judge_sets(found, NOW, rules(**changes))]
 
 
 def kept(found: list[Set], **changes: int) -> list[str]:
-    return [each.set for each in judge(found, NOW, rules(**changes)) if each.keep]
+    return [each.set for each in judge_sets(found, NOW, rules(**changes)) if each.keep]
 
 
 def test_nothing() -> None:
-    assert judge([], NOW, rules()) == []
+    assert judge_sets([], NOW, rules()) == []
 
 
 def test_reasons() -> None:
@@ -64,7 +64,9 @@ def test_reasons() -> None:
 @pytest.mark.parametrize("age", [0, 1, 400, 10_000])
 def test_the_newest_verified_never_goes(age: float) -> None:
     found = [*ago(age), *ago(*(age * share for share in (0.9, 0.5, 0.1)), verified_at=None)]
-    verdicts = judge(found, NOW, rules(keep_daily=0, keep_weekly=0, keep_monthly=0, keep_least=1))
+    verdicts = judge_sets(
+        found, NOW, rules(keep_daily=0, keep_weekly=0, keep_monthly=0, keep_least=1)
+    )
     assert verdicts[0].keep
     assert verdicts[0].reasons[0] == "the newest verified"
 
@@ -173,7 +175,7 @@ def test_days_weeks_and_months_are_of_utc() -> None:
         backup(datetime(2021, 2, 1, 0, 1, tzinfo=UTC).astimezone(west)),
     ]
     every = rules(keep_least=1, keep_daily=9, keep_weekly=9, keep_monthly=9)
-    reasons = [each.reasons for each in judge(found, NOW, every)]
+    reasons = [each.reasons for each in judge_sets(found, NOW, every)]
     assert reasons[0] == ["daily 2021-01-03", "weekly 2020-W53"]
     assert reasons[1] == ["daily 2021-01-04", "weekly 2021-W01"]
     assert reasons[2] == ["daily 2021-01-31", "weekly 2021-W04", "monthly 2021-01"]
@@ -315,7 +317,7 @@ def test_ten_years_day_by_day(shape: Shape, changes: dict[str, int]) -> None:
             on_shelf.append(each)
             ever.add(each.name)
         now = day + timedelta(days=1, seconds=-1)
-        verdicts = judge(on_shelf, now, kept_rules)
+        verdicts = judge_sets(on_shelf, now, kept_rules)
         assert [each.set for each in verdicts] == [each.name for each in on_shelf]
         assert all(each.reasons for each in verdicts)
         stay = {each.set for each in verdicts if each.keep}

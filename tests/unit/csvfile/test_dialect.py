@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rowboat.catalog.tables import Column, Table
-from rowboat.csvfile.dialect import Dialect, recognise
+from rowboat.csvfile.dialect import Dialect, recognise_dialect
 from rowboat.errors import FileRefused
 
 
@@ -63,12 +63,12 @@ def test_recognise(
     first: int,
 ) -> None:
     expected = Dialect(delimiter, newline, columns, header, start, first)
-    assert recognise(sample, BOATS) == expected
+    assert recognise_dialect(sample, BOATS) == expected
     assert Dialect.from_json(json.loads(json.dumps(expected.to_json()))) == expected
 
 
 def test_sample_that_ends_in_the_middle_of_a_line() -> None:
-    assert recognise(b"1;a;b\n2;b;c\n3,4,5,6", BOATS).delimiter == ";"
+    assert recognise_dialect(b"1;a;b\n2;b;c\n3,4,5,6", BOATS).delimiter == ";"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_sample_that_ends_in_the_middle_of_a_line() -> None:
 )
 def test_headers_that_do_not_fit(sample: bytes, fact: str, hint: str) -> None:
     with pytest.raises(FileRefused) as raised:
-        recognise(sample, BOATS)
+        recognise_dialect(sample, BOATS)
     assert (raised.value.fact, raised.value.hint) == (fact, hint)
 
 
@@ -100,9 +100,9 @@ def test_headers_that_do_not_fit(sample: bytes, fact: str, hint: str) -> None:
 )
 def test_columns_that_the_database_computes(computed: Column) -> None:
     boats = table(column("id"), computed)
-    assert recognise(b"x\ny\n", boats).columns == ("id",)
+    assert recognise_dialect(b"x\ny\n", boats).columns == ("id",)
     with pytest.raises(FileRefused) as raised:
-        recognise(b"id,total\n", boats)
+        recognise_dialect(b"id,total\n", boats)
     assert (raised.value.fact, raised.value.hint) == (
         'the header names "total", which the database computes itself',
         "leave that column out of the file",
@@ -111,7 +111,7 @@ def test_columns_that_the_database_computes(computed: Column) -> None:
 
 def test_names_that_differ_in_case_alone() -> None:
     boats = table(column("Name"), column("NAME"), column("id"))
-    assert recognise(b"NAME,Name,ID\n", boats).columns == ("NAME", "Name", "id")
+    assert recognise_dialect(b"NAME,Name,ID\n", boats).columns == ("NAME", "Name", "id")
 
 
 @pytest.mark.parametrize(

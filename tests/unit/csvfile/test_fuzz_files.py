@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from rowboat.backup.avro.container import Reader
 from rowboat.catalog.tables import Catalog, Table
-from rowboat.csvfile.dialect import BYTE_ORDER_MARK, DELIMITERS, Dialect, recognise
+from rowboat.csvfile.dialect import BYTE_ORDER_MARK, DELIMITERS, Dialect, recognise_dialect
 from rowboat.csvfile.records import Records
-from rowboat.csvfile.splitter import border, cut
+from rowboat.csvfile.splitter import find_border, split_records
 from rowboat.errors import BackupRefused, FileRefused, RowboatError, SqlFileError
 from rowboat.ingest import discovery, upload
 from rowboat.metrics import definitions
@@ -57,7 +57,7 @@ contents = st.lists(pieces | st.binary(max_size=4), max_size=40).map(b"".join)
 @example(b"\xef\xbb\xbf")
 @example(b"\r\n\xef\xbb\xbfid\n")
 def test_any_bytes_have_a_dialect_or_a_sentence(sample: bytes) -> None:
-    found = tried(recognise, sample, BOATS)
+    found = tried(recognise_dialect, sample, BOATS)
     if isinstance(found, FileRefused):
         assert found.fact.startswith("the header ")
         return
@@ -68,7 +68,7 @@ def test_any_bytes_have_a_dialect_or_a_sentence(sample: bytes) -> None:
     assert found.header or found.columns == COLUMNS
     assert 0 <= found.start <= found.first <= len(sample)
     assert sample[found.start : found.first].strip(b"\r\n") == b""
-    records = cut(sample[found.first :], found, at_end=True)
+    records = split_records(sample[found.first :], found, at_end=True)
     assert records.consumed == len(sample) - found.first
     for index in range(len(records)):
         assert index in records.refused or len(records.fields(index)) == len(found.columns)
@@ -92,9 +92,9 @@ def test_what_is_well_written_is_recognised(
     written = (['"' + cell.replace('"', '""') + '"' for cell in line] for line in lines)
     text = "".join(delimiter.join(line) + newline for line in written).encode()
     sample = BYTE_ORDER_MARK * marked + text
-    found = recognise(sample, BOATS)
+    found = recognise_dialect(sample, BOATS)
     assert (found.delimiter, found.columns, found.header) == (delimiter, tuple(order), True)
-    records = cut(sample[found.first :], found, at_end=True).without_first()
+    records = split_records(sample[found.first :], found, at_end=True).without_first()
     assert [tuple(records.fields(n)[name] for name in COLUMNS) for n in range(len(rows))] == rows
 
 
@@ -122,12 +122,12 @@ def test_chunks_of_any_sizes_give_the_same_records(
 ) -> None:
     """Read as a load reads it: what is left of a chunk begins the next."""
     form = Dialect(delimiter, newline, COLUMNS, False, 0, 0)
-    whole, found, lines, ahead, at = cut(text, form, at_end=True), [], 0, b"", 0
+    whole, found, lines, ahead, at = split_records(text, form, at_end=True), [], 0, b"", 0
     while at < len(text) or ahead:
         size = sizes[at % len(sizes)]
         ahead, at = ahead + text[at : at + size], at + size
-        records = cut(ahead, form, at_end=at >= len(text))
-        assert border(ahead, form, at_end=at >= len(text)) == records.consumed
+        records = split_records(ahead, form, at_end=at >= len(text))
+        assert find_border(ahead, form, at_end=at >= len(text)) == records.consumed
         found += story(records, lines)
         lines, ahead = lines + records.newlines, ahead[records.consumed :]
     assert found == story(whole, 0)
@@ -241,12 +241,12 @@ named = st.lists(
 @given(named, st.sampled_from(CATALOG.tables))
 @example("../../boats.csv", CATALOG.tables[0])
 def test_a_name_is_safe_and_leads_to_its_table_or_is_refused(given_: str, to: Table) -> None:
-    name = tried(upload.name_for, given_, to, CATALOG)
+    name = tried(upload.name_for_upload, given_, to, CATALOG)
     if isinstance(name, FileRefused):
         return
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*\.csv(\.gz)?", name, re.IGNORECASE)
     assert len(name) <= 255
-    assert discovery.match(name, CATALOG) == (to, None)
+    assert discovery.match_table(name, CATALOG) == (to, None)
 
 
 @fuzzed(150)
@@ -293,7 +293,7 @@ def test_a_metric_is_read_or_its_line_is_named(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.sql"
     path.write_bytes((begin + text).encode("utf-8", "surrogatepass"))
-    found = tried(definitions.read, path)
+    found = tried(definitions.read_metric, path)
     if isinstance(found, SqlFileError):
         assert re.match(r"sql/metrics/any\.sql:\d+: ", found.fact)
         return

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rowboat.csvfile import splitter
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.records import Records
-from rowboat.csvfile.splitter import cut
+from rowboat.csvfile.splitter import split_records
 from rowboat.errors import FileRefused
 
 thorough = settings(
@@ -81,7 +81,7 @@ CUTS: list[tuple[bytes, list[tuple[int, bytes, list[str]]]]] = [
 
 @pytest.mark.parametrize(("text", "expected"), CUTS)
 def test_cut(text: bytes, expected: list[tuple[int, bytes, list[str]]]) -> None:
-    found = cut(text, dialect(), at_end=True)
+    found = split_records(text, dialect(), at_end=True)
     assert story(found) == expected
     assert found.consumed == len(text)
     assert found.newlines == text.count(b"\n")
@@ -93,8 +93,8 @@ def test_every_split_gives_the_same(
 ) -> None:
     """Wherever a chunk ends, what is not decided yet waits for the next."""
     for border in range(len(text) + 1):
-        first = cut(text[:border], dialect(), at_end=False)
-        rest = cut(text[first.consumed :], dialect(), at_end=True)
+        first = split_records(text[:border], dialect(), at_end=False)
+        rest = split_records(text[first.consumed :], dialect(), at_end=True)
         later = [(line + first.newlines, raw, why) for line, raw, why in story(rest)]
         assert story(first) + later == expected
         assert first.consumed <= border
@@ -104,20 +104,20 @@ def test_every_split_gives_the_same(
 def test_copy_text_holds_what_is_not_refused(
     text: bytes, expected: list[tuple[int, bytes, list[str]]]
 ) -> None:
-    found = cut(text, dialect(), at_end=True)
+    found = split_records(text, dialect(), at_end=True)
     good = [raw for _, raw, why in expected if not why]
     assert found.copy_text().rstrip(b"\n") == b"\n".join(good).rstrip(b"\n")
     assert len(found.staged()) == len(good)
 
 
 def test_copy_text_of_lone_carriage_returns() -> None:
-    found = cut(b'1,a\r\r2,"b\rc"\rx\r3,d', dialect(newline="\r"), at_end=True)
+    found = split_records(b'1,a\r\r2,"b\rc"\rx\r3,d', dialect(newline="\r"), at_end=True)
     assert found.copy_text() == b'1,a\n2,"b\rc"\n3,d'
     assert [line for line, _, _ in story(found)] == [0, 2, 4, 5]
 
 
 def test_line_feed_within_lone_carriage_returns() -> None:
-    found = cut(b'1,a\nb\r2,"c\nd"\r', dialect(newline="\r"), at_end=True)
+    found = split_records(b'1,a\nb\r2,"c\nd"\r', dialect(newline="\r"), at_end=True)
     assert story(found) == [
         (0, b"1,a\nb", ["a line feed stands inside an unquoted field"]),
         (1, b'2,"c\nd"', []),
@@ -127,16 +127,16 @@ def test_line_feed_within_lone_carriage_returns() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 9])
 def test_head(count: int) -> None:
     text = b"\n1,a\n2,\n3\n\n4,d\n"
-    whole = cut(text, dialect(), at_end=True)
+    whole = split_records(text, dialect(), at_end=True)
     head = whole.head(count)
-    rest = cut(text[head.consumed :], dialect(), at_end=True)
+    rest = split_records(text[head.consumed :], dialect(), at_end=True)
     later = [(line + head.newlines, raw, why) for line, raw, why in story(rest)]
     assert len(head) == min(count, 4)
     assert story(head) + later == story(whole)
 
 
 def test_without_first() -> None:
-    found = cut(b"a,b,c\n1\n2,b\n", dialect(), at_end=True).without_first()
+    found = split_records(b"a,b,c\n1\n2,b\n", dialect(), at_end=True).without_first()
     assert story(found) == [(1, b"1", ["has 1 field instead of 2"]), (2, b"2,b", [])]
     assert found.copy_text() == b"2,b\n"
 
@@ -144,20 +144,20 @@ def test_without_first() -> None:
 def test_record_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(splitter, "LONGEST", 100)
     with pytest.raises(FileRefused) as raised:
-        cut(b"x" * 101, dialect(), at_end=False)
+        split_records(b"x" * 101, dialect(), at_end=False)
     assert (raised.value.fact, raised.value.hint) == (
         "a line is longer than 0 MiB",
         "look whether it is a CSV file at all",
     )
-    assert cut(b"x" * 100, dialect(), at_end=False).consumed == 0
+    assert split_records(b"x" * 100, dialect(), at_end=False).consumed == 0
 
 
 def test_quote_that_stays_open_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is given up, and what follows is read as if it were a row of its own."""
     monkeypatch.setattr(splitter, "LONGEST", 100)
     text = b'1,"a\n' + b"2,b\n" * 30
-    assert cut(text[:100], dialect(), at_end=False).consumed == 0
-    found = cut(text, dialect(), at_end=False)
+    assert split_records(text[:100], dialect(), at_end=False).consumed == 0
+    found = split_records(text, dialect(), at_end=False)
     assert story(found)[:2] == [
         (0, b'1,"a', ["the quote that opens a field is never closed"]), (1, b"2,b", []),
     ]  # fmt: skip
@@ -191,12 +191,12 @@ def test_reads_what_csv_writes(
 ) -> None:
     text = written(rows, quoting, delimiter, newline)
     form = dialect(delimiter, "\n", len(rows[0]) if rows else 2)
-    whole = cut(text, form, at_end=True)
+    whole = split_records(text, form, at_end=True)
     assert fields(whole) == rows
     assert whole.refused == {}
     border = data.draw(st.integers(0, len(text)))
-    first = cut(text[:border], form, at_end=False)
-    rest = cut(text[first.consumed :], form, at_end=True)
+    first = split_records(text[:border], form, at_end=False)
+    rest = split_records(text[first.consumed :], form, at_end=True)
     assert fields(first) + fields(rest) == rows
     starts = [text[: int(start)].count(b"\n") for start in whole.starts]
     assert whole.lines.tolist() == starts
@@ -208,7 +208,7 @@ def test_reads_what_csv_writes_with_lone_carriage_returns(
     rows: list[list[str]], delimiter: str
 ) -> None:
     text = written(rows, csv.QUOTE_ALL, delimiter, "\r")
-    found = cut(text, dialect(delimiter, "\r", len(rows[0]) if rows else 2), at_end=True)
+    found = split_records(text, dialect(delimiter, "\r", len(rows[0]) if rows else 2), at_end=True)
     assert fields(found) == rows
     assert found.refused == {}
 
@@ -218,13 +218,13 @@ def test_reads_what_csv_writes_with_lone_carriage_returns(
 def test_nothing_is_lost_and_splits_do_not_show(pieces: list[bytes]) -> None:
     """Any bytes: the records and the newlines between them are the whole text, however split."""
     text = b"".join(pieces)
-    whole = cut(text, dialect(), at_end=True)
+    whole = split_records(text, dialect(), at_end=True)
     between = bytearray(text)
     for start, end in zip(whole.starts.tolist()[::-1], whole.ends.tolist()[::-1], strict=True):
         del between[start:end]
     assert bytes(between).strip(b"\r\n") == b""
     for border in range(len(text) + 1):
-        first = cut(text[:border], dialect(), at_end=False)
-        rest = cut(text[first.consumed :], dialect(), at_end=True)
+        first = split_records(text[:border], dialect(), at_end=False)
+        rest = split_records(text[first.consumed :], dialect(), at_end=True)
         later = [(line + first.newlines, raw, why) for line, raw, why in story(rest)]
         assert story(first) + later == story(whole)

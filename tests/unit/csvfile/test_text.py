@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rowboat.csvfile import text
-from rowboat.csvfile.text import Prefix, Text, encoding, gunzip
+from rowboat.csvfile.text import FileText, Prefix, detect_encoding, gunzip
 from rowboat.errors import FileChanged, FileRefused
 from rowboat.settings import settings
 
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def whole(path: Path, step: int = 7) -> bytes:
-    with Text(path) as opened:
+    with FileText(path) as opened:
         return b"".join(iter(lambda: opened.read(step), b""))
 
 
@@ -69,12 +69,12 @@ def test_text_larger_than_a_block(path: Path, monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_encoding(start: bytes, name: str) -> None:
-    assert encoding(start) == name
+    assert detect_encoding(start) == name
 
 
 def test_peek_does_not_read_on(path: Path) -> None:
     path.write_bytes(b"abcdef")
-    with Text(path) as opened:
+    with FileText(path) as opened:
         assert (opened.peek(2), opened.peek(9), opened.read(4), opened.peek(9)) == (
             b"ab", b"abcdef", b"abcd", b"ef",
         )  # fmt: skip
@@ -87,20 +87,20 @@ def test_original_bytes(path: Path, content: str, order: str) -> None:
     mark = codecs.BOM_UTF16_LE if order == "le" else codecs.BOM_UTF16_BE
     written = content.encode(f"utf-16-{order}", "surrogatepass")
     path.write_bytes(mark + written)
-    with Text(path) as opened:
+    with FileText(path) as opened:
         assert opened.original(opened.read(99)[3:]) == written
 
 
 def test_original_of_utf8_is_itself(path: Path) -> None:
     path.write_bytes(b"\xff\xc3")
-    with Text(path) as opened:
+    with FileText(path) as opened:
         assert opened.original(opened.read(9)) == b"\xff\xc3"
 
 
 @pytest.mark.parametrize("size", [0, 3, 6, 99])
 def test_prefix(path: Path, size: int) -> None:
     path.write_bytes(b"abc\nde")
-    with Text(path) as opened:
+    with FileText(path) as opened:
         prefix = opened.prefix(size)
     before = b"abc\nde"[:size]
     assert (prefix.size, prefix.last, prefix.sha256) == (
@@ -123,11 +123,11 @@ def test_copy_of_a_prefix_goes_its_own_way() -> None:
 
 def test_still(path: Path) -> None:
     path.write_bytes(b"abc")
-    with Text(path) as opened:
+    with FileText(path) as opened:
         assert opened.still()
         os.utime(path, ns=(0, 0))
         assert not opened.still()
-    with Text(path) as opened:
+    with FileText(path) as opened:
         with path.open("ab") as file:
             file.write(b"d")
         assert not opened.still()
@@ -136,7 +136,7 @@ def test_still(path: Path) -> None:
 
 def test_file_that_shrinks(path: Path) -> None:
     path.write_bytes(b"abc" * 300_000)
-    with Text(path) as opened:
+    with FileText(path) as opened:
         opened.read(1)
         os.truncate(path, 10)
         with pytest.raises(FileChanged) as raised:
@@ -146,7 +146,7 @@ def test_file_that_shrinks(path: Path) -> None:
 
 def test_file_that_is_not_there(path: Path) -> None:
     with pytest.raises(FileChanged) as raised:
-        Text(path)
+        FileText(path)
     assert (raised.value.fact, raised.value.hint) == (
         "it vanished before it was read",
         "put it back",

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rowboat.catalog.tables import Column
 from rowboat.csvfile.dialect import Dialect
-from rowboat.csvfile.splitter import cut
-from rowboat.csvfile.typed_cells import plain
+from rowboat.csvfile.splitter import split_records
+from rowboat.csvfile.typed_cells import find_typed_cells
 
 RANGES = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
 TIMES = {
@@ -33,7 +33,9 @@ def odd(base: str, cells: list[str], quoted: bool = False) -> dict[int, str]:
     columns = {name: column(name, "text") for name in ("a", "b")} | {"c": column("c", base)}
     form = 'x,"y,""z",{}\n' if not quoted else 'x,y,"{}"\n'
     text = "".join(form.format(cell) for cell in cells).encode()
-    found = plain(cut(text, Dialect(",", "\n", ("a", "b", "c"), False, 0, 0), True), columns)
+    found = find_typed_cells(
+        split_records(text, Dialect(",", "\n", ("a", "b", "c"), False, 0, 0), True), columns
+    )
     assert found.columns == {"c"}
     for begin, end in found.spans:
         assert text[begin:end].decode().strip('"') in found.odd["c"].values()
@@ -103,25 +105,25 @@ LENGTHS = st.sampled_from([10, 19, 20])
 
 def test_a_column_with_many_odd_cells_is_taken_as_text() -> None:
     text = b"1\n2\nx\n"
-    records = cut(text, Dialect(",", "\n", ("a",), False, 0, 0), True)
-    assert plain(records, {"a": column("a", "int4")}).columns == set()
+    records = split_records(text, Dialect(",", "\n", ("a",), False, 0, 0), True)
+    assert find_typed_cells(records, {"a": column("a", "int4")}).columns == set()
 
 
 def test_domains_and_other_types_are_left_to_the_database() -> None:
-    records = cut(b"1,1.5\n", Dialect(",", "\n", ("a", "b"), False, 0, 0), True)
+    records = split_records(b"1,1.5\n", Dialect(",", "\n", ("a", "b"), False, 0, 0), True)
     columns = {"a": column("a", "int4", is_domain=True), "b": column("b", "numeric")}
-    assert plain(records, columns).columns == set()
+    assert find_typed_cells(records, columns).columns == set()
 
 
 def test_refused_records_and_stray_quotes() -> None:
     """Records of a wrong shape have no cells; where quotes stand anywhere, none can be told."""
     shape = Dialect(",", "\n", ("a", "b"), False, 0, 0)
     columns = {"a": column("a", "int4"), "b": column("b", "text")}
-    records = cut(b"1,x\n2\n3,y,z\n4,w\n", shape, True)
+    records = split_records(b"1,x\n2\n3,y,z\n4,w\n", shape, True)
     assert sorted(records.refused) == [1, 2]
-    found = plain(records, columns)
+    found = find_typed_cells(records, columns)
     assert (found.columns, found.odd) == ({"a"}, {})
-    assert plain(cut(b'1,x"\n2,y\n', shape, True), columns).columns == set()
+    assert find_typed_cells(split_records(b'1,x"\n2,y\n', shape, True), columns).columns == set()
 
 
 @given(
@@ -140,8 +142,8 @@ def test_keys(cells: list[str]) -> None:
     cells += [str(n) for n in range(10_000, 10_000 + 20 * len(cells) + 1)]
     text = "".join(f"{cell},x\n" for cell in cells).encode()
     columns = {"a": column("a", "int4"), "b": column("b", "text")}
-    records = cut(text, Dialect(",", "\n", ("a", "b"), False, 0, 0), True)
-    keys = plain(records, columns, "a").keys
+    records = split_records(text, Dialect(",", "\n", ("a", "b"), False, 0, 0), True)
+    keys = find_typed_cells(records, columns, "a").keys
     assert keys is not None
     shorts = [cell.lstrip("0") or "0" if cell else "" for cell in cells]
     values = {n: int(cell) for n, cell in enumerate(shorts, 1) if cell and len(cell) < 12}
@@ -156,10 +158,10 @@ def test_keys(cells: list[str]) -> None:
 
 
 def test_no_keys() -> None:
-    records = cut(b'"",x\n', Dialect(",", "\n", ("a", "b"), False, 0, 0), True)
+    records = split_records(b'"",x\n', Dialect(",", "\n", ("a", "b"), False, 0, 0), True)
     columns = {"a": column("a", "int4"), "b": column("b", "text")}
-    keys = plain(records, columns, "a").keys
+    keys = find_typed_cells(records, columns, "a").keys
     assert keys is not None
     assert (keys.least, keys.greatest, keys.last, keys.repeated) == (None, None, None, [])
     assert keys.until(5) is None
-    assert plain(records, columns, "b").keys is None
+    assert find_typed_cells(records, columns, "b").keys is None

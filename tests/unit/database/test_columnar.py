@@ -17,7 +17,7 @@ from rowboat.database.columnar import (
     Ints,
     Piece,
     Word,
-    assemble,
+    assemble_rows,
     buffer_of,
     cells_of,
 )
@@ -79,7 +79,7 @@ def as_word(cells: list[bytes | None], junk: int) -> Word:
 def test_varint_is_what_fastavro_writes(values: list[int]) -> None:
     folded = columnar.zigzag(np.array(values, np.int64))
     assert columnar.unzigzag(folded).tolist() == values
-    buffer, offsets = assemble(columnar.varint(folded), len(values))
+    buffer, offsets = assemble_rows(columnar.varint(folded), len(values))
     assert cut(buffer, offsets) == by_fastavro(values)
     found, size = columnar.read_varint(buffer, offsets[:-1])
     assert columnar.unzigzag(found).tolist() == values
@@ -95,7 +95,7 @@ def test_varint_of_some_rows(values: list[int], data: st.DataObject) -> None:
     expected = [
         word if wanted else b"" for word, wanted in zip(by_fastavro(values), some, strict=True)
     ]
-    assert cut(*assemble(pieces, len(values))) == expected
+    assert cut(*assemble_rows(pieces, len(values))) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_read_varint(encoded: bytes, value: int | None, size: int) -> None:
 
 def test_integers_at_any_byte() -> None:
     buffer = buffer_of(b"\x01\x02\x03\x04\x05")
-    assert columnar.integers(buffer, np.array([0, 1, 3]), ">i2").tolist() == [258, 515, 1029]
-    assert columnar.integers(buffer, np.array([1]), "<u4").tolist() == [0x05040302]
+    assert columnar.read_integers(buffer, np.array([0, 1, 3]), ">i2").tolist() == [258, 515, 1029]
+    assert columnar.read_integers(buffer, np.array([1]), "<u4").tolist() == [0x05040302]
 
 
 # Rows
@@ -139,7 +139,7 @@ def test_assemble_is_plain_concatenation(table: list[list[bytes | None]], as_: l
             row + ((cell or b"") if junk < 0 else (cell or b"")[:8])
             for row, cell in zip(expected, cells, strict=True)
         ]
-    buffer, offsets = assemble(pieces, rows)
+    buffer, offsets = assemble_rows(pieces, rows)
     assert cut(buffer, offsets) == expected
     assert len(buffer) == sum(map(len, expected)) + columnar.SPARE
 
@@ -158,9 +158,9 @@ def test_cells(cells: list[bytes | None], chance: Any) -> None:
 def test_cells_that_share_their_bytes() -> None:
     """A cell may be written several times, and from anywhere in its buffer."""
     cells = Cells(buffer_of(b"abcdefghijkl"), np.array([3, 0, 3, 11]), np.array([9, 12, 0, 1]))
-    pieces: list[Piece] = [cells, columnar.constant(0x2C, 1, 4), cells]
+    pieces: list[Piece] = [cells, columnar.constant_column(0x2C, 1, 4), cells]
     expected = [b"defghijkl,defghijkl", b"abcdefghijkl,abcdefghijkl", b",", b"l,l"]
-    assert cut(*assemble(pieces, 4)) == expected
+    assert cut(*assemble_rows(pieces, 4)) == expected
 
 
 # Hashes
@@ -183,7 +183,7 @@ def plain_hash(row: bytes) -> int:
 
 
 def hashed(buffer: Buffer, at: list[int], size: list[int]) -> list[int]:
-    found = columnar.hashes(buffer, np.array(at, np.int64), np.array(size, np.int64))
+    found = columnar.hash_rows(buffer, np.array(at, np.int64), np.array(size, np.int64))
     return [int(each) for each in found]
 
 
@@ -210,7 +210,7 @@ def test_hash_finds_every_changed_byte(size: int) -> None:
     for at in range(0, size - 15, 8):  # two words that change places
         others.append(row[:at] + row[at + 8 : at + 16] + row[at : at + 8] + row[at + 16 :])
     cells = cells_of(others)
-    found = columnar.hashes(cells.buffer, cells.at, cells.size).tolist()
+    found = columnar.hash_rows(cells.buffer, cells.at, cells.size).tolist()
     assert len(set(found)) == len(set(others))
 
 

@@ -14,9 +14,9 @@ from rowboat.errors import SqlFileError
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "queries").mkdir()
     monkeypatch.setattr(statements, "SQL_FOLDER", tmp_path)
-    statements.statements.cache_clear()
+    statements.read_statements.cache_clear()
     yield tmp_path / "queries"
-    statements.statements.cache_clear()
+    statements.read_statements.cache_clear()
 
 
 GOOD = """-- About nothing.
@@ -34,7 +34,7 @@ where a = %(a)s;
 
 def test_statements(folder: Path) -> None:
     (folder / "good.sql").write_text(GOOD)
-    assert statements.statements("good") == {
+    assert statements.read_statements("good") == {
         "one": "-- The first.\nselect 1",
         "two_b": "-- The second.\nselect {column} from t\nwhere a = %(a)s",
     }
@@ -97,4 +97,4 @@ def test_unknown_file(folder: Path) -> None:
 
 
 def test_printed_percent_signs_are_no_placeholders() -> None:
-    assert statements.printed("a % b like '%s' {x}").string == "a %% b like '%%s' {x}"
+    assert statements.as_printed("a % b like '%s' {x}").string == "a %% b like '%%s' {x}"

@@ -10,23 +10,23 @@ import pytest
 
 from rowboat.metrics import charts, svg
 from rowboat.metrics.definitions import Chart, ChartKind, Metric
-from rowboat.metrics.figures import Figures, Result
+from rowboat.metrics.figures import MetricFigures, Result
 from tests.support.drawn import parse, texts
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SCRIPT = "<script>alert(1)</script>"
 
 
-def figures(rows: list[tuple[Any, ...]], *y: str, kind: ChartKind | None = "bars") -> Figures:
+def figures(rows: list[tuple[Any, ...]], *y: str, kind: ChartKind | None = "bars") -> MetricFigures:
     chart = Chart(kind, "x", y) if kind else None
     metric = Metric("m", "Hires & more", "A.", ("a.b",), (), chart, "select 1")
-    return Figures(
+    return MetricFigures(
         metric, {"year": 2021}, NOW, {}, Result(("id", "x", *y), [(0, *r) for r in rows])
     )
 
 
 def draw(rows: list[tuple[Any, ...]], *y: str, kind: ChartKind = "bars") -> Element:
-    return parse(str(charts.svg(figures(rows, *(y or ("n",)), kind=kind))))
+    return parse(str(charts.chart_svg(figures(rows, *(y or ("n",)), kind=kind))))
 
 
 def bars(root: Element) -> list[tuple[str, float, float]]:
@@ -52,8 +52,8 @@ def points(root: Element) -> list[tuple[str, str, str]]:
 
 def test_a_metric_without_a_chart_has_no_drawing() -> None:
     without = figures([], kind=None)
-    assert charts.svg(without) is None
-    assert charts.png(without) is None
+    assert charts.chart_svg(without) is None
+    assert charts.chart_png(without) is None
 
 
 def test_rows_of_an_equal_x_are_added_up() -> None:
@@ -241,16 +241,16 @@ def light(colour: str) -> float:
 
 @pytest.mark.parametrize("place", range(5))
 def test_marks_stand_out_from_a_light_ground(place: int) -> None:
-    colour = str(svg.series(place)["color"])
+    colour = str(svg.series_style(place)["color"])
     assert (light(svg.GROUND) + 0.05) / (light(colour) + 0.05) >= 3
 
 
 def test_an_image() -> None:
-    image = charts.png(figures([(SCRIPT + "\x01", 1), (None, -2)], "n"))
+    image = charts.chart_png(figures([(SCRIPT + "\x01", 1), (None, -2)], "n"))
     assert image is not None
     assert image.startswith(b"\x89PNG")
     assert int.from_bytes(image[16:20]) == 1440
-    assert image != charts.png(figures([(SCRIPT + "\x01", 1), (None, -1)], "n"))
+    assert image != charts.chart_png(figures([(SCRIPT + "\x01", 1), (None, -1)], "n"))
 
 
 def test_an_image_bears_its_title(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +258,7 @@ def test_an_image_bears_its_title(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         charts.vl_convert, "svg_to_png", lambda text, scale: sent.append(text) or b""
     )
-    charts.png(figures([("a", 1)], "n"))
+    charts.chart_png(figures([("a", 1)], "n"))
     assert texts(parse(sent[0]))[:3] == [
         "Hires & more",
         "year 2021, as of 2026-01-02 03:04 UTC",

@@ -12,7 +12,7 @@ from rowboat.errors import ParameterRefused, SqlFileError, UnknownMetric
 from rowboat.metrics import definitions
 from rowboat.metrics.definitions import Chart, Metric
 from rowboat.metrics.figures import Cache
-from rowboat.metrics.parameters import Parameter, declared
+from rowboat.metrics.parameters import Parameter, parse_parameter
 
 HEAD = "-- title: T\n-- about: A\n-- tables: a.b\n"
 GOOD = """-- title: Hires: by month
@@ -37,9 +37,9 @@ SINCE = Parameter("since", "date", "From when.", None, date(2030, 1, 1))
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "metrics").mkdir()
     monkeypatch.setattr(definitions, "SQL_FOLDER", tmp_path)
-    definitions.metrics.cache_clear()
+    definitions.all_metrics.cache_clear()
     yield tmp_path / "metrics"
-    definitions.metrics.cache_clear()
+    definitions.all_metrics.cache_clear()
 
 
 def fact(folder: Path, content: str | bytes, name: str = "bad") -> str:
@@ -47,7 +47,7 @@ def fact(folder: Path, content: str | bytes, name: str = "bad") -> str:
     text = content.encode() if isinstance(content, str) else content
     (folder / f"{name}.sql").write_bytes(text)
     with pytest.raises(SqlFileError) as refused:
-        definitions.metrics()
+        definitions.all_metrics()
     assert (
         refused.value.hint
         == "plugins/rowboat/metrics/definitions.py shows how a metric's file is written"
@@ -57,7 +57,7 @@ def fact(folder: Path, content: str | bytes, name: str = "bad") -> str:
 
 def test_a_metric(folder: Path) -> None:
     (folder / "hires_1.sql").write_text(GOOD.replace("--\n", ""))
-    assert definitions.metrics() == {
+    assert definitions.all_metrics() == {
         "hires_1": Metric(
             "hires_1",
             "Hires: by month",
@@ -70,7 +70,7 @@ def test_a_metric(folder: Path) -> None:
             ("c", "d", "At"),
         )
     }
-    assert definitions.metric("hires_1").document() == {
+    assert definitions.find_metric("hires_1").document() == {
         "name": "hires_1",
         "title": "Hires: by month",
         "about": "Who was hired, and when. More.",
@@ -101,12 +101,12 @@ def test_the_docstring_shows_a_header(folder: Path) -> None:
     shown = re.findall(r"^    (--.*)$", definitions.__doc__ or "", re.MULTILINE)
     text = "\n".join(line.split("     ")[0].rstrip() for line in shown)
     (folder / "shown.sql").write_text(text + "\nselect %(year)s")
-    assert definitions.metric("shown").parameters[0].most == 9999
+    assert definitions.find_metric("shown").parameters[0].most == 9999
 
 
 def test_an_unknown_metric() -> None:
     with pytest.raises(UnknownMetric) as refused:
-        definitions.metric("nothing")
+        definitions.find_metric("nothing")
     assert str(refused.value) == "there is no metric nothing\nHINT: `rowboat metric` lists them"
 
 
@@ -175,7 +175,7 @@ def test_a_bad_name(folder: Path) -> None:
 def test_a_file_that_cannot_be_opened(folder: Path) -> None:
     (folder / "gone.sql").symlink_to(folder / "nowhere")
     with pytest.raises(SqlFileError) as refused:
-        definitions.metrics()
+        definitions.all_metrics()
     assert refused.value.fact == (
         "sql/metrics/gone.sql:1: cannot be read: No such file or directory"
     )
@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_opened(folder: Path) -> None:
 )
 def test_figures_that_last(folder: Path, statement: str, lasts: bool) -> None:
     (folder / "m.sql").write_text(HEAD + statement)
-    assert definitions.metric("m").lasts is lasts
+    assert definitions.find_metric("m").lasts is lasts
 
 
 TEXT = Parameter("t", "text", "H", 2, 3)
@@ -248,7 +248,7 @@ def test_refused_values(parameter: Parameter, given: str, said: str) -> None:
 def test_parameters_of_a_metric(folder: Path) -> None:
     (folder / "m.sql").write_text(GOOD.replace("--\n", ""))
     (folder / "none.sql").write_text(HEAD + "select 1")
-    judge = definitions.metric("m").judge
+    judge = definitions.find_metric("m").judge
     assert judge({"since": "2021-01-01"}) == {"year": 2021, "since": date(2021, 1, 1)}
     for given, said in (
         ({}, "since is missing\nHINT: give it a value"),
@@ -258,12 +258,12 @@ def test_parameters_of_a_metric(folder: Path) -> None:
             judge(given)
         assert str(refused.value) == said
     with pytest.raises(ParameterRefused, match="HINT: it takes none"):
-        definitions.metric("none").judge({"year": "1"})
+        definitions.find_metric("none").judge({"year": "1"})
 
 
 def test_a_parameter_without_bounds() -> None:
-    assert declared("y integer | H") == Parameter("y", "integer", "H")
-    assert declared("y integer -9..-1 = -3 | H | I") == Parameter(
+    assert parse_parameter("y integer | H") == Parameter("y", "integer", "H")
+    assert parse_parameter("y integer -9..-1 = -3 | H | I") == Parameter(
         "y", "integer", "H | I", -9, -1, -3
     )
 

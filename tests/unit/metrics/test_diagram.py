@@ -30,7 +30,9 @@ def table(name: str, *columns: Column | str, **parents: str) -> Table:
 
 
 def draw(*tables: Table) -> Element:
-    return parse(diagram.svg(Catalog(tables), lambda table: f"/tables/{table.full_name}?a=1&b=2"))
+    return parse(
+        diagram.diagram_svg(Catalog(tables), lambda table: f"/tables/{table.full_name}?a=1&b=2")
+    )
 
 
 def boxes(root: Element) -> dict[str, tuple[int, int, int]]:

@@ -2,7 +2,7 @@
 
 import click
 
-from rowboat.cli import commands as cli
+from rowboat.cli.commands import main
 from rowboat.settings import Settings
 from tests.conftest import ROOT
 
@@ -23,5 +23,5 @@ def test_every_command_is_documented() -> None:
             found += commands(command, here) if isinstance(command, click.Group) else [here]
         return found
 
-    for command in commands(cli.main, "rowboat"):
+    for command in commands(main, "rowboat"):
         assert f"`{command}" in README

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rowboat.database.statements import SQL_FOLDER, statements
+from rowboat.database.statements import SQL_FOLDER, read_statements
 from tests.conftest import ROOT
 
 LIBRARY = sorted((ROOT / "plugins" / "rowboat").glob("**/*.py"))
@@ -16,7 +16,7 @@ CODE = [
     for folder in ("plugins", "api", "dags")
     for path in sorted((ROOT / folder).glob("**/*.py"))
 ]
-NAMES = [f"{path.stem}.{name}" for path in QUERIES for name in statements(path.stem)]
+NAMES = [f"{path.stem}.{name}" for path in QUERIES for name in read_statements(path.stem)]
 
 
 def imports(path: Path) -> set[str]:
@@ -61,7 +61,7 @@ def test_sql_stands_in_sql_files(path: Path) -> None:
 def test_statement_files_are_well_formed(path: Path) -> None:
     text = path.read_text()
     assert text.startswith("-- ")
-    assert len(statements(path.stem)) == text.count("-- name: ")
+    assert len(read_statements(path.stem)) == text.count("-- name: ")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,7 +77,7 @@ def test_statement_is_used(name: str) -> None:
 def test_percent_signs_are_doubled(name: str) -> None:
     """A single % that is no placeholder would be one for the driver."""
     file, _, statement = name.partition(".")
-    assert not re.findall(r"%(?!\(\w+\)s)", statements(file)[statement].replace("%%", ""))
+    assert not re.findall(r"%(?!\(\w+\)s)", read_statements(file)[statement].replace("%%", ""))
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))

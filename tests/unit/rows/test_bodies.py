@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowboat.catalog.tables import Table
-from rowboat.csvfile.dialect import recognise
+from rowboat.csvfile.dialect import recognise_dialect
 from rowboat.errors import BatchRefused, BodyRefused, FileRefused
-from rowboat.rows.exact_json import written
+from rowboat.rows.exact_json import write_json
 from rowboat.rows.write import bodies
 from tests.unit.csvfile.test_dialect import column, table
 
@@ -39,13 +39,13 @@ BOATS = table(
 PLAIN = table(column("id", type="integer", base="int4", category="N"), column("name"))
 
 
-def row(body: str | bytes) -> bodies.Row:
+def row(body: str | bytes) -> bodies.IncomingRow:
     """Read a body that is one row."""
-    (found,) = bodies.of_json(body.encode() if isinstance(body, str) else body, BOATS)
+    (found,) = bodies.rows_of_json(body.encode() if isinstance(body, str) else body, BOATS)
     return found
 
 
-def reasons(found: bodies.Row) -> list[tuple[str, str | None, str]]:
+def reasons(found: bodies.IncomingRow) -> list[tuple[str, str | None, str]]:
     return [(each.rule, each.column, each.message) for each in found.reasons]
 
 
@@ -53,7 +53,7 @@ def reasons(found: bodies.Row) -> list[tuple[str, str | None, str]]:
 
 
 def test_array_and_object() -> None:
-    found = bodies.of_json(b' [ {"id": 1} ,\n{"id":2,"name" : null}]\n', BOATS)
+    found = bodies.rows_of_json(b' [ {"id": 1} ,\n{"id":2,"name" : null}]\n', BOATS)
     assert [each.cells for each in found] == [{"id": 1}, {"id": 2, "name": None}]
     assert [each.raw() for each in found] == [b'{"id": 1}', b'{"id":2,"name" : null}']
     assert [each.index for each in found] == [0, 1]
@@ -63,7 +63,7 @@ def test_array_and_object() -> None:
 
 def test_lines() -> None:
     body = '\n{"id": 1}\r\n \t\n  {"id": 2, "name": "é"}  \n\n{"id":3}'.encode()
-    found = bodies.of_lines(body, BOATS)
+    found = bodies.rows_of_lines(body, BOATS)
     assert [each.cells for each in found] == [{"id": 1}, {"id": 2, "name": "é"}, {"id": 3}]
     raws = [b'{"id": 1}', '  {"id": 2, "name": "é"}  '.encode(), b'{"id":3}']
     assert [each.raw() for each in found] == raws
@@ -72,12 +72,12 @@ def test_lines() -> None:
 def test_tables() -> None:
     tables = {name: replace(BOATS, name=name) for name in ("a", "b")}
     body = ' { "b" : [ {"id":1.50} , [1, "]"] ],\n"\\u0061":[{"id": 2}] } '
-    found = bodies.of_tables(body.encode(), tables.__getitem__)
+    found = bodies.rows_of_tables(body.encode(), tables.__getitem__)
     assert {name: [each.raw() for each in rows] for name, rows in found.items()} == {
         "s.b": [b'{"id":1.50}', b'[1, "]"]'],
         "s.a": [b'{"id": 2}'],
     }
-    assert bodies.of_tables(b'{"a":[],"b":[{}]}', tables.__getitem__)["s.a"] == []
+    assert bodies.rows_of_tables(b'{"a":[],"b":[{}]}', tables.__getitem__)["s.a"] == []
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_tables() -> None:
 )
 def test_no_tables(body: str, fact: str) -> None:
     with pytest.raises(BodyRefused) as error:
-        bodies.of_tables(body.encode(), lambda name: replace(BOATS, name=name[0]))
+        bodies.rows_of_tables(body.encode(), lambda name: replace(BOATS, name=name[0]))
     assert error.value.fact == fact
 
 
@@ -100,9 +100,9 @@ def test_no_tables(body: str, fact: str) -> None:
 def test_count(count: int) -> None:
     begun = time.perf_counter()
     bodies_ = [
-        (bodies.of_json, "[" + ",".join(["1"] * count) + "]"),
-        (bodies.of_lines, "\n" + "1\n" * count),
-        (bodies.of_csv, "1,a\n" * count),
+        (bodies.rows_of_json, "[" + ",".join(["1"] * count) + "]"),
+        (bodies.rows_of_lines, "\n" + "1\n" * count),
+        (bodies.rows_of_csv, "1,a\n" * count),
     ]
     for read, body in bodies_:
         with pytest.raises(BatchRefused) as error:
@@ -111,7 +111,7 @@ def test_count(count: int) -> None:
     half = ",".join(["1"] * (count // 2))
     more = ",".join(["1"] * (count - count // 2))
     with pytest.raises(BatchRefused) as error:
-        bodies.of_tables(
+        bodies.rows_of_tables(
             f'{{"a":[{half}],"b":[{more}]}}'.encode(), lambda n: replace(PLAIN, name=n)
         )
     assert error.value.fact == f"the request has {count:,} rows"
@@ -160,7 +160,7 @@ def test_broken(body: str, what: str, line: int, column_: int) -> None:
 )
 def test_broken_line(line: str, column_: int) -> None:
     with pytest.raises(BodyRefused) as error:
-        bodies.of_lines(f'{{"id": 1}}\r\n\n{line}\n{{"id": 3}}'.encode(), BOATS)
+        bodies.rows_of_lines(f'{{"id": 1}}\r\n\n{line}\n{{"id": 3}}'.encode(), BOATS)
     assert error.value.fact.endswith(f", in line 3, column {column_}")
 
 
@@ -175,8 +175,8 @@ def test_not_utf8() -> None:
 def test_byte_order_mark() -> None:
     body = b'\xef\xbb\xbf{"id": 1}'
     assert (row(body).cells, row(body).raw()) == ({"id": 1}, body)
-    assert bodies.of_lines(body, BOATS)[0].cells == {"id": 1}
-    assert bodies.of_csv(b"\xef\xbb\xbf1,a\n", PLAIN)[0].cells == {"id": "1", "name": "a"}
+    assert bodies.rows_of_lines(body, BOATS)[0].cells == {"id": 1}
+    assert bodies.rows_of_csv(b"\xef\xbb\xbf1,a\n", PLAIN)[0].cells == {"id": "1", "name": "a"}
 
 
 TOO_DEEP = "the body has values that are nested too deep"
@@ -269,8 +269,8 @@ def test_digits(digits: int) -> None:
         cell = (row(f'{{"{name}": {number}}}').cells or {})[name]
         assert cell == number or str(cell) == number
     body = f'[{{"id": {number}}}, [2]]'.encode()
-    assert bodies.of_json(body, BOATS)[1].raw() == b"[2]"
-    found = bodies.of_tables(f'{{"a": [{number}, 2]}}'.encode(), lambda _: BOATS)
+    assert bodies.rows_of_json(body, BOATS)[1].raw() == b"[2]"
+    found = bodies.rows_of_tables(f'{{"a": [{number}, 2]}}'.encode(), lambda _: BOATS)
     assert found["s.boats"][1].raw() == b"2"
 
 
@@ -341,7 +341,7 @@ def test_shape() -> None:
 
 @pytest.mark.parametrize("value", ["1", '"a"', "null", "true", "[]", "1.5", "[[]]"])
 def test_no_object(value: str) -> None:
-    found = bodies.of_json(f"[{value}]".encode(), BOATS)[0]
+    found = bodies.rows_of_json(f"[{value}]".encode(), BOATS)[0]
     assert (found.cells, found.raw()) == (None, value.encode())
     assert reasons(found) == [("shape", None, "a row is an object: column to value")]
 
@@ -363,7 +363,7 @@ def test_many_names() -> None:
 
 
 def cells(body: str | bytes, of: Table = PLAIN) -> list[Any]:
-    found = bodies.of_csv(body.encode() if isinstance(body, str) else body, of)
+    found = bodies.rows_of_csv(body.encode() if isinstance(body, str) else body, of)
     return [each.cells if not each.reasons else reasons(each) for each in found]
 
 
@@ -401,13 +401,13 @@ def test_csv_refused() -> None:
         [("encoding", None, "holds a NUL byte, which no text may hold")],
         [("shape", None, "the quote that opens a field is never closed")],
     ]
-    found = bodies.of_csv(body, PLAIN)
+    found = bodies.rows_of_csv(body, PLAIN)
     assert b"|".join(each.raw() for each in found) == b'1|2,b|3,c,d|4,\xff|5,a"b|6,\0|7,"x'
     assert [each.index for each in found] == list(range(7))
     with pytest.raises(BatchRefused):
-        bodies.of_csv(b"id,name\n", PLAIN)
+        bodies.rows_of_csv(b"id,name\n", PLAIN)
     with pytest.raises(FileRefused) as error:
-        bodies.of_csv(b"id,nom\n1,a\n", PLAIN)
+        bodies.rows_of_csv(b"id,nom\n1,a\n", PLAIN)
     assert error.value.fact == 'the header names "nom", which is no column of s.boats'
 
 
@@ -420,16 +420,16 @@ def test_csv_as_the_reader_has_it(rows: list[tuple[str, str]], delimiter: str) -
     out = io.StringIO()
     csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(rows)
     body = f"id{delimiter}name\r\n{out.getvalue()}".encode()
-    if recognise(body, PLAIN).delimiter != delimiter:
+    if recognise_dialect(body, PLAIN).delimiter != delimiter:
         return
-    found = [each.cells for each in bodies.of_csv(body, PLAIN)]
+    found = [each.cells for each in bodies.rows_of_csv(body, PLAIN)]
     assert found == [{"id": a or None, "name": b} for a, b in rows]
 
 
 @given(st.binary(max_size=60))
 def test_csv_of_anything(body: bytes) -> None:
     try:
-        found = bodies.of_csv(body, PLAIN)
+        found = bodies.rows_of_csv(body, PLAIN)
     except (BatchRefused, FileRefused):
         return
     for each in found:
@@ -453,7 +453,7 @@ def test_json_of_anything(rows: list[Any]) -> None:
     for ascii_ in (True, False):
         body = json.dumps(rows, ensure_ascii=ascii_).encode("utf-8", "surrogatepass")
         try:
-            found = bodies.of_json(body, BOATS)
+            found = bodies.rows_of_json(body, BOATS)
         except BodyRefused:  # half of a character is no UTF-8
             with pytest.raises(UnicodeDecodeError):
                 body.decode()
@@ -471,4 +471,4 @@ def test_json_of_anything(rows: list[Any]) -> None:
 
 @given(JSON)
 def test_written(value: Any) -> None:
-    assert json.loads(written(value)) == value
+    assert json.loads(write_json(value)) == value

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rowboat.backup.avro import unions
-from rowboat.backup.avro.types import Kind, numbers
+from rowboat.backup.avro.types import Kind, read_numbers
 from rowboat.database.columnar import (
     SPARE,
     Buffer,
@@ -14,9 +14,9 @@ from rowboat.database.columnar import (
     Ints,
     Piece,
     Word,
-    assemble,
+    assemble_rows,
     cells_of,
-    integers,
+    read_integers,
     read_varint,
     skip_varint,
     unzigzag,
@@ -37,17 +37,19 @@ class Array(Kind):
     element: Kind = field(kw_only=True)
 
     def encode(self, cells: Cells) -> list[Piece]:
-        dimensions = integers(cells.buffer, cells.at, ">i4")
+        dimensions = read_integers(cells.buffer, cells.at, ">i4")
         if (dimensions > 1).any():
             raise Unholdable("an array of several dimensions")
-        count = np.where(dimensions == 1, integers(cells.buffer, cells.at + 12, ">i4"), 0)
-        if ((dimensions == 1) & (integers(cells.buffer, cells.at + 16, ">i4") != 1)).any():
+        count = np.where(dimensions == 1, read_integers(cells.buffer, cells.at + 12, ">i4"), 0)
+        if ((dimensions == 1) & (read_integers(cells.buffer, cells.at + 16, ">i4") != 1)).any():
             raise Unholdable("an array that does not begin at 1")
         if (count > MOST_ELEMENTS).any():
             raise Unholdable(f"an array of more than {MOST_ELEMENTS:,} elements")
         count = count.astype(np.int64)
         elements = self._elements(cells.buffer, cells.at + 20, count)
-        buffer, offsets = assemble(unions.encode(self.element, True, elements), len(elements))
+        buffer, offsets = assemble_rows(
+            unions.encode_nullable(self.element, True, elements), len(elements)
+        )
         first = np.cumsum(count) - count
         at, size = offsets[first], offsets[first + count] - offsets[first]
         some = count > 0
@@ -63,7 +65,7 @@ class Array(Kind):
         """Find the elements of all arrays, the nth of each at once."""
 
         def size_and_next(place: Ints) -> tuple[Ints, Ints, Ints]:
-            size = integers(buffer, place, ">i4").astype(np.int64)
+            size = read_integers(buffer, place, ">i4").astype(np.int64)
             return place + 4, size, place + 4 + np.maximum(size, 0)
 
         places, sizes = _in_turn(at, count, size_and_next)
@@ -79,7 +81,7 @@ class Array(Kind):
         return np.where((folded == 0) & (width > 0), behind, end)
 
     def decode(self, buffer: Buffer, at: Ints) -> Cells:
-        count = -numbers(buffer, at)
+        count = -read_numbers(buffer, at)
         if ((count < 0) | (count > MOST_ELEMENTS)).any():
             raise BackupRefused(f"holds an array that has not 0 to {MOST_ELEMENTS:,} elements")
         behind = skip_varint(buffer, at)
@@ -92,13 +94,13 @@ class Array(Kind):
             raise BackupRefused("holds an array that does not end")
 
         def null_and_next(place: Ints) -> tuple[Ints, Ints, Ints]:
-            is_null, after = unions.step(self.element, True, buffer, place)
+            is_null, after = unions.step_over_nullable(self.element, True, buffer, place)
             if ((after > len(buffer) - SPARE) | (after < place)).any():
                 raise BackupRefused("holds an array that ends within an element")
             return place, is_null.astype(np.int64), after
 
         places, is_null = _in_turn(begin, count, null_and_next, end)
-        elements = unions.decode(self.element, True, buffer, places, is_null.astype(bool))
+        elements = unions.decode_nullable(self.element, True, buffer, places, is_null.astype(bool))
         texts = self.element.literal(elements.select(~elements.is_null))
         words = iter([_quoted(texts[n] or b"") for n in range(len(texts))])
         shown = [b"NULL" if missing else next(words) for missing in elements.is_null.tolist()]
@@ -107,7 +109,7 @@ class Array(Kind):
         return cells_of([b"{" + b",".join(shown[a:b]) + b"}" for a, b in pairs])
 
 
-def array(element: Kind) -> Array:
+def array_kind(element: Kind) -> Array:
     """Return the kind of arrays; any element may be NULL."""
     fetch = "copy_out.as_it_is" if element.fetch == "copy_out.as_it_is" else "copy_out.elements"
     items = ["null", element.avro]

@@ -16,8 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from backports import zstd
 
-from rowboat.backup.avro import schema as avro
-from rowboat.backup.avro.schema import Rows, Schema
+from rowboat.backup.avro.schema import FoundRows, Schema, find_rows, read_schema
 from rowboat.database.columnar import SPARE, Buffer, Ints
 from rowboat.errors import BackupRefused
 
@@ -117,9 +116,9 @@ class Reader:
             declared = json.loads(self.header.text("avro.schema"))
         except (ValueError, RecursionError):
             raise BackupRefused("has a schema that is not JSON") from None
-        return avro.read(declared, table)
+        return read_schema(declared, table)
 
-    def rows(self, schema: Schema) -> Iterator[Rows]:
+    def rows(self, schema: Schema) -> Iterator[FoundRows]:
         """Yield its rows, those of a few MiB of blocks at a time."""
         window: list[bytes] = []
         counts: list[int] = []
@@ -213,11 +212,11 @@ class _Counted:
         return self.exactly(size)
 
 
-def _found(schema: Schema, window: list[bytes], counts: list[int]) -> Rows:
+def _found(schema: Schema, window: list[bytes], counts: list[int]) -> FoundRows:
     sizes = np.array([len(each) for each in window], np.int64)
     ends = np.cumsum(sizes)
     buffer = np.frombuffer(b"".join((*window, bytes(SPARE))), np.uint8)
-    return avro.find(schema, buffer, ends - sizes, ends, np.array(counts, np.int64))
+    return find_rows(schema, buffer, ends - sizes, ends, np.array(counts, np.int64))
 
 
 def _packer(codec: str) -> Callable[[Any], bytes]:

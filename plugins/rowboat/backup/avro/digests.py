@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rowboat.database.columnar import Buffer, Ints, hashes, mixed
+from rowboat.database.columnar import Buffer, Ints, hash_rows, mix_words
 
 _MODULUS = 2**64
 
@@ -23,12 +23,12 @@ class Digest:
 
     def add(self, buffer: Buffer, at: Ints, size: Ints) -> None:
         """Add encoded rows: `size` bytes each from `at`."""
-        found = hashes(buffer, at, size)
+        found = hash_rows(buffer, at, size)
         first, second = self.sums
         self.rows += len(found)
         self.sums = (
             (first + int(found.sum(dtype=np.uint64))) % _MODULUS,
-            (second + int(mixed(found).sum(dtype=np.uint64))) % _MODULUS,
+            (second + int(mix_words(found).sum(dtype=np.uint64))) % _MODULUS,
         )
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from rowboat.backup.avro import arrays, types, unions
 from rowboat.backup.avro.types import Kind
 from rowboat.catalog.tables import Column, Table
-from rowboat.database.columnar import Buffer, Cells, Ints, assemble
+from rowboat.database.columnar import Buffer, Cells, Ints, assemble_rows
 from rowboat.errors import BackupRefused, Unholdable
 
 MOST_FIELDS = 1600  # columns of a table, by Postgres's own limit
@@ -73,7 +73,7 @@ class Schema:
         return record | {"fields": [_declared(field, legal, taken) for field in self.fields]}
 
 
-def of_table(table: Table) -> Schema:
+def schema_of_table(table: Table) -> Schema:
     """Return the schema of a table's backup: all columns but generated ones.
 
     Raises Unholdable where there are none.
@@ -86,7 +86,7 @@ def of_table(table: Table) -> Schema:
     return Schema(table.full_name, tuple(map(_field, table.stored)), table.comment)
 
 
-def read(declared: Any, table: str) -> Schema:
+def read_schema(declared: Any, table: str) -> Schema:
     """Read the schema of a table back.
 
     Raises BackupRefused for any that Rowboat would not have written.
@@ -103,7 +103,7 @@ def read(declared: Any, table: str) -> Schema:
     return schema
 
 
-def encode(schema: Schema, columns: Sequence[Cells]) -> tuple[Buffer, Ints]:
+def encode_columns(schema: Schema, columns: Sequence[Cells]) -> tuple[Buffer, Ints]:
     """Encode rows, given by columns as Postgres sent them; return the buffer and offsets.
 
     Raises Unholdable with the column's name.
@@ -111,18 +111,18 @@ def encode(schema: Schema, columns: Sequence[Cells]) -> tuple[Buffer, Ints]:
     pieces = []
     for field, cells in zip(schema.fields, columns, strict=True):
         try:
-            pieces += unions.encode(field.kind, field.nullable, cells)
+            pieces += unions.encode_nullable(field.kind, field.nullable, cells)
         except Unholdable as error:
             raise Unholdable(
                 f"{schema.table} has a row whose {field.column} is {error.fact}, "
                 f"which AVRO's {_type_name(field.kind.avro)} cannot hold",
                 "correct the row; until then its table cannot be backed up",
             ) from None
-    return assemble(pieces, len(columns[0]))
+    return assemble_rows(pieces, len(columns[0]))
 
 
 @dataclass(frozen=True)
-class Rows:
+class FoundRows:
     """Encoded rows, found in a buffer: where each begins, its size, and its values by column."""
 
     schema: Schema
@@ -140,14 +140,14 @@ class Rows:
         number = list(self.schema.by_column).index(column)
         field = self.schema.fields[number]
         try:
-            return unions.decode(
+            return unions.decode_nullable(
                 field.kind, field.nullable, self.buffer, self.values[number], self.nulls[number]
             )
         except BackupRefused as error:
             raise BackupRefused(f"{column} {error.fact}", error.hint) from None
 
 
-def find(schema: Schema, buffer: Buffer, begins: Ints, ends: Ints, counts: Ints) -> Rows:
+def find_rows(schema: Schema, buffer: Buffer, begins: Ints, ends: Ints, counts: Ints) -> FoundRows:
     """Find the rows of several blocks at once: the nth row of every block in one step.
 
     Block i lies in the buffer from begins[i] to ends[i] and has counts[i] rows. Raises
@@ -165,7 +165,7 @@ def find(schema: Schema, buffer: Buffer, begins: Ints, ends: Ints, counts: Ints)
         place, end = at[:lanes], ends[:lanes]
         for number, field in enumerate(schema.fields):
             values[number, turn, :lanes] = place
-            is_null, after = unions.step(field.kind, field.nullable, buffer, place)
+            is_null, after = unions.step_over_nullable(field.kind, field.nullable, buffer, place)
             if ((after > end) | (after <= place)).any():
                 raise BackupRefused("has a row that does not end where its block ends")
             nulls[number, turn, :lanes] = is_null
@@ -177,7 +177,7 @@ def find(schema: Schema, buffer: Buffer, begins: Ints, ends: Ints, counts: Ints)
     back = np.argsort(order, kind="stable")
     real = (np.arange(turns)[:, None] < counts).T[back]
     first, behind = rows[:-1].T[back][real], rows[1:].T[back][real]
-    return Rows(
+    return FoundRows(
         schema,
         buffer,
         first,
@@ -196,9 +196,9 @@ def _field(column: Column) -> Field:
     labels = column.labels if legal and not column.element else None
     if column.element:
         element = base if is_own else column.element
-        kind: Kind = arrays.array(types.scalar(element, precision, scale, None))
+        kind: Kind = arrays.array_kind(types.scalar_kind(element, precision, scale, None))
     else:
-        kind = types.scalar(base, precision, scale, labels)
+        kind = types.scalar_kind(base, precision, scale, labels)
     return Field(column.name, column.type, base, not column.not_null, kind, column.comment)
 
 
@@ -230,7 +230,7 @@ def _read_field(declared: dict[str, Any]) -> Field:
     base, type_name = _read_text(declared["base"]), _read_text(declared["postgres"])
     if isinstance(type_, dict) and type_["type"] == "array":
         items = type_["items"][1]
-        kind: Kind = arrays.array(_read_kind(base.removeprefix("_"), items, None))
+        kind: Kind = arrays.array_kind(_read_kind(base.removeprefix("_"), items, None))
     else:
         labels = type_.get("symbols") if isinstance(type_, dict) else None
         kind = _read_kind(base, type_, labels)
@@ -246,7 +246,7 @@ def _read_kind(base: str, type_: Any, labels: Any) -> Kind:
         raise ValueError
     if labels and (len(set(labels)) < len(labels) or not all(map(_NAME.fullmatch, labels))):
         raise ValueError
-    return types.scalar(base, precision, scale, labels)
+    return types.scalar_kind(base, precision, scale, labels)
 
 
 def _read_doc(declared: dict[str, Any]) -> str | None:

@@ -20,10 +20,10 @@ from rowboat.database.columnar import (
     Ints,
     Piece,
     Word,
-    assemble,
+    assemble_rows,
     buffer_of,
     cells_of,
-    integers,
+    read_integers,
     read_varint,
     skip_varint,
     unzigzag,
@@ -91,7 +91,7 @@ class Whole(Kind):
     native = True
 
     def encode(self, cells: Cells) -> list[Piece]:
-        values = integers(cells.buffer, cells.at, self.form).astype(np.int64)
+        values = read_integers(cells.buffer, cells.at, self.form).astype(np.int64)
         most = min(self.greatest, 2**63 - 1 - self.shift)
         beyond = (values < self.least) | (values > most)
         if beyond.any():
@@ -104,14 +104,14 @@ class Whole(Kind):
         return skip_varint(buffer, at)
 
     def decode(self, buffer: Buffer, at: Ints) -> Cells:
-        values = numbers(buffer, at)
+        values = read_numbers(buffer, at)
         least, most = self.least + self.shift, min(self.greatest + self.shift, 2**63 - 1)
         if ((values < least) | (values > most)).any():
             raise BackupRefused("holds a number beyond the range of its type")
         return _fixed((values - self.shift).astype(self.form))
 
     def _literal(self, cells: Cells) -> Cells:
-        values = integers(cells.buffer, cells.at, self.form).tolist()
+        values = read_integers(cells.buffer, cells.at, self.form).tolist()
         return cells_of([self._text(value).encode() for value in values])
 
     def _text(self, value: int) -> str:
@@ -154,20 +154,20 @@ class Raw(Kind):
     native = True
 
     def encode(self, cells: Cells) -> list[Piece]:
-        values = integers(cells.buffer, cells.at, f">u{self.size}").astype(np.uint64)
+        values = read_integers(cells.buffer, cells.at, f">u{self.size}").astype(np.uint64)
         return [Word(values, np.full(len(cells), self.size))]
 
     def skip(self, buffer: Buffer, at: Ints) -> Ints:
         return at + self.size
 
     def decode(self, buffer: Buffer, at: Ints) -> Cells:
-        values = integers(buffer, at, f"<u{self.size}")
+        values = read_integers(buffer, at, f"<u{self.size}")
         if self.size == 1 and (values > 1).any():
             raise BackupRefused("holds a boolean that is neither 0 nor 1")
         return _fixed(values.astype(f">u{self.size}"))
 
     def _literal(self, cells: Cells) -> Cells:
-        values = integers(cells.buffer, cells.at, "u1" if self.size == 1 else f">f{self.size}")
+        values = read_integers(cells.buffer, cells.at, "u1" if self.size == 1 else f">f{self.size}")
         words = [("true" if v else "false") if self.size == 1 else str(v) for v in values]
         return cells_of([word.encode() for word in words])
 
@@ -250,13 +250,13 @@ class Label(Kind):
     labels: tuple[str, ...] = ()
 
     def encode(self, cells: Cells) -> list[Piece]:
-        return varint(zigzag(integers(cells.buffer, cells.at, ">i4").astype(np.int64)))
+        return varint(zigzag(read_integers(cells.buffer, cells.at, ">i4").astype(np.int64)))
 
     def skip(self, buffer: Buffer, at: Ints) -> Ints:
         return skip_varint(buffer, at)
 
     def decode(self, buffer: Buffer, at: Ints) -> Cells:
-        number = numbers(buffer, at)
+        number = read_numbers(buffer, at)
         if ((number < 0) | (number >= len(self.labels))).any():
             raise BackupRefused("holds a label that its type does not have")
         return cells_of([label.encode() for label in self.labels]).select(number)
@@ -272,7 +272,7 @@ class Decimal(Kind):
     scale: int = 0
 
     def encode(self, cells: Cells) -> list[Piece]:
-        values = integers(cells.buffer, cells.at, ">i8").astype(np.int64)
+        values = read_integers(cells.buffer, cells.at, ">i8").astype(np.int64)
         if (values == -(2**63)).any():  # what wire.unscaled makes of it
             raise Unholdable("NaN")
         size = np.ones(len(values), np.int64)
@@ -289,7 +289,7 @@ class Decimal(Kind):
         if (cells.size > 8).any():
             raise BackupRefused("holds a number of more digits than its type")
         size = np.maximum(cells.size, 1)
-        numbers = integers(buffer, cells.at, ">i8").astype(np.int64) >> 64 - 8 * size
+        numbers = read_integers(buffer, cells.at, ">i8").astype(np.int64) >> 64 - 8 * size
         limit = 10**self.precision
         if ((numbers >= limit) | (numbers <= -limit)).any():
             raise BackupRefused("holds a number of more digits than its type")
@@ -326,7 +326,7 @@ class LongDecimal(Decimal):
         return cells_of([_point(number, self.scale).encode() for number in numbers])
 
 
-def numbers(buffer: Buffer, at: Ints) -> Ints:
+def read_numbers(buffer: Buffer, at: Ints) -> Ints:
     """Read the signed number at each place; raises BackupRefused for one of more than 64 bits."""
     folded, width = read_varint(buffer, at)
     if (width == 0).any():
@@ -343,7 +343,7 @@ def _fixed(values: Any) -> Cells:
 
 
 def _rows(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
-    buffer, offsets = assemble(pieces, rows)
+    buffer, offsets = assemble_rows(pieces, rows)
     return buffer, offsets[:-1]
 
 
@@ -352,7 +352,7 @@ def _check_text(cells: Cells) -> None:
 
     All cells are read as one text; none may begin within a character of the one before.
     """
-    joined, offsets = assemble([cells], len(cells))
+    joined, offsets = assemble_rows([cells], len(cells))
     text, decoder = joined[: offsets[-1]], getincrementaldecoder("utf-8")()
     try:
         for begin in range(0, len(text), _AT_ONCE):
@@ -449,7 +449,7 @@ _KINDS: dict[str, Kind] = {
 }
 
 
-def scalar(base: str, precision: int | None, scale: int, labels: Sequence[str] | None) -> Kind:
+def scalar_kind(base: str, precision: int | None, scale: int, labels: Sequence[str] | None) -> Kind:
     """Return the kind of a plain type by its name in pg_type.
 
     `precision` and `scale` are those of numeric, where it has them; `labels` those of an enum.

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from rowboat.backup.avro.types import Kind
-from rowboat.database.columnar import Buffer, Cells, Ints, Piece, Word, expanded, with_nulls
+from rowboat.database.columnar import Buffer, Cells, Ints, Piece, Word, expand_piece, with_nulls
 from rowboat.errors import BackupRefused
 
 
-def encode(kind: Kind, nullable: bool, cells: Cells) -> list[Piece]:
+def encode_nullable(kind: Kind, nullable: bool, cells: Cells) -> list[Piece]:
     """Encode a column; where it is nullable as a union with null, which comes first."""
     if not nullable:
         return kind.encode(cells)
@@ -17,10 +17,10 @@ def encode(kind: Kind, nullable: bool, cells: Cells) -> list[Piece]:
     branch = Word(given.astype(np.uint64) << np.uint64(1), np.ones(len(cells), np.int64))
     if given.all():
         return [branch, *kind.encode(cells)]
-    return [branch, *(expanded(piece, given) for piece in kind.encode(cells.select(given)))]
+    return [branch, *(expand_piece(piece, given) for piece in kind.encode(cells.select(given)))]
 
 
-def step(kind: Kind, nullable: bool, buffer: Buffer, at: Ints) -> tuple[Any, Ints]:
+def step_over_nullable(kind: Kind, nullable: bool, buffer: Buffer, at: Ints) -> tuple[Any, Ints]:
     """Find which values are null and the place behind each.
 
     Raises BackupRefused for a union's branch that does not exist.
@@ -34,7 +34,7 @@ def step(kind: Kind, nullable: bool, buffer: Buffer, at: Ints) -> tuple[Any, Int
     return is_null, np.where(is_null, at + 1, kind.skip(buffer, at + 1))
 
 
-def decode(kind: Kind, nullable: bool, buffer: Buffer, at: Ints, is_null: Any) -> Cells:
+def decode_nullable(kind: Kind, nullable: bool, buffer: Buffer, at: Ints, is_null: Any) -> Cells:
     """Decode a column whose values lie at known places."""
     if not nullable:
         return kind.decode(buffer, at)

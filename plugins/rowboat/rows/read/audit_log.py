@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, TypeAlias
 
 from rowboat.csvfile.writer import csv_text
-from rowboat.database.connections import Cursor, rows
+from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 from rowboat.rows import exact_json
 
@@ -16,7 +16,7 @@ _COLUMNS = ("at", "actor", "request", "action", "table", "before", "after")
 
 
 @dataclass(frozen=True)
-class Search:
+class AuditSearch:
     """Which entries are sought; `tables` are those that the caller may see, None for all."""
 
     tables: list[str] | None = None
@@ -30,7 +30,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuditEntry:
     """One write; `before` and `after` are JSON arrays of its rows, or of the first few.
 
     `name` is that of the key, where the actor is one.
@@ -85,22 +85,24 @@ class Outcome:
     gone: list[Row] = field(default_factory=list)
 
 
-def entries(cursor: Cursor, search: Search, limit: int, few: int | None = None) -> list[Entry]:
+def list_entries(
+    cursor: Cursor, search: AuditSearch, limit: int, few: int | None = None
+) -> list[AuditEntry]:
     """Return entries, the newest first, with a few of their rows or all."""
     cursor.execute(query("audit.entries"), asdict(search) | {"limit": limit, "few": few})
-    return [Entry(**row) for row in rows(cursor)]
+    return [AuditEntry(**row) for row in fetch_rows(cursor)]
 
 
-def every(cursor: Cursor, search: Search, at_once: int) -> Iterator[list[Entry]]:
+def all_entries(cursor: Cursor, search: AuditSearch, at_once: int) -> Iterator[list[AuditEntry]]:
     """Yield all entries that are sought, some at a time; at least one list, even without any."""
-    found = entries(cursor, search, at_once)
+    found = list_entries(cursor, search, at_once)
     yield found
     while len(found) == at_once:
-        found = entries(cursor, replace(search, after=found[-1].id), at_once)
+        found = list_entries(cursor, replace(search, after=found[-1].id), at_once)
         yield found
 
 
-def outcome(pairs: Sequence[Pair], key: Sequence[str]) -> Outcome:
+def outcome_of(pairs: Sequence[Pair], key: Sequence[str]) -> Outcome:
     """Tell what became of rows."""
     found = Outcome()
     for before, after in pairs:
@@ -113,12 +115,12 @@ def outcome(pairs: Sequence[Pair], key: Sequence[str]) -> Outcome:
     return found
 
 
-def columns(found: Sequence[Row]) -> list[str]:
+def columns_of(found: Sequence[Row]) -> list[str]:
     """Return the columns of rows, of which some may lack some."""
     return list(dict.fromkeys(name for row in found for name in row))
 
 
-def as_csv(found: Sequence[Entry], heading: bool) -> str:
+def entries_as_csv(found: Sequence[AuditEntry], heading: bool) -> str:
     """Return entries as CSV for spreadsheets, with or without its first line."""
     cells = (
         (each.at, each.actor, each.request, each.action, each.table_name, each.before, each.after)
@@ -130,12 +132,12 @@ def as_csv(found: Sequence[Entry], heading: bool) -> str:
 
 def _rows(text: str) -> list[Row]:
     """Read rows, each value as its text: that of a string, or JSON."""
-    found: list[dict[str, Any]] = exact_json.whole(text)
+    found: list[dict[str, Any]] = exact_json.read_json(text)
     return [{name: _text(value) for name, value in row.items()} for row in found]
 
 
 def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else exact_json.written(value)
+    return value if value is None or isinstance(value, str) else exact_json.write_json(value)
 
 
 def _values(row: Row, key: Sequence[str]) -> tuple[str, ...]:
@@ -145,6 +147,6 @@ def _values(row: Row, key: Sequence[str]) -> tuple[str, ...]:
 def _differences(before: Row, after: Row) -> list[tuple[str, str | None, str | None]]:
     return [
         (name, before.get(name), after.get(name))
-        for name in columns([before, after])
+        for name in columns_of([before, after])
         if name not in before or name not in after or before[name] != after[name]
     ]

@@ -8,7 +8,7 @@ from psycopg2 import sql
 from rowboat.catalog import literals
 from rowboat.catalog.tables import Column, Table
 from rowboat.database.connections import Cursor
-from rowboat.database.statements import printed, query
+from rowboat.database.statements import as_printed, query
 
 Fault = dict[str, str | None]
 _SIGNS = {"eq": "=", "ne": "is distinct from", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
@@ -36,7 +36,7 @@ class Filter:
             )
         if self.operator == "prefix":
             return query("rows.begins", column=its, value=sql.Literal(self.values[0]))
-        values = [value(self.column, each) for each in self.values]
+        values = [filter_value(self.column, each) for each in self.values]
         if self.operator == "in":
             return query("rows.among", column=its, values=sql.SQL(", ").join(values))
         sign = sql.SQL(_SIGNS[self.operator])
@@ -49,7 +49,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Cells:
+class FilterCells:
     """Texts that should be values of a column; `as_written` where Postgres wrote them."""
 
     parameter: str
@@ -58,23 +58,23 @@ class Cells:
     as_written: bool = False
 
 
-def operators(column: Column) -> tuple[str, ...]:
+def operators_of(column: Column) -> tuple[str, ...]:
     """Return the operators that a column takes."""
-    compared = (*_SIGNS, "in") if comparable(column) else ()
+    compared = (*_SIGNS, "in") if is_comparable(column) else ()
     return (*compared, *(("prefix",) if column.is_text else ()), "null")
 
 
-def comparable(column: Column) -> bool:
+def is_comparable(column: Column) -> bool:
     """Tell whether rows can be filtered and ordered by the values of a column."""
     return column.category in _SORTED or column.base in _SORTED_TOO
 
 
-def value(column: Column, text: str) -> sql.Composed:
+def filter_value(column: Column, text: str) -> sql.Composed:
     """SQL: a text that is known to be a value of the column."""
-    return query("literals.trusted", cell=sql.Literal(text), type=printed(column.type))
+    return query("literals.trusted", cell=sql.Literal(text), type=as_printed(column.type))
 
 
-def find(table: Table, parameter: str) -> tuple[Column, str] | None:
+def find_filter(table: Table, parameter: str) -> tuple[Column, str] | None:
     """Return the column and operator that a parameter names: `column` or `column.operator`."""
     if parameter in table.by_name:
         return table.by_name[parameter], "eq"
@@ -82,25 +82,27 @@ def find(table: Table, parameter: str) -> tuple[Column, str] | None:
     return (table.by_name[name], operator) if name in table.by_name else None
 
 
-def read(table: Table, parameter: str, text: str) -> Filter | Fault:
+def read_filter(table: Table, parameter: str, text: str) -> Filter | Fault:
     """Read one filter, or tell what is wrong with it; its values are not judged yet."""
-    found = find(table, parameter)
+    found = find_filter(table, parameter)
     if found is None:
-        return fault(parameter, "shape", f"{table.full_name} has no column {shown(parameter)}")
+        return parameter_fault(
+            parameter, "shape", f"{table.full_name} has no column {shown_text(parameter)}"
+        )
     column, operator = found
-    if operator not in operators(column):
-        known = ", ".join(operators(column))
-        message = f"{column.name} takes the operators {known}; not {shown(operator)}"
-        return fault(parameter, "shape", message)
-    if not encodable(text):
-        return fault(parameter, "encoding", f"the value of {parameter} is no text")
+    if operator not in operators_of(column):
+        known = ", ".join(operators_of(column))
+        message = f"{column.name} takes the operators {known}; not {shown_text(operator)}"
+        return parameter_fault(parameter, "shape", message)
+    if not is_encodable(text):
+        return parameter_fault(parameter, "encoding", f"the value of {parameter} is no text")
     if operator == "null" and text not in ("true", "false"):
-        return fault(parameter, "type", f"{shown(text)} is not true or false")
+        return parameter_fault(parameter, "type", f"{shown_text(text)} is not true or false")
     values = tuple(text.split(",")) if operator == "in" else (text,)
     return Filter(parameter, column, operator, values)
 
 
-def judge(cursor: Cursor, given: Iterable[Cells]) -> list[Fault]:
+def judge_filters(cursor: Cursor, given: Iterable[FilterCells]) -> list[Fault]:
     """Ask the database which texts are no values of their columns; it raises no error for any."""
     cells = list(given)
     if not cells:
@@ -108,41 +110,41 @@ def judge(cursor: Cursor, given: Iterable[Cells]) -> list[Fault]:
     parts = [_unfit(place, each) for place, each in enumerate(cells)]
     cursor.execute(sql.SQL(" union all ").join(parts))
     return [
-        fault(cells[place].parameter, "type", message)
+        parameter_fault(cells[place].parameter, "type", message)
         for place, message in sorted(cursor.fetchall())
     ]
 
 
-def fault(parameter: str, rule: str, message: str) -> Fault:
+def parameter_fault(parameter: str, rule: str, message: str) -> Fault:
     """Return a fault in the one shape of errors."""
-    return {"row": None, "column": shown(parameter, ""), "rule": rule, "message": message}
+    return {"row": None, "column": shown_text(parameter, ""), "rule": rule, "message": message}
 
 
-def encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Tell whether the database can hold a text: no NUL, no half of a surrogate pair."""
     return "\x00" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
-def shown(text: str, quote: str = "'") -> str:
+def shown_text(text: str, quote: str = "'") -> str:
     """Return a stranger's text as it is shown in a sentence: not too long, and encodable."""
     some = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
     return quote + some.encode(errors="replace").decode().replace("\x00", "?") + quote
 
 
-def conditions(found: Sequence[sql.Composable]) -> sql.Composable:
+def all_conditions(found: Sequence[sql.Composable]) -> sql.Composable:
     """SQL: all of them hold."""
     return sql.SQL(" and ").join(found) if found else sql.SQL("true")
 
 
-def _unfit(place: int, each: Cells) -> sql.Composed:
+def _unfit(place: int, each: FilterCells) -> sql.Composed:
     cell = sql.Identifier("v", "cell")
-    words = literals.literal(each.column)
+    words = literals.literal_of(each.column)
     message = query(
         "judge.type_message",
         cell=cell,
         whole=sql.SQL("true"),
         more=sql.SQL("null"),
-        form=literals.form(each.column, cell),
+        form=literals.form_of(each.column, cell),
         beyond=sql.Literal(words.beyond.replace("{type}", each.column.type)),
         not_noun=sql.Literal(f"not {words.noun}"),
     )
@@ -151,5 +153,5 @@ def _unfit(place: int, each: Cells) -> sql.Composed:
         place=sql.Literal(place),
         message=message,
         cells=sql.Literal(list(each.texts)),
-        valid=literals.valid(each.column, cell, each.as_written),
+        valid=literals.valid_literal(each.column, cell, each.as_written),
     )

@@ -14,11 +14,11 @@ from psycopg2 import sql
 from rowboat.catalog.tables import Column, Table
 from rowboat.database.statements import query
 from rowboat.rows.read import filters
-from rowboat.rows.read.filters import Fault, fault, shown
+from rowboat.rows.read.filters import Fault, parameter_fault, shown_text
 
 
 @dataclass(frozen=True)
-class By:
+class OrderBy:
     """A column to order by, upwards or downwards."""
 
     column: Column
@@ -57,20 +57,20 @@ class By:
             return query("rows.no_row")
         if self.column.not_null:
             return self.compared(self.sign, text)
-        value = filters.value(self.column, text)
+        value = filters.filter_value(self.column, text)
         return query("rows.beyond_or_null", column=self.its, sign=self.sign, value=value)
 
     def compared(self, sign: sql.Composable, text: str) -> sql.Composed:
         """SQL: how the row's value is to another."""
-        value = filters.value(self.column, text)
+        value = filters.filter_value(self.column, text)
         return query("rows.compared", column=self.its, sign=sign, value=value)
 
 
 @dataclass(frozen=True)
-class Order:
+class Ordering:
     """Columns to order by; total where the table has a key."""
 
-    by: tuple[By, ...]
+    by: tuple[OrderBy, ...]
     total: bool
 
     @property
@@ -94,7 +94,7 @@ class Order:
         found = _behind(self.by, place)
         if place[0] is None or not first.column.not_null:
             return found
-        return filters.conditions([first.compared(first.sign + sql.SQL("="), place[0]), found])
+        return filters.all_conditions([first.compared(first.sign + sql.SQL("="), place[0]), found])
 
     def cursor(self, place: Sequence[str | None]) -> str:
         """Write a place as the address of the next page has it."""
@@ -116,7 +116,8 @@ class Order:
     def _behind_as_row(self, place: Sequence[str | None]) -> sql.Composed:
         """SQL: the same as one comparison, by which an index leads straight to the place."""
         values = [
-            filters.value(e.column, text or "") for e, text in zip(self.by, place, strict=True)
+            filters.filter_value(e.column, text or "")
+            for e, text in zip(self.by, place, strict=True)
         ]
         return query(
             "rows.compared",
@@ -126,27 +127,29 @@ class Order:
         )
 
 
-def read(table: Table, text: str) -> Order | Fault:
+def read_ordering(table: Table, text: str) -> Ordering | Fault:
     """Read an order such as `name,-born`, or tell what is wrong with it; the key completes it.
 
     It goes on in the direction of its last column, as an index would be read.
     """
-    found: list[By] = []
+    found: list[OrderBy] = []
     for name in text.split(",") if text else []:
         column = table.by_name.get(name.removeprefix("-"))
-        if column is None or not filters.comparable(column):
-            return fault("order", "shape", f"{table.full_name} has no order by {shown(name)}")
+        if column is None or not filters.is_comparable(column):
+            return parameter_fault(
+                "order", "shape", f"{table.full_name} has no order by {shown_text(name)}"
+            )
         if column in [each.column for each in found]:
-            return fault("order", "shape", f"{column.name} stands twice in the order")
-        found.append(By(column, name not in table.by_name))
+            return parameter_fault("order", "shape", f"{column.name} stands twice in the order")
+        found.append(OrderBy(column, name not in table.by_name))
     named = {each.column.name for each in found}
     down = bool(found) and found[-1].down
     key = table.key.columns if table.key else ()
-    found += [By(table.by_name[name], down) for name in key if name not in named]
-    return Order(tuple(found), table.key is not None)
+    found += [OrderBy(table.by_name[name], down) for name in key if name not in named]
+    return Ordering(tuple(found), table.key is not None)
 
 
-def _behind(by: Sequence[By], place: Sequence[str | None]) -> sql.Composable:
+def _behind(by: Sequence[OrderBy], place: Sequence[str | None]) -> sql.Composable:
     beyond = by[0].behind(place[0])
     if len(by) == 1:
         return beyond
@@ -154,10 +157,10 @@ def _behind(by: Sequence[By], place: Sequence[str | None]) -> sql.Composable:
     return query("rows.behind", beyond=beyond, beside=beside, rest=rest)
 
 
-def _may_stand(by: By, text: object) -> bool:
+def _may_stand(by: OrderBy, text: object) -> bool:
     if text is None:
         return not by.column.not_null
-    return isinstance(text, str) and filters.encodable(text)
+    return isinstance(text, str) and filters.is_encodable(text)
 
 
 def _listed(parts: Sequence[sql.Composable]) -> sql.Composed:

@@ -8,20 +8,20 @@ from psycopg2 import sql
 
 from rowboat.catalog import literals
 from rowboat.catalog.tables import Column, Table
-from rowboat.csvfile.writer import csv_text, guarded
-from rowboat.database.connections import Cursor, one
+from rowboat.csvfile.writer import csv_text, guard_formula
+from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import query
 from rowboat.errors import UnknownRow
 from rowboat.rows.read import filters
 from rowboat.rows.read.filters import Filter
-from rowboat.rows.read.listing_params import Ask
+from rowboat.rows.read.listing_params import ListingParams
 
 Record = tuple[str | None, ...]
 Parts = dict[str, sql.Composable]
 
 
 @dataclass(frozen=True)
-class Page:
+class RowPage:
     """Rows, each a JSON text or the texts of its values; `after` leads to the next page, `note`
     tells why there is no way to it.
     """
@@ -38,12 +38,12 @@ class Page:
 
     def csv(self, table: Table, safe: bool) -> str:
         """The rows as CSV; with `safe` no text in it is a formula to a spreadsheet."""
-        names = [guarded(each.name) if safe else each.name for each in table.columns]
+        names = [guard_formula(each.name) if safe else each.name for each in table.columns]
         return csv_text(names, _guarded(table, self.rows) if safe else self.rows)
 
 
 @dataclass(frozen=True)
-class Row:
+class StoredRow:
     """One row: the transaction that wrote it (its version), and the row as a JSON text."""
 
     key: tuple[str, ...]
@@ -52,71 +52,71 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Texts:
+class RowTexts:
     """One row: its version, and column → its value as CSV has it."""
 
     version: str
     cells: dict[str, str | None]
 
 
-def page(cursor: Cursor, table: Table, ask: Ask, as_text: bool = False) -> Page:
+def read_page(cursor: Cursor, table: Table, ask: ListingParams, as_text: bool = False) -> RowPage:
     """Return the rows that are asked for: each a JSON text, or the texts of its columns."""
     parts: Parts = {
         "values": sql.SQL(", ").join(
             map(_as_text, table.columns) if as_text else [query("rows.as_json")]
         ),
         "table": table.identifier,
-        "conditions": filters.conditions([each.condition for each in ask.filters]),
+        "conditions": filters.all_conditions([each.condition for each in ask.filters]),
     }
-    total = count(cursor, table, ask.filters) if ask.count else None
+    total = count_passing(cursor, table, ask.filters) if ask.count else None
     if ask.sample:
-        return Page(_sample(cursor, table, ask, parts), count=total)
+        return RowPage(_sample(cursor, table, ask, parts), count=total)
     found = _in_order(cursor, ask, parts)
     kept = [each[:-1] for each in found[: ask.limit]]
     if len(found) <= ask.limit:
-        return Page(kept, count=total)
+        return RowPage(kept, count=total)
     if not ask.order.total:
-        return Page(kept, count=total, note=_NO_WAY.format(table.full_name, len(kept)))
-    return Page(kept, ask.order.cursor(found[ask.limit - 1][-1]), total)
+        return RowPage(kept, count=total, note=_NO_WAY.format(table.full_name, len(kept)))
+    return RowPage(kept, ask.order.cursor(found[ask.limit - 1][-1]), total)
 
 
-def count(cursor: Cursor, table: Table, passed: Sequence[Filter] = ()) -> int:
+def count_passing(cursor: Cursor, table: Table, passed: Sequence[Filter] = ()) -> int:
     """Return how many rows pass filters."""
-    conditions = filters.conditions([each.condition for each in passed])
+    conditions = filters.all_conditions([each.condition for each in passed])
     cursor.execute(query("rows.count", table=table.identifier, conditions=conditions))
-    found: int = one(cursor)[0]
+    found: int = fetch_one(cursor)[0]
     return found
 
 
-def find(cursor: Cursor, table: Table, key: Sequence[str], hold: bool = False) -> Row:
+def find_row(cursor: Cursor, table: Table, key: Sequence[str], hold: bool = False) -> StoredRow:
     """Return the row with a key, one text for each of its columns; `hold` keeps other writers off.
 
     Raises UnknownRow.
     """
-    return Row(tuple(key), *_one(cursor, table, key, query("rows.as_json"), hold))
+    return StoredRow(tuple(key), *_one(cursor, table, key, query("rows.as_json"), hold))
 
 
-def find_texts(cursor: Cursor, table: Table, key: Sequence[str]) -> Texts:
+def find_texts(cursor: Cursor, table: Table, key: Sequence[str]) -> RowTexts:
     """Return the same as texts, which can be written back as they are; raises UnknownRow."""
     values = sql.SQL(", ").join(map(_as_text, table.columns))
     version, *texts = _one(cursor, table, key, values)
-    return Texts(version, dict(zip(table.by_name, texts, strict=True)))
+    return RowTexts(version, dict(zip(table.by_name, texts, strict=True)))
 
 
-def key_cells(table: Table, key: Sequence[str]) -> dict[str, str]:
+def cells_of_key(table: Table, key: Sequence[str]) -> dict[str, str]:
     """Return column → text of a key."""
     return dict(zip(table.key.columns if table.key else (), key, strict=True))
 
 
-def having(table: Table) -> sql.Composable:
+def has_key(table: Table) -> sql.Composable:
     """SQL: the row t has the key `given`; no text makes this fail."""
     assert table.key is not None
-    return filters.conditions(
+    return filters.all_conditions(
         [
             query(
                 "rows.given",
                 column=sql.Identifier("t", name),
-                value=literals.typed(
+                value=literals.typed_value(
                     table.by_name[name], sql.SQL("g.cells[{}]").format(sql.Literal(n)), False
                 ),
             )
@@ -135,14 +135,14 @@ def check_key(table: Table, key: Sequence[str]) -> None:
             f"the key of {table.full_name} is ({', '.join(names)}): {len(key)} values were given",
             "separate the values of a key by commas",
         )
-    if not all(map(filters.encodable, key)):
-        raise no_row(table, key)
+    if not all(map(filters.is_encodable, key)):
+        raise unknown_row(table, key)
 
 
-def no_row(table: Table, key: Sequence[str]) -> UnknownRow:
+def unknown_row(table: Table, key: Sequence[str]) -> UnknownRow:
     """Return the error that tells that a table has no row with a key."""
-    pairs = key_cells(table, key).items()
-    shown = ", ".join(f"{name} {filters.shown(text, '')}" for name, text in pairs)
+    pairs = cells_of_key(table, key).items()
+    shown = ", ".join(f"{name} {filters.shown_text(text, '')}" for name, text in pairs)
     return UnknownRow(f"{table.full_name} has no row with {shown}")
 
 
@@ -154,21 +154,21 @@ def _one(
 ) -> Sequence[Any]:
     """Fetch the version and some values of the row with a key; raises UnknownRow."""
     check_key(table, key)
-    parts = {"values": values, "table": table.identifier, "condition": having(table)}
+    parts = {"values": values, "table": table.identifier, "condition": has_key(table)}
     held = query("rows.hold") if hold else sql.SQL("")
     cursor.execute(query("rows.one", **parts, hold=held), {"key": list(key)})
     found = cursor.fetchone()
     if found is None:
-        raise no_row(table, key)
+        raise unknown_row(table, key)
     return found
 
 
-def _in_order(cursor: Cursor, ask: Ask, parts: Parts) -> list[Any]:
+def _in_order(cursor: Cursor, ask: ListingParams, parts: Parts) -> list[Any]:
     """Fetch a page, each row with its place, and one row more where there is one."""
     conditions = [parts["conditions"], *([ask.order.behind(ask.after)] if ask.after else [])]
     more = {
         "place": ask.order.place,
-        "conditions": filters.conditions(conditions),
+        "conditions": filters.all_conditions(conditions),
         "order": ask.order.clause,
         "limit": sql.Literal(ask.limit + 1),
     }
@@ -176,7 +176,7 @@ def _in_order(cursor: Cursor, ask: Ask, parts: Parts) -> list[Any]:
     return cursor.fetchall()
 
 
-def _sample(cursor: Cursor, table: Table, ask: Ask, parts: Parts) -> list[Record]:
+def _sample(cursor: Cursor, table: Table, ask: ListingParams, parts: Parts) -> list[Record]:
     """Take rows by chance: of a share of a big table; of all where there are filters, or where
     the share has too few.
     """
@@ -202,7 +202,7 @@ def _guarded(table: Table, rows: Sequence[Record]) -> list[list[str | None]]:
     """Guard all but numbers, of which a minus makes no formula."""
     return [
         [
-            cell if column.category == "N" else guarded(cell)
+            cell if column.category == "N" else guard_formula(cell)
             for column, cell in zip(table.columns, row, strict=True)
         ]
         for row in rows

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rowboat import status
+from rowboat.catalog.sizes import EXACT_UP_TO, estimate_rows
 from rowboat.catalog.tables import Catalog, ForeignKey, Table
 from rowboat.database.connections import Cursor
 from rowboat.rows.read import ordering, reading
 from rowboat.rows.read.filters import Filter
-from rowboat.rows.read.listing_params import Ask
-from rowboat.rows.read.ordering import Order
+from rowboat.rows.read.listing_params import ListingParams
+from rowboat.rows.read.ordering import Ordering
 
 Cells = Mapping[str, str | None]
 
@@ -33,7 +33,7 @@ class Relative:
         return [self.values[name] for name in names] if set(names) == set(self.values) else None
 
 
-def parents(catalog: Catalog, table: Table, cells: Cells) -> list[Relative]:
+def parents_of_row(catalog: Catalog, table: Table, cells: Cells) -> list[Relative]:
     """Return the row that each foreign key of a row names."""
     return [
         Relative(catalog.by_name[key.parent], key, values)
@@ -43,7 +43,7 @@ def parents(catalog: Catalog, table: Table, cells: Cells) -> list[Relative]:
     ]
 
 
-def children(cursor: Cursor, catalog: Catalog, table: Table, cells: Cells) -> list[Relative]:
+def children_of_row(cursor: Cursor, catalog: Catalog, table: Table, cells: Cells) -> list[Relative]:
     """Return the rows that refer to a row, by the foreign keys of their tables."""
     return [
         Relative(child, key, values, _count(cursor, child, values))
@@ -54,16 +54,16 @@ def children(cursor: Cursor, catalog: Catalog, table: Table, cells: Cells) -> li
     ]
 
 
-def choices(
+def choices_of_key(
     cursor: Cursor, catalog: Catalog, key: ForeignKey, most: int
 ) -> list[tuple[str, str]] | None:
     """Return value → label of each row that a foreign key of one column may name; None where
     there are more than `most`.
     """
     parent, (name,) = catalog.by_name[key.parent], key.parent_columns
-    by = ordering.read(parent, name)
-    assert isinstance(by, Order)
-    found = reading.page(cursor, parent, Ask((), by, most + 1), as_text=True)
+    by = ordering.read_ordering(parent, name)
+    assert isinstance(by, Ordering)
+    found = reading.read_page(cursor, parent, ListingParams((), by, most + 1), as_text=True)
     if len(found.rows) > most:
         return None
     label = next((c.name for c in parent.columns if c.is_text and c.name != name), name)
@@ -83,7 +83,7 @@ def _values(names: tuple[str, ...], others: tuple[str, ...], cells: Cells) -> di
 
 
 def _count(cursor: Cursor, table: Table, values: dict[str, str]) -> int | None:
-    if status.estimate(cursor, table) > status.EXACT_UP_TO:
+    if estimate_rows(cursor, table) > EXACT_UP_TO:
         return None
     passed = [Filter(name, table.by_name[name], "eq", (text,)) for name, text in values.items()]
-    return reading.count(cursor, table, passed)
+    return reading.count_passing(cursor, table, passed)

@@ -15,13 +15,13 @@ from psycopg2.extras import Json
 
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.csvfile.dialect import Dialect
-from rowboat.csvfile.splitter import cut
-from rowboat.csvfile.text import Text
-from rowboat.database.connections import Cursor, rows
-from rowboat.database.statements import printed, query
+from rowboat.csvfile.splitter import split_records
+from rowboat.csvfile.text import FileText
+from rowboat.database.connections import Cursor, fetch_rows
+from rowboat.database.statements import as_printed, query
 from rowboat.errors import FileChanged, FileRefused
 from rowboat.ingest import discovery, position
-from rowboat.rows.read.reading import check_key, no_row
+from rowboat.rows.read.reading import check_key, unknown_row
 from rowboat.settings import settings
 
 
@@ -79,7 +79,7 @@ CHANGED = "was read; the file has changed since, so what stood there is not know
 Load: TypeAlias = dict[str, Any]
 
 
-def row(cursor: Cursor, table: Table, key: list[str], most: int | None = None) -> RowTrace:
+def trace_row(cursor: Cursor, table: Table, key: list[str], most: int | None = None) -> RowTrace:
     """Trace the row with a key (one text for each key column).
 
     The line is not looked for in a file of which more than `most` bytes are loaded; without a note
@@ -88,7 +88,7 @@ def row(cursor: Cursor, table: Table, key: list[str], most: int | None = None) -
     check_key(table, key)
     found = _row(cursor, table, key)
     if found is None:
-        raise no_row(table, key)
+        raise unknown_row(table, key)
     loads = _writers(cursor, table, found["xmin"])
     origin = partial(_origin, cursor, table, key=found["key"], most=most)
     writer = origin(loads) if loads else None
@@ -98,22 +98,22 @@ def row(cursor: Cursor, table: Table, key: list[str], most: int | None = None) -
     return RowTrace(table.full_name, key, found["fields"], writer, earlier, held_by)
 
 
-def line(cursor: Cursor, catalog: Catalog, file_name: str, number: int) -> LineTrace:
+def trace_line(cursor: Cursor, catalog: Catalog, file_name: str, number: int) -> LineTrace:
     """Trace a line (from 1) of a file; raises FileRefused where the file is not known."""
-    where = position.read(cursor, file_name)
+    where = position.read_position(cursor, file_name)
     if where is None:
         raise FileRefused(f"{file_name} is not known", "`rowboat status` lists the files")
     facts = {"file_name": file_name, "line": number}
     if number > where.loaded_lines:
         return LineTrace(file_name, number, NOT_READ, [])
     cursor.execute(query("trace.rejected_line"), facts)
-    rejected = next(iter(rows(cursor)), None)
+    rejected = next(iter(fetch_rows(cursor)), None)
     if rejected:
         state = SETTLED if rejected["settled_as"] == "loaded" else QUARANTINED
         return LineTrace(file_name, number, state, rejected["reasons"])
     cursor.execute(query("trace.loads_of_line"), facts)
     found = LineTrace(file_name, number, EMPTY, [])
-    for load in rows(cursor):
+    for load in fetch_rows(cursor):
         found = _loaded_line(cursor, catalog.table(load["table_name"]), load, number)
         if found.state != EMPTY:
             break
@@ -152,13 +152,13 @@ def _row(cursor: Cursor, table: Table, key: list[str]) -> dict[str, Any] | None:
         return None
     condition = sql.SQL(" and ").join(
         sql.SQL("t.{} = {}::{}").format(
-            sql.Identifier(name), sql.Literal(value), printed(table.by_name[name].type)
+            sql.Identifier(name), sql.Literal(value), as_printed(table.by_name[name].type)
         )
         for name, value in zip(table.key.columns, key, strict=True)
     )
     names = sql.SQL(", ").join(sql.Identifier("t", name) for name in table.key.columns)
     cursor.execute(query("trace.row", table=table.identifier, key=names, condition=condition))
-    return next(iter(rows(cursor)), None)
+    return next(iter(fetch_rows(cursor)), None)
 
 
 def _canonical(cursor: Cursor, table: Table, keys: Sequence[list[str]]) -> list[str | None]:
@@ -171,7 +171,7 @@ def _canonical(cursor: Cursor, table: Table, keys: Sequence[list[str]]) -> list[
         for cell, type_ in zip(cells, types, strict=True)
     ]
     values = [
-        sql.SQL("{}::{}").format(cell, printed(type_))
+        sql.SQL("{}::{}").format(cell, as_printed(type_))
         for cell, type_ in zip(cells, types, strict=True)
     ]
     cursor.execute(
@@ -188,14 +188,14 @@ def _canonical(cursor: Cursor, table: Table, keys: Sequence[list[str]]) -> list[
 def _writers(cursor: Cursor, table: Table, xmin: str) -> list[Load]:
     """Return the loads of the transaction that wrote a row; one for each chunk it passed."""
     cursor.execute(query("trace.writers"), {"xmin": xmin, "table": table.full_name})
-    found = rows(cursor)
+    found = fetch_rows(cursor)
     return [load for load in found if load["xid"] == found[0]["xid"]]
 
 
 def _earlier(cursor: Cursor, table: Table, loads: list[Load], key: str) -> list[Load]:
     facts = {"load_ids": [load["id"] for load in loads], "table": table.full_name, "key": key}
     cursor.execute(query("trace.earlier"), facts)
-    return rows(cursor)
+    return fetch_rows(cursor)
 
 
 def _held_by(cursor: Cursor, load: Load) -> list[str]:
@@ -221,7 +221,7 @@ def _origin_in(cursor: Cursor, table: Table, load: Load, key: str, most: int | N
         _find_retried(cursor, table, origin, key)
     if load["source"] == "file":
         origin.file = load["source_name"]
-        where = position.read(cursor, load["source_name"])
+        where = position.read_position(cursor, load["source_name"])
         if where and most is not None and where.loaded_bytes > most:
             return origin
         origin.line = _find_line(cursor, table, load, key)
@@ -234,7 +234,7 @@ def _origin_in(cursor: Cursor, table: Table, load: Load, key: str, most: int | N
 
 def _find_retried(cursor: Cursor, table: Table, origin: Origin, key: str) -> None:
     cursor.execute(query("trace.retried"), {"load_id": origin.load["id"]})
-    found = rows(cursor)
+    found = fetch_rows(cursor)
     keys = [_key_of(table, rejected["fields"]) or [] for rejected in found]
     for rejected, written in zip(found, _canonical(cursor, table, keys), strict=True):
         if written == key:
@@ -257,17 +257,19 @@ def _lines(cursor: Cursor, load: Load) -> Iterator[tuple[int, dict[str, str]]]:
 
     Raises FileRefused where the file is another version now, or no longer what was loaded.
     """
-    where = position.read(cursor, load["source_name"])
+    where = position.read_position(cursor, load["source_name"])
     if where is None or where.version != load["version"] or where.dialect is None:
         raise FileChanged
     dialect = Dialect.from_json(where.dialect)
     path = settings().raw_data / load["source_name"]
-    with Text(path) as text:
+    with FileText(path) as text:
         if text.prefix(where.loaded_bytes).sha256 != where.prefix_sha256:
             raise FileChanged
-    with Text(path) as text:
+    with FileText(path) as text:
         text.prefix(load["first_byte"])
-        records = cut(text.read(load["last_byte"] - load["first_byte"]), dialect, at_end=True)
+        records = split_records(
+            text.read(load["last_byte"] - load["first_byte"]), dialect, at_end=True
+        )
     if dialect.header and load["first_byte"] <= dialect.first:
         records = records.without_first()
     for index in range(len(records)):
@@ -282,6 +284,6 @@ def _key_of(table: Table, values: dict[str, str]) -> list[str] | None:
     return [values[name] for name in table.key.columns]
 
 
-def file_name(path: str) -> str:
+def name_of_file(path: str) -> str:
     """Return a file's name as ingest_status has it, for a name or a path."""
-    return discovery.raw_data().name(path)
+    return discovery.open_raw_data().name(path)

@@ -5,14 +5,14 @@ from typing import Literal, TypeAlias
 from psycopg2 import sql
 
 from rowboat.catalog.tables import Table
-from rowboat.database.connections import Cursor, one
+from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import query
 from rowboat.door.context import Bench
 
 Action: TypeAlias = Literal["insert", "update", "upsert", "delete"]
 
 
-def record(
+def record_change(
     cursor: Cursor,
     actor: str,
     request: str,
@@ -38,14 +38,14 @@ def record(
     cursor.execute(query("audit.record", **arrays), facts)
 
 
-def before(cursor: Cursor, bench: Bench) -> str:
+def rows_before(cursor: Cursor, bench: Bench) -> str:
     """Return the rows that an update will change, as a JSON array."""
     cursor.execute(query("audit.before", table=bench.table.identifier))
-    found: str = one(cursor)[0]
+    found: str = fetch_one(cursor)[0]
     return found
 
 
-def after(bench: Bench) -> sql.Composable:
+def rows_after(bench: Bench) -> sql.Composable:
     """SQL: the rows that were inserted or updated, as a JSON array.
 
     What the database made of them by itself is only known where they have a key to find them by.

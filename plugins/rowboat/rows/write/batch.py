@@ -6,9 +6,9 @@ from functools import cache, partial
 from io import BytesIO
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
-from rowboat.backup import copy_out
 from rowboat.catalog.tables import INTEGERS, Catalog, Column, Table
 from rowboat.csvfile.records import Reason
+from rowboat.database import copy_binary
 from rowboat.database.columnar import Cells, cells_of, cells_of_integers
 from rowboat.database.connections import Cursor, Steps, savepoint
 from rowboat.database.statements import query
@@ -20,8 +20,8 @@ from rowboat.errors import RowRefused
 from rowboat.ingest import rejudge
 from rowboat.rows.write import audit, defaults
 from rowboat.rows.write.audit import Action
-from rowboat.rows.write.bodies import Cell, Row
-from rowboat.rows.write.idempotency import Answer, Once
+from rowboat.rows.write.bodies import Cell, IncomingRow
+from rowboat.rows.write.idempotency import IdempotentRequest, KeptAnswer
 
 Result = TypeVar("Result")
 Names: TypeAlias = tuple[str, ...]
@@ -29,7 +29,7 @@ _WIDTHS = {"smallint": 2, "integer": 4, "bigint": 8}  # bytes
 
 
 @dataclass(frozen=True)
-class Order:
+class BatchOptions:
     """What a request asks for: who asks, what becomes of known keys, all or nothing, on trial."""
 
     request: str
@@ -75,21 +75,24 @@ class Batch:
     """The rows of a request by full name of their table, what is asked for, what became of them."""
 
     catalog: Catalog
-    rows: dict[str, list[Row]]
-    order: Order
+    rows: dict[str, list[IncomingRow]]
+    order: BatchOptions
     delivered: list[Delivery] = field(default_factory=list)
 
     def go(
-        self, transact: Transact, say: Callable[[list[Delivery]], Answer], once: Once | None
-    ) -> Answer:
+        self,
+        transact: Transact,
+        say: Callable[[list[Delivery]], KeptAnswer],
+        once: IdempotentRequest | None,
+    ) -> KeptAnswer:
         """Pass all rows through the door in one transaction, together with the answer.
 
         Where a rule that only the database knows refuses rows, they are found on trial first.
         Raises KeyReused, Contended, and RowRefused where no row alone is to blame.
         """
 
-        def answered(work: Callable[[Cursor], list[Delivery]]) -> Answer:
-            def first(cursor: Cursor) -> Answer:
+        def answered(work: Callable[[Cursor], list[Delivery]]) -> KeptAnswer:
+            def first(cursor: Cursor) -> KeptAnswer:
                 self.delivered = work(cursor)
                 return say(self.delivered)
 
@@ -121,7 +124,7 @@ class Batch:
         for each in self.delivered:
             parent, order = self.catalog.by_name[each.table], self.order
             if each.report.inserted and not order.on_trial and self.catalog.children(parent):
-                rejudge.children(steps, self.catalog, parent, order.actor, order.request)
+                rejudge.rejudge_children(steps, self.catalog, parent, order.actor, order.request)
 
     def refuse(self, cursor: Cursor, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Quarantine the refused rows of a batch that was taken back, and nothing else."""
@@ -160,7 +163,7 @@ class Batch:
         found = [row for rows in self.rows.values() for row in rows]
         return sum(bool(row.reasons) + (row.cells is None) for row in found)
 
-    def _try(self, cursor: Cursor, table: Table, columns: Names, rows: list[Row]) -> None:
+    def _try(self, cursor: Cursor, table: Table, columns: Names, rows: list[IncomingRow]) -> None:
         """Let rows in one by one; halve those that cannot even be judged until one is alone."""
         cargo = _cargo(table, columns, rows, [])
         try:
@@ -175,7 +178,7 @@ class Batch:
             self._try(cursor, table, columns, rows[:half])
             self._try(cursor, table, columns, rows[half:])
             return
-        for n, fact in merge.one_by_one(cursor, bench):
+        for n, fact in merge.merge_one_by_one(cursor, bench):
             _blame(rows[n - 1], RowRefused(fact))
 
     def _deliver_table(self, cursor: Cursor, table: Table) -> Delivery:
@@ -193,7 +196,7 @@ class Batch:
         lost = {error["row"] for error in errors}
         return Delivery(table.full_name, report, _ids(table, rows, lost), errors)
 
-    def _pass_rows(self, cursor: Cursor, table: Table, rows: list[Row]) -> Report:
+    def _pass_rows(self, cursor: Cursor, table: Table, rows: list[IncomingRow]) -> Report:
         """Pass rows that have the same columns together; those without any are refused."""
         groups = self._groups(cursor, table, [row for row in rows if row.cells is not None])
         refused = [Refused(r.index, r.raw(), r.reasons) for r in rows if r.cells is None]
@@ -203,13 +206,15 @@ class Batch:
             refused = []
         return report
 
-    def _groups(self, cursor: Cursor, table: Table, rows: list[Row]) -> dict[Names, list[Row]]:
+    def _groups(
+        self, cursor: Cursor, table: Table, rows: list[IncomingRow]
+    ) -> dict[Names, list[IncomingRow]]:
         """Give rows what they leave out; return columns → rows."""
         defaults.give_keys(cursor, table, rows, self.order.on_trial)
         updates = self.order.on_known == "update"
         if not updates:
             defaults.give_rest(cursor, table, rows)
-        groups: dict[Names, list[Row]] = {}
+        groups: dict[Names, list[IncomingRow]] = {}
         names = cache(partial(_names, table, updates=updates))
         for row in rows:
             groups.setdefault(names(tuple(row.cells or ())), []).append(row)
@@ -229,19 +234,19 @@ class Batch:
     def _pass(self, cursor: Cursor, table: Table, cargo: Cargo, own: list[str]) -> Report:
         passage, order = self._passage(own), self.order
         bench = self._examine(cursor, table, cargo, passage)
-        before = audit.before(cursor, bench) if order.on_known == "update" else "[]"
+        before = audit.rows_before(cursor, bench) if order.on_known == "update" else "[]"
         report, _ = let_in(cursor, cargo, bench, passage)
         if report.inserted or report.updated:
             if table.has_triggers:
-                with merge.own_rules(bench):
+                with merge.telling_own_rules(bench):
                     cursor.execute(query("batch.check_now"))
             facts = (order.actor, order.request, order.action, table)
-            audit.record(cursor, *facts, before, audit.after(bench))
+            audit.record_change(cursor, *facts, before, audit.rows_after(bench))
         own[:] = passage.own
         return report
 
 
-def _blame(row: Row, error: RowRefused) -> None:
+def _blame(row: IncomingRow, error: RowRefused) -> None:
     """Write down why the database refuses a row."""
     row.reasons.append(Reason("check", None, error.fact))
 
@@ -260,7 +265,7 @@ def _names(table: Table, given: Names = (), updates: bool = False) -> Names:
     return tuple(names) or (table.settable[0].name,)
 
 
-def _cargo(table: Table, columns: Names, rows: list[Row], refused: list[Refused]) -> Cargo:
+def _cargo(table: Table, columns: Names, rows: list[IncomingRow], refused: list[Refused]) -> Cargo:
     found = [row.cells or {} for row in rows]
     laid = {
         name: _laid(table.by_name[name], [each.get(name) for each in found]) for name in columns
@@ -268,9 +273,9 @@ def _cargo(table: Table, columns: Names, rows: list[Row], refused: list[Refused]
     return Cargo(
         columns=columns,
         content=lambda: BytesIO(
-            copy_out.HEADER
-            + copy_out.rows([cells for cells, _ in laid.values()])
-            + copy_out.TRAILER
+            copy_binary.HEADER
+            + copy_binary.rows_as_copy([cells for cells, _ in laid.values()])
+            + copy_binary.TRAILER
         ),
         staged=len(rows),
         origin=lambda n: (rows[n].index, rows[n].raw()),
@@ -295,7 +300,7 @@ def _laid(column: Column, cells: list[Cell]) -> tuple[Cells, bool]:
     return cells_of([None if cell is None else str(cell).encode() for cell in cells]), False
 
 
-def _ids(table: Table, rows: list[Row], lost: set[int]) -> list[Any]:
+def _ids(table: Table, rows: list[IncomingRow], lost: set[int]) -> list[Any]:
     """Return the keys of rows: numbers where they are that, lists where they have several columns;
     None for those that are lost.
     """

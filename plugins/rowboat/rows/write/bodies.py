@@ -12,17 +12,17 @@ from rowboat.catalog.tables import INTEGERS, Column, Table
 from rowboat.csvfile import dialect
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.records import Reason
-from rowboat.csvfile.splitter import cut
+from rowboat.csvfile.splitter import split_records
 from rowboat.errors import BatchRefused, BodyRefused
 from rowboat.rows.exact_json import (
     BLANK,
     Number,
     Repeated,
-    items,
-    members,
+    items_of,
+    members_of,
+    read_json,
     too_deep,
-    whole,
-    written,
+    write_json,
 )
 
 _JSON = ("json", "jsonb")
@@ -34,7 +34,7 @@ Cell: TypeAlias = str | int | bytes | None
 
 
 @dataclass(slots=True)
-class Row:
+class IncomingRow:
     """One row: its index in the request, what gives the original bytes of an index, column → value,
     and what is wrong with it before it is judged. One without cells cannot be staged.
 
@@ -51,24 +51,24 @@ class Row:
         return self.source(self.index)
 
 
-def of_json(body: bytes, table: Table) -> list[Row]:
+def rows_of_json(body: bytes, table: Table) -> list[IncomingRow]:
     """Read an array of rows, or one row; raises BatchRefused, BodyRefused with line and column."""
     text = _text(body)
-    value = whole(text)
+    value = read_json(text)
     if not isinstance(value, list):
         return [_Reader(table, text).row(0, lambda _: body, value)]
     _check_count(len(value))
-    reader, raw = _Reader(table, text), partial(_nth, cache(lambda: items(text)))
+    reader, raw = _Reader(table, text), partial(_nth, cache(lambda: items_of(text)))
     return [reader.row(index, raw, each) for index, each in enumerate(value)]
 
 
-def of_tables(body: bytes, find: Callable[[str], Table]) -> dict[str, list[Row]]:
+def rows_of_tables(body: bytes, find: Callable[[str], Table]) -> dict[str, list[IncomingRow]]:
     """Read an object of arrays of rows by table; `find` gives the table of a name.
 
     Raises BatchRefused, BodyRefused, and what `find` raises.
     """
     text = _text(body)
-    value = whole(text)
+    value = read_json(text)
     if not isinstance(value, dict) or not all(isinstance(each, list) for each in value.values()):
         raise BodyRefused(
             "the body is no object of arrays", 'send {"TABLE": [rows …], "OTHER": [rows …]}'
@@ -76,8 +76,8 @@ def of_tables(body: bytes, find: Callable[[str], Table]) -> dict[str, list[Row]]
     if isinstance(value, Repeated):
         raise BodyRefused(f"{value.names[0]} stands twice", "name each table once")
     _check_count(sum(map(len, value.values())))
-    found: dict[str, list[Row]] = {}
-    raws = cache(lambda name: items(members(text)[name]))
+    found: dict[str, list[IncomingRow]] = {}
+    raws = cache(lambda name: items_of(members_of(text)[name]))
     for name, rows in value.items():
         table = find(name)
         if table.full_name in found:
@@ -87,25 +87,27 @@ def of_tables(body: bytes, find: Callable[[str], Table]) -> dict[str, list[Row]]
     return found
 
 
-def of_lines(body: bytes, table: Table) -> list[Row]:
+def rows_of_lines(body: bytes, table: Table) -> list[IncomingRow]:
     """Read one row a line; raises BatchRefused, BodyRefused with line and column."""
     text = _text(body)
     lines = [each for each in enumerate(text.split("\n"), 1) if each[1].strip(BLANK)]
     _check_count(len(lines))
     reader = _Reader(table, text)
     return [
-        reader.row(index, lambda n: lines[n][1].removesuffix("\r").encode(), whole(line, number))
+        reader.row(
+            index, lambda n: lines[n][1].removesuffix("\r").encode(), read_json(line, number)
+        )
         for index, (number, line) in enumerate(lines)
     ]
 
 
-def of_csv(body: bytes, table: Table, known: Dialect | None = None) -> list[Row]:
+def rows_of_csv(body: bytes, table: Table, known: Dialect | None = None) -> list[IncomingRow]:
     """Read CSV as files are read, with or without a header, in a dialect that is known or is to be
     recognised; raises BatchRefused, FileRefused.
     """
     body = body + b"\n" if body and not body.endswith((b"\n", b"\r")) else body
-    known = known or dialect.recognise(body[: dialect.SAMPLE_BYTES], table)
-    found = cut(body[known.start :], known, at_end=True)
+    known = known or dialect.recognise_dialect(body[: dialect.SAMPLE_BYTES], table)
+    found = split_records(body[known.start :], known, at_end=True)
     if known.header and len(found):
         found = found.without_first()
     _check_count(len(found))
@@ -113,14 +115,14 @@ def of_csv(body: bytes, table: Table, known: Dialect | None = None) -> list[Row]
     for index in range(len(found)):
         reasons = found.refused.get(index)
         cells = None if reasons else fields(found.raw(index).decode())
-        rows.append(Row(index, found.raw, cells, reasons or []))
+        rows.append(IncomingRow(index, found.raw, cells, reasons or []))
     return rows
 
 
-def of_texts(texts: Mapping[str, str | None], table: Table) -> Row:
+def row_of_texts(texts: Mapping[str, str | None], table: Table) -> IncomingRow:
     """Read one row of texts by column, each to be judged as it stands."""
     body = json.dumps(texts, ensure_ascii=False).encode()
-    row = Row(0, lambda _: body, None)
+    row = IncomingRow(0, lambda _: body, None)
     row.cells = {
         name: None if text is None else _clean(row, table.by_name[name], text)
         for name, text in texts.items()
@@ -187,11 +189,11 @@ class _Reader:
         }
         self._forms = set[tuple[str | type, ...]]()
 
-    def row(self, index: int, raw: Callable[[int], bytes], value: Any) -> Row:
+    def row(self, index: int, raw: Callable[[int], bytes], value: Any) -> IncomingRow:
         """Read one row; what is wrong with it is in its reasons. Raises BodyRefused."""
         if type(value) is dict and _form(value) in self._forms:
-            return Row(index, raw, value)
-        row = Row(index, raw, None)
+            return IncomingRow(index, raw, value)
+        row = IncomingRow(index, raw, None)
         if not isinstance(value, dict):
             row.reasons.append(Reason("shape", None, "a row is an object: column to value"))
             return row
@@ -236,17 +238,17 @@ def _named(names: list[str], message: Callable[[str], str]) -> list[Reason]:
     return found
 
 
-def _cell(row: Row, column: Column, value: Any) -> str | None:
+def _cell(row: IncomingRow, column: Column, value: Any) -> str | None:
     """Return a value as the text that is judged; what text would hide is a reason already."""
     if value is None:
         return None
     if _hides(column, value):
-        message = f"{_shown(written(value))} is not {literals.literal(column).noun}"
+        message = f"{_shown(write_json(value))} is not {literals.literal_of(column).noun}"
         row.reasons.append(Reason("type", column.name, message))
     return _clean(row, column, _as_text(column, value))
 
 
-def _clean(row: Row, column: Column, text: str) -> str:
+def _clean(row: IncomingRow, column: Column, text: str) -> str:
     """Return a text that the database can hold; where it was another, that is a reason."""
     plain = _plain(text)
     if plain != text:
@@ -268,7 +270,7 @@ def _hides(column: Column, value: Any) -> bool:
         )
     if type(value) in (int, Number) and column.category == "N":
         return False
-    return literals.literal(column).form == "any"
+    return literals.literal_of(column).form == "any"
 
 
 def _element(column: Column) -> Column:
@@ -283,7 +285,7 @@ def _as_text(column: Column, value: Any) -> str:
         return value
     if isinstance(value, list) and column.element is not None:
         return _array(value, column.element in _JSON)
-    return written(value)
+    return write_json(value)
 
 
 def _array(value: list[Any], of_json: bool) -> str:
@@ -294,7 +296,7 @@ def _array(value: list[Any], of_json: bool) -> str:
             return "NULL"
         if isinstance(each, list):
             return _array(each, of_json)
-        text = each if type(each) is str and not of_json else written(each)
+        text = each if type(each) is str and not of_json else write_json(each)
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
     return "{" + ",".join(map(item, value)) + "}"

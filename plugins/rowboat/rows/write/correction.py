@@ -13,11 +13,11 @@ from rowboat.database.connections import Cursor
 from rowboat.database.statements import query
 from rowboat.door import quarantine
 from rowboat.door.passage import Passage, Report, examine, let_in, open_door
-from rowboat.door.rejected_rows import Case
+from rowboat.door.rejected_rows import RejectDetail
 from rowboat.errors import BatchRefused, BodyRefused, FileRefused, UnknownRow
 from rowboat.ingest import position
 from rowboat.rows.write import audit, bodies
-from rowboat.rows.write.bodies import Row
+from rowboat.rows.write.bodies import IncomingRow
 
 Cells = Mapping[str, str | None]
 _WINDOWS = "rowboat.windows"
@@ -50,7 +50,7 @@ class Draft:
         return [table.by_name[name] for name in self.cells or {}] + rest
 
 
-def draft(cursor: Cursor, table: Table, case: Case) -> Draft:
+def draft_correction(cursor: Cursor, table: Table, case: RejectDetail) -> Draft:
     """Return what there is to begin with."""
     text = case.raw.decode("utf-8", _WINDOWS).replace("\0", "")
     guessed = case.fields is None and not _is_utf8(case.raw)
@@ -66,7 +66,7 @@ def draft(cursor: Cursor, table: Table, case: Case) -> Draft:
     return replace(found, cells=cells)
 
 
-def read(table: Table, begun: Draft, text: str) -> dict[str, str | None]:
+def read_correction(table: Table, begun: Draft, text: str) -> dict[str, str | None]:
     """Cut the text of one row, an object of JSON or a line of CSV; raises StillRefused."""
     row = _cut(table, begun, text)
     if row.reasons:
@@ -74,10 +74,10 @@ def read(table: Table, begun: Draft, text: str) -> dict[str, str | None]:
     return _cells(row)
 
 
-def correct(
+def correct_row(
     cursor: Cursor,
     table: Table,
-    case: Case,
+    case: RejectDetail,
     before: Cells,
     cells: dict[str, str | None],
     actor: str,
@@ -94,7 +94,7 @@ def correct(
     cells = cells or {table.settable[0].name: None}
     keys = table.key.columns if table.key else ()
     is_own = case.source == "file" and all(cells.get(k) == before.get(k) for k in keys)
-    cargo = quarantine.again(tuple(cells), [vars(case) | {"fields": cells}])
+    cargo = quarantine.cargo_of_rejected(tuple(cells), [vars(case) | {"fields": cells}])
     passage = Passage(
         "retry", case.source_name, actor, request, case.version,
         on_known="update" if is_own else "refuse",
@@ -104,40 +104,40 @@ def correct(
     if bench.refused:
         cursor.execute(query("quarantine.why"))
         raise StillRefused([Reason(*each) for each in cursor.fetchall()])
-    was = audit.before(cursor, bench)
+    was = audit.rows_before(cursor, bench)
     report, _ = let_in(cursor, cargo, bench, passage)
     if not report.unchanged:
         action: audit.Action = "update" if report.updated else "insert"
-        audit.record(cursor, actor, request, action, table, was, audit.after(bench))
+        audit.record_change(cursor, actor, request, action, table, was, audit.rows_after(bench))
     cursor.execute(query("quarantine.correct"), {"id": case.id, "fields": Json(cells)})
     return report
 
 
-def _dialect(cursor: Cursor, case: Case) -> Dialect | None:
+def _dialect(cursor: Cursor, case: RejectDetail) -> Dialect | None:
     """Return how the file of a row is written, where it is still the version that had the row."""
-    where = position.read(cursor, case.source_name) if case.source == "file" else None
+    where = position.read_position(cursor, case.source_name) if case.source == "file" else None
     if where is None or where.dialect is None or where.version != case.version:
         return None
     return replace(Dialect.from_json(where.dialect), header=False, start=0)
 
 
-def _cut(table: Table, begun: Draft, text: str) -> Row:
+def _cut(table: Table, begun: Draft, text: str) -> IncomingRow:
     """Cut text into the cells of one row; what is wrong with it is in its reasons."""
     try:
         if begun.dialect is None and text.lstrip().startswith("{"):
-            rows = bodies.of_json(text.encode(), table)
+            rows = bodies.rows_of_json(text.encode(), table)
         else:
-            rows = bodies.of_csv(text.encode(), table, begun.dialect)
+            rows = bodies.rows_of_csv(text.encode(), table, begun.dialect)
     except (BodyRefused, BatchRefused, FileRefused) as error:
         return _refused(error.fact)
     return rows[0] if len(rows) == 1 else _refused(f"holds {len(rows):,} rows instead of one")
 
 
-def _refused(message: str) -> Row:
-    return Row(0, bytes, None, [Reason("shape", None, message)])
+def _refused(message: str) -> IncomingRow:
+    return IncomingRow(0, bytes, None, [Reason("shape", None, message)])
 
 
-def _cells(row: Row) -> dict[str, str | None]:
+def _cells(row: IncomingRow) -> dict[str, str | None]:
     return {name: None if cell is None else str(cell) for name, cell in (row.cells or {}).items()}
 
 

@@ -6,11 +6,11 @@ from psycopg2 import sql
 
 from rowboat.catalog import literals
 from rowboat.catalog.tables import Column, Table
-from rowboat.database.connections import Cursor, one
-from rowboat.database.statements import printed, query
+from rowboat.database.connections import Cursor, fetch_one
+from rowboat.database.statements import as_printed, query
 from rowboat.errors import RowRefused
 from rowboat.rows.read import reading
-from rowboat.rows.write.bodies import Cell, Row
+from rowboat.rows.write.bodies import Cell, IncomingRow
 
 
 def has_default(column: Column) -> bool:
@@ -18,7 +18,7 @@ def has_default(column: Column) -> bool:
     return column.default is not None or column.identity is not None
 
 
-def give_keys(cursor: Cursor, table: Table, batch: list[Row], on_trial: bool) -> None:
+def give_keys(cursor: Cursor, table: Table, batch: list[IncomingRow], on_trial: bool) -> None:
     """Let the database make keys before the rows are staged, so that they can be told.
 
     On trial no sequence moves. Raises RowRefused where one is used up.
@@ -36,7 +36,7 @@ def give_keys(cursor: Cursor, table: Table, batch: list[Row], on_trial: bool) ->
         _give(column, bare, numbers)
 
 
-def give_rest(cursor: Cursor, table: Table, batch: list[Row]) -> None:
+def give_rest(cursor: Cursor, table: Table, batch: list[IncomingRow]) -> None:
     """Let rows that lack a column's default have it where others bring the column: all of them
     then pass the door together.
     """
@@ -47,21 +47,21 @@ def give_rest(cursor: Cursor, table: Table, batch: list[Row]) -> None:
                 _give_defaults(cursor, column, bare)
 
 
-def without_key(table: Table, batch: list[Row]) -> list[Row]:
+def without_key(table: Table, batch: list[IncomingRow]) -> list[IncomingRow]:
     """Return the rows that lack a part of the key that the database makes."""
     keys = table.key.columns if table.key else ()
     made = {name for name in keys if has_default(table.by_name[name])}
     return [row for row in batch if made - set(row.cells or ())]
 
 
-def by_default(cursor: Cursor, table: Table) -> dict[str, Cell]:
+def default_cells(cursor: Cursor, table: Table) -> dict[str, Cell]:
     """Return a value for each column besides the key: its default, or NULL."""
     keys = table.key.columns if table.key else ()
     rest = [each for each in table.settable if each.name not in keys]
     return _fetch(cursor, table, "defaults.made", {each: _default(each) for each in rest})
 
 
-def as_it_is(cursor: Cursor, table: Table, key: Sequence[str]) -> dict[str, Cell]:
+def stored_cells(cursor: Cursor, table: Table, key: Sequence[str]) -> dict[str, Cell]:
     """Return the values of a row that a source may change; raises AssertionError without one."""
     return _fetch(
         cursor,
@@ -69,7 +69,7 @@ def as_it_is(cursor: Cursor, table: Table, key: Sequence[str]) -> dict[str, Cell
         "defaults.found",
         {each: sql.Identifier("t", each.name) for each in table.settable},
         home=table.identifier,
-        condition=reading.having(table),
+        condition=reading.has_key(table),
         key=sql.Literal(list(key)),
     )
 
@@ -86,21 +86,21 @@ def _fetch(
     cursor.execute(query("defaults.senders", table=name))
     senders = dict(cursor.fetchall())
     sent = [
-        query("defaults.sent", send=printed(senders[column.name]), value=value)
+        query("defaults.sent", send=as_printed(senders[column.name]), value=value)
         for column, value in values.items()
     ]
     cursor.execute(query(statement, values=sql.SQL(", ").join(sent), **parts))
     return {
         column.name: None if cell is None else bytes(cell)
-        for column, cell in zip(values, one(cursor), strict=True)
+        for column, cell in zip(values, fetch_one(cursor), strict=True)
     }
 
 
-def _bare(batch: list[Row], name: str) -> list[Row]:
+def _bare(batch: list[IncomingRow], name: str) -> list[IncomingRow]:
     return [row for row in batch if row.cells is not None and name not in row.cells]
 
 
-def _give(column: Column, bare: list[Row], cells: Sequence[Cell]) -> None:
+def _give(column: Column, bare: list[IncomingRow], cells: Sequence[Cell]) -> None:
     for row, cell in zip(bare, cells, strict=True):
         row.cells = {**(row.cells or {}), column.name: cell}
 
@@ -111,13 +111,13 @@ def _default(column: Column) -> sql.Composed:
     if column.identity is not None:
         value = query("defaults.next", sequence=sql.Literal(column.sequence))
     elif column.default is not None:
-        value = printed(column.default)
-    return query("literals.default", value=value, type=printed(column.type))
+        value = as_printed(column.default)
+    return query("literals.default", value=value, type=as_printed(column.type))
 
 
-def _give_defaults(cursor: Cursor, column: Column, bare: list[Row]) -> None:
+def _give_defaults(cursor: Cursor, column: Column, bare: list[IncomingRow]) -> None:
     """Fill a default in, unless the judge would not take it for a canonical literal."""
-    valid = literals.valid(column, sql.Identifier("d", "cell"))
+    valid = literals.valid_literal(column, sql.Identifier("d", "cell"))
     cursor.execute(
         query("defaults.defaults", value=_default(column), valid=valid), {"count": len(bare)}
     )
@@ -160,7 +160,7 @@ class _Numbers:
         """Tell whether the table has such numbers, from somebody who did not ask for them."""
         ends = {"least": min(drawn), "greatest": max(drawn)}
         self._cursor.execute(query("defaults.is_behind", **self._parts), ends)
-        return bool(one(self._cursor)[0])
+        return bool(fetch_one(self._cursor)[0])
 
     def _catch_up(self) -> None:
         facts = {"sequence": self._column.sequence}

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from psycopg2 import sql
 
 from rowboat.catalog.tables import Catalog, Table
-from rowboat.database.connections import Cursor, one
+from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import query
-from rowboat.door.dependents import Dependents, Doomed, references
+from rowboat.door.dependents import Dependents, RowsToDelete, references_to
 from rowboat.errors import HasDependents, RowRefused
 from rowboat.rows.read import filters
-from rowboat.rows.read.reading import Row
+from rowboat.rows.read.reading import StoredRow
 from rowboat.rows.write import audit
 
 _FATES = {"c": "deleted too", "ar": "left behind", "nd": "changed"}  # by foreign keys' actions
 
 
 @dataclass(frozen=True)
-class Order:
+class DeleteOptions:
     """Who wants a row deleted by which request, and whether others may go with it; `check` raises
     for a table, by its full name, that is not theirs.
     """
@@ -30,7 +30,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Touched:
+class TouchedRows:
     """Rows of a table that share a fate: how many, what they are (a JSON array), and SQL that
     selects them. Each stands once, however many foreign keys lead to it.
     """
@@ -42,8 +42,8 @@ class Touched:
     kept: sql.Composable
 
 
-def remove(
-    cursor: Cursor, catalog: Catalog, table: Table, row: Row, order: Order
+def delete_row(
+    cursor: Cursor, catalog: Catalog, table: Table, row: StoredRow, order: DeleteOptions
 ) -> dict[str, int]:
     """Delete a row that is held; return table → how many rows are gone. All of it is audited.
 
@@ -56,39 +56,39 @@ def remove(
     if not cursor.rowcount:
         raise RowRefused(f"a trigger of {table.full_name} keeps the row")
     who, deleted = (order.actor, order.request), {table.full_name: 1}
-    audit.record(cursor, *who, "delete", table, f"[{row.json}]")
+    audit.record_change(cursor, *who, "delete", table, f"[{row.json}]")
     for each in touched:
         if each.fate == "c":
-            audit.record(cursor, *who, "delete", each.table, each.rows)
+            audit.record_change(cursor, *who, "delete", each.table, each.rows)
             deleted[each.table] = deleted.get(each.table, 0) + each.count
         else:
             after = _after(cursor, catalog.by_name.get(each.table), each)
-            audit.record(cursor, *who, "update", each.table, each.rows, after)
+            audit.record_change(cursor, *who, "update", each.table, each.rows, after)
     return deleted
 
 
-def foreseen(cursor: Cursor, table: Table, row: Row) -> list[Dependents]:
+def foresee_delete(cursor: Cursor, table: Table, row: StoredRow) -> list[Dependents]:
     """Tell by foreign key what deleting a row would touch, at any depth."""
     return _dependents(cursor, table, _is(table, row))
 
 
-def _is(table: Table, row: Row) -> sql.Composable:
+def _is(table: Table, row: StoredRow) -> sql.Composable:
     """SQL: the row t is this one."""
     assert table.key is not None
-    return filters.conditions(
+    return filters.all_conditions(
         [
             query(
                 "rows.compared",
                 column=sql.Identifier("t", name),
                 sign=sql.SQL("="),
-                value=filters.value(table.by_name[name], text),
+                value=filters.filter_value(table.by_name[name], text),
             )
             for name, text in zip(table.key.columns, row.key, strict=True)
         ]
     )
 
 
-def _touched(cursor: Cursor, table: Table, condition: sql.Composable) -> list[Touched]:
+def _touched(cursor: Cursor, table: Table, condition: sql.Composable) -> list[TouchedRows]:
     """Find the rows that foreign keys would touch, at any depth."""
     some = _dependents(cursor, table, condition)
     names = sorted({each.reference.child_name for each in some})
@@ -96,32 +96,32 @@ def _touched(cursor: Cursor, table: Table, condition: sql.Composable) -> list[To
 
 
 def _dependents(cursor: Cursor, table: Table, condition: sql.Composable) -> list[Dependents]:
-    known = references(cursor, table)
+    known = references_to(cursor, table)
     if not known:
         return []
-    doomed = Doomed(cursor, table, 0, condition, known)
+    doomed = RowsToDelete(cursor, table, 0, condition, known)
     found = doomed.dependents(cursor, known, {table.full_name: doomed.stays})
     return [each for each in found.values() if each.rows]
 
 
-def _of_table(cursor: Cursor, name: str, some: Sequence[Dependents]) -> list[Touched]:
+def _of_table(cursor: Cursor, name: str, some: Sequence[Dependents]) -> list[TouchedRows]:
     """Read the touched rows of one table; what is deleted has no other fate besides."""
     mine = [each for each in some if each.reference.child_name == name]
-    found: list[Touched] = []
+    found: list[TouchedRows] = []
     others: sql.Composable = sql.SQL("true")
     for fate in _FATES:
         kept = [k for each in mine if each.reference.on_delete in fate for k in each.kept]
         if kept:
             union = sql.SQL(" union all ").join(query("rows.keeper", kept=each) for each in kept)
             cursor.execute(query("rows.kept", kept=union, others=others))
-            count, rows = one(cursor)
-            found.append(Touched(name, fate, count, rows, union))
+            count, rows = fetch_one(cursor)
+            found.append(TouchedRows(name, fate, count, rows, union))
             if fate == "c":
                 others = query("rows.not_among", kept=union)
     return found
 
 
-def _check(touched: Sequence[Touched], order: Order) -> None:
+def _check(touched: Sequence[TouchedRows], order: DeleteOptions) -> None:
     dependents: dict[str, int] = {}
     for each in touched:
         dependents[each.table] = dependents.get(each.table, 0) + each.count
@@ -136,7 +136,7 @@ def _check(touched: Sequence[Touched], order: Order) -> None:
         order.check(name)
 
 
-def _after(cursor: Cursor, child: Table | None, each: Touched) -> str:
+def _after(cursor: Cursor, child: Table | None, each: TouchedRows) -> str:
     """Read rows that were changed once more, by their key; none where nothing tells which they
     are.
     """
@@ -151,7 +151,7 @@ def _after(cursor: Cursor, child: Table | None, each: Touched) -> str:
         )
         for name in child.key.columns
     ]
-    parts = {"table": child.identifier, "kept": each.kept, "same": filters.conditions(same)}
+    parts = {"table": child.identifier, "kept": each.kept, "same": filters.all_conditions(same)}
     cursor.execute(query("rows.changed", **parts))
-    found: str = one(cursor)[0]
+    found: str = fetch_one(cursor)[0]
     return found

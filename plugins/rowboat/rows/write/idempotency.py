@@ -7,13 +7,13 @@ transaction of the rows that it speaks of, so there is never the one without the
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rowboat.database.connections import Cursor, one
+from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import query
 from rowboat.errors import KeyReused
 
 
 @dataclass(frozen=True)
-class Answer:
+class KeptAnswer:
     """An answer: status and body, and whether it had been given before."""
 
     status: int
@@ -22,14 +22,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Once:
+class IdempotentRequest:
     """A request that takes effect once: who asks, under which key, the sha256 of all it says."""
 
     caller: str
     key: str
     request_sha256: str
 
-    def answer(self, cursor: Cursor, work: Callable[[Cursor], Answer]) -> Answer:
+    def answer(self, cursor: Cursor, work: Callable[[Cursor], KeptAnswer]) -> KeptAnswer:
         """Do the work and keep its answer, or return the answer that is kept.
 
         A request that comes while the first one is at work waits for it. Raises KeyReused where
@@ -39,10 +39,10 @@ class Once:
         cursor.execute(query("idempotency.begin"), facts)
         if not cursor.rowcount:
             cursor.execute(query("idempotency.known"), facts)
-            request_sha256, status, body = one(cursor)
+            request_sha256, status, body = fetch_one(cursor)
             if request_sha256 != self.request_sha256:
                 raise KeyReused(f"the Idempotency-Key {self.key!r} was used for another request")
-            return Answer(status, body, again=True)
+            return KeptAnswer(status, body, again=True)
         found = work(cursor)
         cursor.execute(
             query("idempotency.keep"), facts | {"status": found.status, "body": found.body}

@@ -9,12 +9,12 @@ from rowboat.database.connections import Cursor
 from rowboat.errors import UnknownRow
 from rowboat.rows.read import reading
 from rowboat.rows.write import defaults
-from rowboat.rows.write.batch import Batch, Delivery, Order, Result, Transact
-from rowboat.rows.write.bodies import Cell, Row
-from rowboat.rows.write.idempotency import Answer
+from rowboat.rows.write.batch import Batch, BatchOptions, Delivery, Result, Transact
+from rowboat.rows.write.bodies import Cell, IncomingRow
+from rowboat.rows.write.idempotency import KeptAnswer
 
 
-class Revision:
+class RowUpdate:
     """A row that is changed in part where it keeps the rest, else replaced, or made.
 
     `check` sees the row that is held, None where there is none yet, and raises unless it is the one
@@ -25,18 +25,18 @@ class Revision:
         self,
         catalog: Catalog,
         table: Table,
-        row: tuple[list[str], Row],
+        row: tuple[list[str], IncomingRow],
         by: tuple[str, str],
-        check: Callable[[reading.Row | None], None],
+        check: Callable[[reading.StoredRow | None], None],
         keeps_rest: bool = True,
     ) -> None:
         self.table, self.check, self.keeps_rest = table, check, keeps_rest
         self.key, self.row = row
         self.given = self.row.cells or {}
-        order = Order(*by, "update", atomic=True, action="update")
+        order = BatchOptions(*by, "update", atomic=True, action="update")
         self.batch = Batch(catalog, {table.full_name: [self.row]}, order)
-        self.held: reading.Row | None = None
-        self.written: reading.Row | None = None
+        self.held: reading.StoredRow | None = None
+        self.written: reading.StoredRow | None = None
         self.errors: list[dict[str, Any]] = []
         self._cursor: Cursor | None = None
 
@@ -56,31 +56,31 @@ class Revision:
         """Hold the row as it is, look at its version, put together what it is to be."""
         self._cursor = cursor
         try:
-            self.held = reading.find(cursor, self.table, self.key, hold=True)
+            self.held = reading.find_row(cursor, self.table, self.key, hold=True)
         except UnknownRow:
             self.held = None
             if self.keeps_rest or not self._may_be_made():
                 raise
         self.check(self.held)
         if self.row.cells is not None:
-            own = reading.key_cells(self.table, self.key)
+            own = reading.cells_of_key(self.table, self.key)
             self.row.cells = {**self._rest(cursor), **self.given, **own}
         self.batch.order = changed(self.batch.order, action="update" if self.held else "insert")
 
     def _rest(self, cursor: Cursor) -> Mapping[str, Cell]:
         if self.keeps_rest:
-            return defaults.as_it_is(cursor, self.table, self.key)
-        return defaults.by_default(cursor, self.table)
+            return defaults.stored_cells(cursor, self.table, self.key)
+        return defaults.default_cells(cursor, self.table)
 
     def _may_be_made(self) -> bool:
         """Tell whether a caller may choose the key of a new row."""
-        names = reading.key_cells(self.table, self.key)
+        names = reading.cells_of_key(self.table, self.key)
         return all(self.table.by_name[name].settable for name in names)
 
-    def _say(self, found: list[Delivery]) -> Answer:
+    def _say(self, found: list[Delivery]) -> KeptAnswer:
         (delivery,) = found
         self.errors = delivery.errors
         if not self.errors:
             assert self._cursor is not None
-            self.written = reading.find(self._cursor, self.table, self.key)
-        return Answer(422 if self.errors else 200, "")
+            self.written = reading.find_row(self._cursor, self.table, self.key)
+        return KeptAnswer(422 if self.errors else 200, "")

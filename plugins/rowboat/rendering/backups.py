@@ -1,7 +1,6 @@
 """Backups and restores as documents for programs and tables for eyes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,30 +13,18 @@ from rowboat.backup.restore import Restored
 from rowboat.backup.retention import Verdict
 from rowboat.backup.sets import Set
 from rowboat.backup.take import Taken
-from rowboat.backup.verify import Checked
-from rowboat.cli.show import age, plain, short, table_of
+from rowboat.backup.verify import CheckedSet
 from rowboat.door.passage import Report
+from rowboat.rendering.loads import ago, plain_text, short_name, table_of
 
 _NUMBERS = ("insert", "update", "delete", "unchanged", "rejected")
 
 
-def taken_document(taken: Taken) -> dict[str, Any]:
-    """Return a set as `rowboat backup --json` answers it."""
-    names = ("table", "rows", "bytes", "sha256", "digest")
-    tables = [{name: getattr(copy, name) for name in names} for copy in taken.tables]
-    return {
-        "set": taken.set,
-        "tables": tables,
-        "suspicion": taken.suspicion,
-        "findings": taken.findings,
-    }
-
-
-def taken(taken_: Taken) -> RenderableType:
+def taken_view(taken_: Taken) -> RenderableType:
     """Show a set that was taken."""
     table = table_of("table", numbers=("rows", "bytes"))
     for copy in taken_.tables:
-        table.add_row(plain(copy.table), f"{copy.rows:,}", f"{copy.bytes:,}")
+        table.add_row(plain_text(copy.table), f"{copy.rows:,}", f"{copy.bytes:,}")
     parts: list[RenderableType] = [table, *_findings(taken_.findings)]
     if taken_.suspicion:
         parts.append(
@@ -50,12 +37,7 @@ def taken(taken_: Taken) -> RenderableType:
     return Group(*parts)
 
 
-def sets_document(found: Sequence[Set]) -> list[dict[str, Any]]:
-    """Return sets as JSON."""
-    return [asdict(each) for each in found]
-
-
-def shelf(found: Sequence[Set], restores: Sequence[dict[str, Any]]) -> RenderableType:
+def shelf_view(found: Sequence[Set], restores: Sequence[dict[str, Any]]) -> RenderableType:
     """Show the sets, newest last, and the restores, newest first."""
     if not found:
         return Text("there is no backup yet: `rowboat backup` takes one")
@@ -63,8 +45,8 @@ def shelf(found: Sequence[Set], restores: Sequence[dict[str, Any]]) -> Renderabl
     table = table_of("set", "age", "state", "tables", numbers=("rows", "bytes"))
     for each in found:
         table.add_row(
-            plain(each.name), age((now - each.taken_at).total_seconds()), _state(each),
-            ", ".join(map(short, each.tables)),
+            plain_text(each.name), ago((now - each.taken_at).total_seconds()), _state(each),
+            ", ".join(map(short_name, each.tables)),
             f"{sum(each.tables.values()):,}", f"{each.bytes:,}",
         )  # fmt: skip
     parts: list[RenderableType] = [table]
@@ -72,26 +54,21 @@ def shelf(found: Sequence[Set], restores: Sequence[dict[str, Any]]) -> Renderabl
         history = table_of("restore", "when", "from", "mode", "tables", "undo")
         for row in restores:
             history.add_row(
-                str(row["id"]), f"{row['finished_at']:%Y-%m-%d %H:%M}", plain(row["source_name"]),
-                row["mode"], ", ".join(map(short, row["tables"])),
+                str(row["id"]), f"{row['finished_at']:%Y-%m-%d %H:%M}",
+                plain_text(row["source_name"]), row["mode"],
+                ", ".join(map(short_name, row["tables"])),
                 f"rowboat undo {row['id']}",
             )  # fmt: skip
         parts += [Text(), history]
     return Group(*parts)
 
 
-def checked_document(found: Checked) -> dict[str, Any]:
-    """Return what was found in a set as `rowboat verify --json` answers it."""
-    tables = [asdict(each) | {"ok": not each.findings} for each in found.tables]
-    return {"set": found.set, "ok": found.ok, "tables": tables, "findings": found.findings}
-
-
-def checked(found: Checked) -> RenderableType:
+def checked_view(found: CheckedSet) -> RenderableType:
     """Show what was found in a set."""
     table = table_of("table", "digest", numbers=("rows", "bytes"))
     for each in found.tables:
         table.add_row(
-            plain(each.table), each.digest or "-", f"{each.rows:,}", f"{each.bytes:,}"
+            plain_text(each.table), each.digest or "-", f"{each.rows:,}", f"{each.bytes:,}"
         )  # fmt: skip
     if found.ok:
         last = Text(f"{found.set} is whole: every row was read, every digest is right")
@@ -100,7 +77,7 @@ def checked(found: Checked) -> RenderableType:
     return Group(table, *_findings(found.findings), last)
 
 
-def verdicts(found: Sequence[Verdict], dry_run: bool) -> RenderableType:
+def verdicts_view(found: Sequence[Verdict], dry_run: bool) -> RenderableType:
     """Show for each set why it stays or goes."""
     if not found:
         return Text("there is no backup yet: `rowboat backup` takes one")
@@ -110,7 +87,7 @@ def verdicts(found: Sequence[Verdict], dry_run: bool) -> RenderableType:
     return Group(*lines, Text(last, style="cyan"))
 
 
-def drilled(done: Drilled) -> RenderableType:
+def drilled_view(done: Drilled) -> RenderableType:
     """Show a drill."""
     if done.ok:
         rows = sum(done.tables.values())
@@ -121,12 +98,12 @@ def drilled(done: Drilled) -> RenderableType:
     return Group(*_findings(done.findings), Text(f"{done.set} cannot be restored as it is"))
 
 
-def plan(found: Plan) -> RenderableType:
+def plan_view(found: Plan) -> RenderableType:
     """Show what a restore would do."""
     table = table_of("table", numbers=_NUMBERS)
     for each in found.tables:
         numbers = (f"{getattr(each, name):,}" for name in _NUMBERS)
-        table.add_row(plain(each.table), *numbers)
+        table.add_row(plain_text(each.table), *numbers)
     parts: list[RenderableType] = [Text(f"{found.mode} from {found.set}"), table]
     for each in found.tables:
         parts += [Text(f"{each.table}: {sentence}", style="cyan") for sentence in each.drift]
@@ -145,15 +122,10 @@ def plan(found: Plan) -> RenderableType:
     return Group(*parts)
 
 
-def restored_document(done: Restored) -> dict[str, Any]:
-    """Return a restore as a document: its plan became true."""
-    return {"id": done.id, **done.plan.to_json(), "safety": done.safety}
-
-
-def restored(done: Restored) -> RenderableType:
+def restored_view(done: Restored) -> RenderableType:
     """Show a restore and how to take it back."""
     rejected = sum(each.rejected for each in done.plan.tables)
-    parts = [plan(done.plan)]
+    parts = [plan_view(done.plan)]
     if rejected:
         parts.append(Text("`rowboat rejects list` shows the rejected rows and why", style="cyan"))
     parts.append(Text(f"restored; `rowboat undo {done.id}` brings back what was there before "
@@ -161,7 +133,7 @@ def restored(done: Restored) -> RenderableType:
     return Group(*parts)
 
 
-def copied(table: str, into: str, set_name: str, report: Report) -> RenderableType:
+def copied_view(table: str, into: str, set_name: str, report: Report) -> RenderableType:
     """Show a restore into a new table."""
     return Text(
         f"{into}, made like {table} without its foreign keys, holds {report.inserted:,} rows of "

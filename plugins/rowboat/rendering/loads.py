@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,9 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from rowboat.door.passage import Report
 from rowboat.door.rejected_rows import Reject
-from rowboat.ingest.reports import FileReport
+from rowboat.ingest.reports import FileReport, total_of
 from rowboat.rows.read.trace import LineTrace, Origin, RowTrace
 from rowboat.status import Status
 
@@ -21,42 +19,13 @@ _ORDERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud8
 _COLOURS = {"loaded": "green", "failed": "red", "unmatched": "yellow", "loading": "cyan"}
 
 
-def as_document(found: Any) -> dict[str, Any]:
-    """Return a dataclass as a JSON document."""
-    return asdict(found)
-
-
-def ingest_document(reports: Sequence[FileReport]) -> dict[str, Any]:
-    """Return reports as `rowboat ingest --json` answers them."""
-    return {"files": list(map(file_document, reports)), "totals": vars(total(reports))}
-
-
-def file_document(report: FileReport) -> dict[str, Any]:
-    """Return the report of one file."""
-    return {
-        "file": report.file,
-        "table": report.table,
-        "state": report.state,
-        **vars(report.report),
-        "vanished": report.vanished_count,
-        "vanished_keys": report.vanished,
-        "error": report.error,
-        "hint": report.hint,
-    }
-
-
-def total(reports: Sequence[FileReport]) -> Report:
-    """Add the numbers of all files."""
-    return sum((each.report for each in reports), Report())
-
-
 def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType:
     """Show reports as a table, then what to do next."""
     table = table_of("file", "table", "state", numbers=COUNTS)
     for each in reports:
-        row = [plain(each.file), short(each.table), _state(each.state)]
+        row = [plain_text(each.file), short_name(each.table), _state(each.state)]
         table.add_row(*row, *(f"{vars(each.report)[name]:,}" for name in COUNTS))
-    sums = total(reports)
+    sums = total_of(reports)
     table.add_row(
         "total", "", "", *(f"{vars(sums)[name]:,}" for name in COUNTS), style="bold"
     )  # fmt: skip
@@ -76,16 +45,16 @@ def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType
     return Group(*parts)
 
 
-def status(found: Status) -> RenderableType:
+def status_view(found: Status) -> RenderableType:
     """Show tables, files and backup."""
     tables = table_of("table", numbers=("rows", "in quarantine"))
     for each in found.tables:
         about = "" if each.exact else "about "
-        tables.add_row(plain(each.table), f"{about}{each.rows:,}", f"{each.rejected:,}")
+        tables.add_row(plain_text(each.table), f"{about}{each.rows:,}", f"{each.rejected:,}")
     files = table_of("file", "table", "state", "finished", numbers=("lines", "bytes", *COUNTS))
     for file in found.files:
         files.add_row(
-            *(plain(file.file_name), short(file.table_name), _state(file.state)),
+            *(plain_text(file.file_name), short_name(file.table_name), _state(file.state)),
             f"{file.finished_at:%Y-%m-%d %H:%M}" if file.finished_at else "-",
             *(f"{getattr(file, f'loaded_{name}'):,}" for name in ("lines", "bytes")),
             *(f"{getattr(file, name):,}" for name in COUNTS),
@@ -96,14 +65,14 @@ def status(found: Status) -> RenderableType:
     backup = "no backup has been taken yet"
     if found.backup:
         proven = "verified" if found.backup["verified"] else "not verified"
-        backup = f"newest backup: {found.backup['set_name']}, {age(found.backup['age'])}, {proven}"
+        backup = f"newest backup: {found.backup['set_name']}, {ago(found.backup['age'])}, {proven}"
         drilled = found.backup["drilled_age"]
         backup += "\nlast proven restore: "
-        backup += "none yet, `rowboat drill` makes one" if drilled is None else age(drilled)
+        backup += "none yet, `rowboat drill` makes one" if drilled is None else ago(drilled)
     return Group(tables, Text(), files, *errors, Text(), Text(backup))
 
 
-def age(seconds: float) -> str:
+def ago(seconds: float) -> str:
     """Tell how long ago something was, in the unit that suits."""
     for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
@@ -111,7 +80,7 @@ def age(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} seconds ago"
 
 
-def rejects(found: Sequence[Reject], limit: int) -> RenderableType:
+def rejects_view(found: Sequence[Reject], limit: int) -> RenderableType:
     """Show refused rows: place, text, reasons."""
     if not found:
         return Text("the quarantine is empty")
@@ -119,8 +88,8 @@ def rejects(found: Sequence[Reject], limit: int) -> RenderableType:
     table.add_column("why", ratio=1)
     table.add_column("row", ratio=1, no_wrap=True, overflow="ellipsis")
     for each in found[:limit]:
-        text = plain(each.text.replace("\n", "⏎").replace("\r", "␍"))
-        table.add_row(plain(each.source_name), f"{each.line:,}", plain(each.why), text)
+        text = plain_text(each.text.replace("\n", "⏎").replace("\r", "␍"))
+        table.add_row(plain_text(each.source_name), f"{each.line:,}", plain_text(each.why), text)
     rest = len(found) - limit
     if rest <= 0:
         return table
@@ -128,7 +97,7 @@ def rejects(found: Sequence[Reject], limit: int) -> RenderableType:
     return Group(table, Text(more, style="cyan"))
 
 
-def row_trace(found: RowTrace) -> RenderableType:
+def row_trace_view(found: RowTrace) -> RenderableType:
     """Tell a row's story in sentences."""
     lines = [f"{found.table} {','.join(found.key)}"]
     lines += [f"  {name}: {value}" for name, value in found.fields.items()]
@@ -143,7 +112,7 @@ def row_trace(found: RowTrace) -> RenderableType:
     return Text("\n".join(lines))
 
 
-def line_trace(found: LineTrace) -> RenderableType:
+def line_trace_view(found: LineTrace) -> RenderableType:
     """Tell a line's story in sentences."""
     lines = [f"{found.file}:{found.line} {found.state}"]
     if found.key:
@@ -180,9 +149,9 @@ def table_of(*names: str, numbers: Sequence[str] = ()) -> Table:
     return table
 
 
-def short(table: str | None) -> str:
+def short_name(table: str | None) -> str:
     """Leave out the schema where a column is narrow."""
-    return plain(table.rpartition(".")[2]) if table else "-"
+    return plain_text(table.rpartition(".")[2]) if table else "-"
 
 
 def _state(state: str) -> str:
@@ -190,7 +159,7 @@ def _state(state: str) -> str:
     return f"[{colour}]{state}[/]" if colour else state
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Keep a text from being read as markup, or obeyed by a terminal."""
     return escape(harmless(text))
 

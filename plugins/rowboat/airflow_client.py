@@ -8,32 +8,14 @@ from typing import Any
 import httpx
 
 from rowboat.database import embedded
-from rowboat.database.credentials import credential
-from rowboat.errors import RowboatError
+from rowboat.database.credentials import read_credential
+from rowboat.errors import AirflowRefused, AirflowUnreachable, UnknownRun
 from rowboat.settings import settings
 
 DRY_RUN = "dry_run"  # key under which the task `detect` of a dry run leaves what it found
 MOST_TASKS = 100  # of a run, in one answer: Airflow gives no more
 _RUN = re.compile(r"[\w.~:+-]{3,250}", re.ASCII)  # no dots alone: they would be another address
 _REFUSALS = (400, 409, 422)
-
-
-class AirflowUnreachable(RowboatError):
-    """Airflow does not answer"""
-
-    hint = "look into ROWBOAT_HOME/logs, or start it with `rowboat up`"
-
-
-class AirflowRefused(AirflowUnreachable):
-    """Airflow refuses what it was asked for"""
-
-    hint = "its own words tell why"
-
-
-class UnknownRun(AirflowUnreachable):
-    """there is no such run"""
-
-    hint = "Airflow's page lists the runs"
 
 
 class Airflow:
@@ -183,11 +165,11 @@ class Airflow:
         self._http.headers["Authorization"] = f"Bearer {token}"
 
 
-def connect(timeout: float = 30) -> Airflow:
+def connect_to_airflow(timeout: float = 30) -> Airflow:
     """Return a session with the Airflow of the settings: by default the one of this machine."""
     now = settings()
     own = now.airflow_password
-    password = own.get_secret_value() if own else credential(now.home, "airflow_admin")
+    password = own.get_secret_value() if own else read_credential(now.home, "airflow_admin")
     return Airflow(airflow_address(), now.airflow_user, password, timeout)
 
 

@@ -1,4 +1,4 @@
-"""The commands of the running system: the API server, and whether all parts work."""
+"""The command `serve`: the API server, and a folder in memory for its processes' counters."""
 
 import atexit
 import fcntl
@@ -9,11 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from rich.text import Text
-
-from rowboat import health
 from rowboat.cli.terminal import command, main
-from rowboat.health import Finding
 
 _NUMBERS = "rowboat-api-"
 _MEMORY = Path("/dev/shm")  # noqa: S108  # tmpfs (shm_overview(7)): a full disk leaves it alone
@@ -29,24 +25,6 @@ def serve() -> Any:
 
     with held:
         run()
-
-
-@command(main)
-def check() -> Any:
-    """Look whether every part works; name what to do where one does not."""
-    from rowboat_airflow.client import connect
-
-    with connect(timeout=5) as airflow:
-        found = list(health.everything(airflow.ailing))
-    shown = Text("\n").join(map(_line, found))
-    return [vars(each) for each in found], shown, all(each.ok for each in found)
-
-
-def _line(found: Finding) -> Text:
-    state = "works" if found.ok else "FAILS"
-    hint = "" if found.hint is None else f"\n    HINT: {found.hint}"
-    style = "" if found.ok else "red"
-    return Text(f"{found.part:<14} {state}  {found.fact}{hint}", style=style)
 
 
 def _numbers() -> tuple[str, IO[str]]:

@@ -1,0 +1,13 @@
+"""The command `up`: the whole system on this machine."""
+
+from typing import Any
+
+from rowboat.cli.terminal import command, err, main
+
+
+@command(main)
+def up() -> Any:
+    """Run everything on this machine until Ctrl-C."""
+    from rowboat_airflow.up import run_system  # half a second, which only this command pays
+
+    return run_system(err)
