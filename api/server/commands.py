@@ -17,7 +17,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108  # tmpfs (shm_overview(7)): a full disk
 
 @command(main)
 def serve() -> Any:
-    """Run the API until Ctrl-C; SIGTERM lets the requests at work end first."""
+    """Run the API until Ctrl-C; SIGTERM lets running requests finish first."""
     folder, held = _numbers()
     atexit.register(_remove, folder, os.getpid())
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # before the import, which looks for it once

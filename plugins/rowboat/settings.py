@@ -45,12 +45,13 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         PROJECT / ".rowboat",
-        description="Folder of all that a running system keeps on this machine: the embedded "
-        "Postgres, Airflow's home, logs, secrets.",
+        description="Folder for everything that a running system keeps on this machine: the "
+        "embedded Postgres, Airflow's home, logs and secrets.",
     )
     database_url: SecretStr | None = Field(
         None,
-        description="Postgres to use (postgresql://…). Unset: the embedded one, started on demand.",
+        description="URL of a Postgres 16 or newer (postgresql://…). Unset: the embedded "
+        "Postgres, started on demand.",
     )
     raw_data: Place = Field(
         PROJECT / "raw_data", description="Folder of the CSV files, or s3://bucket/prefix."
@@ -59,128 +60,155 @@ class Settings(BaseSettings):
         PROJECT / "backups", description="Folder of the AVRO backups, or s3://bucket/prefix."
     )
     s3_endpoint: str | None = Field(
-        None, description="Address of a server that speaks S3. Unset: what AWS's settings say."
+        None,
+        description="URL of an S3-compatible server. Unset: the endpoint in AWS's own settings, "
+        "else AWS.",
     )
     s3_encryption: Literal["AES256", "aws:kms"] | None = Field(
-        None, description="How the server is asked to encrypt all that is written to S3."
+        None,
+        description="Server-side encryption to request for everything written to S3: AES256 or "
+        "aws:kms. Unset: the bucket's default.",
     )
     s3_kms_key: str | None = Field(
-        None, description="Key of aws:kms that it is to use. Unset: the bucket's."
+        None, description="KMS key to use with aws:kms. Unset: the bucket's."
     )
     migrations: Path = Field(
-        PROJECT / "sql" / "migrations", description="Folder of the schema's migrations."
+        PROJECT / "sql" / "migrations", description="Folder of the schema migrations."
     )
     schemas: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Schemas whose tables Rowboat manages, separated by commas. Empty: all whose "
-        "tables its owner role owns.",
+        description="Schemas whose tables Rowboat manages, separated by commas. Unset: every "
+        "schema with tables owned by Rowboat's owner role.",
     )
     settle: float = Field(
-        1.0, ge=0, description="Seconds for which a file's size must be still before it is taken."
+        1.0,
+        ge=0,
+        description="Seconds for which a file's size must stay unchanged before the file is "
+        "loaded.",
     )
     chunk_bytes: int = Field(
         4 * 2**20,
         ge=64,
         le=256 * 2**20,
-        description="Bytes of a file that pass the door in one transaction.",
+        description="Bytes of a file that are loaded in one transaction.",
     )
     part_bytes: int = Field(
         256 * 2**20,
         ge=64,
-        description="Bytes of a file that one task of Airflow stages: a file of which twice as "
-        "much is to be loaded is cut into parts, which the workers share.",
+        description="Bytes of a file that one Airflow task stages. A file with more than twice as "
+        "much to load is cut into parts, which the workers share.",
     )
     reject_limit: str | None = Field(
         None,
-        description="Rejected rows, as a count (500) or a share (10%), above which nothing of a "
-        "file is kept. With it each file passes twice, the first time on trial.",
+        description="Number (500) or share (10%) of rejected rows above which nothing of a file "
+        "is kept. If set, each file is judged in a trial pass first. Unset: no limit.",
     )
     gzip_ratio: int = Field(
-        200, ge=10, description="Times a .gz file may grow when it is unpacked; beyond: refused."
+        200,
+        ge=10,
+        description="Factor by which a .gz file may grow when unpacked; a file that grows more is "
+        "refused.",
     )
     backup_codec: Literal["null", "deflate", "zstandard"] = Field(
-        "zstandard", description="How the blocks of AVRO files are packed."
+        "zstandard",
+        description="Compression of the blocks in AVRO files: null, deflate or zstandard.",
     )
     suspicious_loss: int = Field(
         50,
         ge=0,
         le=100,
-        description="Rows, in percent, beyond which a table that has lost them since its last "
-        "backup makes a set suspicious: nothing expires because of it.",
+        description="Percentage of a table's rows: if more have been lost since its last backup, "
+        "the new set is suspicious and causes no other set to expire.",
     )
     keep_daily: int = Field(
         7,
         ge=0,
-        description="Days of which the last backup is kept; also how long a suspicious "
-        "or safety set is kept.",
+        description="Number of days whose last backup is kept; also the days that suspicious sets "
+        "and safety copies are kept.",
     )
-    keep_weekly: int = Field(5, ge=0, description="Weeks of which the last backup is kept.")
-    keep_monthly: int = Field(12, ge=0, description="Months of which the last backup is kept.")
-    keep_least: int = Field(3, ge=1, description="Backups that are kept whatever their age.")
+    keep_weekly: int = Field(5, ge=0, description="Number of weeks whose last backup is kept.")
+    keep_monthly: int = Field(12, ge=0, description="Number of months whose last backup is kept.")
+    keep_least: int = Field(
+        3, ge=1, description="Number of newest verified backups that are kept whatever their age."
+    )
     poll: float | None = Field(
         None,
         gt=0,
-        description="Seconds between two looks of the Airflow trigger at raw_data. Unset: 0.5, and "
-        "10 on S3, where each look is paid for.",
+        description="Seconds between two listings of raw_data by the Airflow trigger. Unset: 0.5, "
+        "or 10 on S3, where each listing costs money.",
     )
     alert_url: SecretStr | None = Field(
-        None, description="Webhook to which Airflow posts what failed or is late."
+        None,
+        description="Webhook to which Airflow posts failed tasks and late backups. Unset: none.",
     )
-    airflow_port: int = Field(8080, description="Port of Airflow's web page on this machine.")
+    airflow_port: int = Field(8080, description="Port of Airflow's web server on this machine.")
     airflow_url: str | None = Field(
-        None, description="Address of the Airflow that the API asks. Unset: this machine's."
+        None, description="URL at which the API reaches Airflow. Unset: this machine's Airflow."
     )
     airflow_pages: str | None = Field(
         None,
-        description="Address of Airflow's pages, where the console links them. Unset: that of "
-        "ROWBOAT_AIRFLOW_URL.",
+        description="URL of Airflow's pages for links in the console. Unset: ROWBOAT_AIRFLOW_URL.",
     )
-    airflow_user: str = Field("admin", description="Airflow's user by whom the API works.")
+    airflow_user: str = Field("admin", description="Airflow user that the API signs in as.")
     airflow_password: SecretStr | None = Field(
-        None, description="That user's password. Unset: the one generated in ROWBOAT_HOME."
+        None, description="Password of that user. Unset: the one generated in ROWBOAT_HOME."
     )
 
     api_host: str = Field("127.0.0.1", description="Address that the API listens on.")
-    api_port: int = Field(8887, description="Port of the API.")
-    api_workers: int = Field(2, ge=1, description="Processes of the API.")
-    api_threads: int = Field(4, ge=1, description="Requests that one of them works on at once.")
+    api_port: int = Field(8887, description="Port of the API and the console.")
+    api_workers: int = Field(2, ge=1, description="Number of API processes.")
+    api_threads: int = Field(
+        4, ge=1, description="Requests that each API process handles at the same time."
+    )
     api_body_bytes: int = Field(
         5 * 2**20,
         ge=1024,
-        description="Bytes that a request's body may have; a file's upload may have any number.",
+        description="Maximum bytes of a request body; uploaded files have no limit.",
     )
     api_statement_seconds: float = Field(
-        30, gt=0, description="Seconds after which the database ends a statement of the API."
+        30, gt=0, description="Seconds after which the database cancels a statement of the API."
     )
     api_lock_seconds: float = Field(
         5, gt=0, description="Seconds that a statement of the API waits for a lock."
     )
     api_log: Path | None = Field(
         None,
-        description="Folder of api.log, where the API also writes its log. Unset: stdout alone.",
+        description="Folder for api.log, a copy of the API's log. Unset: the log goes to stdout "
+        "only.",
     )
 
     console_url: str | None = Field(
-        None, description="Address of the console, where Airflow links it. Unset: this machine's."
+        None, description="URL of the console for links in Airflow. Unset: this machine's."
     )
     session_minutes: int = Field(
-        60, ge=1, description="Minutes without a request after which the console signs out."
+        60, ge=1, description="Minutes without a request after which the console signs a user out."
     )
 
     oidc_issuer: str | None = Field(
-        None, description="Address of an OpenID Connect issuer whose bearer tokens the API takes."
+        None,
+        description="URL of an OpenID Connect issuer whose bearer tokens the API accepts, besides "
+        "its own keys. Unset: none.",
     )
     oidc_audience: str | None = Field(
-        None, validate_default=True, description="Audience that its tokens must be for."
+        None,
+        validate_default=True,
+        description="Audience that the issuer's tokens must be for; required with "
+        "ROWBOAT_OIDC_ISSUER.",
     )
     oidc_claim: str = Field(
-        "scope", description="Claim that holds their scopes: rowboat:read, :write, :operate."
+        "scope",
+        description="Claim that holds the scopes of a token: rowboat:read, rowboat:write, "
+        "rowboat:operate.",
     )
     oidc_client_id: str | None = Field(
-        None, description="Name by which the issuer knows the console, to sign in there."
+        None,
+        description="Client ID of the console at the issuer. Unset: users sign in to the console "
+        "with a key only.",
     )
     oidc_client_secret: SecretStr | None = Field(
-        None, description="The console's password at the issuer. Unset: it needs none."
+        None,
+        description="Client secret of the console at the issuer. Unset: the client is public and "
+        "has none.",
     )
 
     @field_validator("oidc_issuer")

@@ -22,10 +22,10 @@ from rowboat.database.connections import Connection, transaction
 from rowboat.errors import RestoreRefused
 from rowboat.rendering import backups
 
-_plan = click.option("--plan", "plan_only", is_flag=True, help="Tell what it would do, and stop.")
-_yes = click.option("--yes", is_flag=True, help="Do not ask.")
+_plan = click.option("--plan", "plan_only", is_flag=True, help="Show what would happen, then stop.")
+_yes = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 _cascade = click.option(
-    "--cascade", is_flag=True, help="Let deletes touch rows of other tables, by their foreign keys."
+    "--cascade", is_flag=True, help="Let deletes change rows of other tables through foreign keys."
 )
 
 
@@ -33,7 +33,7 @@ _cascade = click.option(
 @click.argument("tables", nargs=-1)
 @click.option("--pin", is_flag=True, help="Keep the set whatever its age.")
 def backup_(tables: tuple[str, ...], pin: bool) -> Any:
-    """Back up all tables, or some, as one set."""
+    """Back up all tables, or the named ones, as one set, and read it back."""
     with connections.session("loader") as connection, progress_bars() as progress:
         taken = take.take_backup(connection, tables, pin, progress)
     shown = backups.taken_view(taken)
@@ -52,7 +52,7 @@ def backups_() -> Any:
 @command(main, "verify")
 @click.argument("set_name", metavar="[SET]", required=False)
 def verify_(set_name: str | None) -> Any:
-    """Re-read a set (default: the newest) and compute everything again."""
+    """Read a set again (default: the newest) and recompute its counts and digests."""
     with connections.session("loader") as connection, progress_bars() as progress:
         found = verify.verify_set(connection, set_name, progress)
     return found.to_json(), backups.checked_view(found), found.ok
@@ -60,7 +60,7 @@ def verify_(set_name: str | None) -> Any:
 
 @command(main)
 @click.argument("set_name", metavar="SET")
-@click.option("--off", is_flag=True, help="Let it go when its time comes.")
+@click.option("--off", is_flag=True, help="Let retention delete the set again.")
 def pin(set_name: str, off: bool) -> Any:
     """Keep a set whatever its age."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
@@ -70,9 +70,9 @@ def pin(set_name: str, off: bool) -> Any:
 
 
 @command(main)
-@click.option("--dry-run", is_flag=True, help="Tell what would go, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted, but change nothing.")
 def prune(dry_run: bool) -> Any:
-    """Take the sets off the shelf that no rule keeps, and tell why each stays or goes."""
+    """Delete the sets that no retention rule keeps, and say why each stays or goes."""
     with connections.session("loader") as connection:
         verdicts = retention.prune_sets(connection, dry_run)
     document = {"dry_run": dry_run, "sets": [vars(each) for each in verdicts]}
@@ -82,7 +82,7 @@ def prune(dry_run: bool) -> Any:
 @command(main)
 @click.argument("set_name", metavar="[SET]", required=False)
 def drill(set_name: str | None) -> Any:
-    """Restore a set (default: the newest verified) on trial, compare, and throw it away."""
+    """Restore a set (default: the newest verified) into a scratch schema, and compare."""
     with connections.session("loader") as connection, progress_bars() as progress:
         done = run_drill(connection, getpass.getuser(), set_name, progress)
     return vars(done) | {"ok": done.ok}, backups.drilled_view(done), done.ok
@@ -90,13 +90,18 @@ def drill(set_name: str | None) -> Any:
 
 @command(main, "restore")
 @click.argument("table", required=False)
-@click.option("--from", "from_", metavar="SET|FILE", help="Default: the newest verified set.")
+@click.option(
+    "--from",
+    "from_",
+    metavar="SET|FILE",
+    help="What to restore from. Default: the newest verified set.",
+)
 @click.option(
     "--mode", type=click.Choice(MODES), default="replace", show_default=True,
-    help="Make the table equal to the backup; insert and update; only insert.",
+    help="Make the table equal to the backup; insert and update; or only insert.",
 )  # fmt: skip
-@click.option("--into", metavar="NAME", help="Write a new table beside the old one.")
-@click.option("--all", "every", is_flag=True, help="All tables of the set, parents first.")
+@click.option("--into", metavar="NAME", help="Write a new table beside the old one instead.")
+@click.option("--all", "every", is_flag=True, help="Restore all tables of the set, parents first.")
 @_cascade
 @_plan
 @_yes
@@ -104,7 +109,7 @@ def restore_(
     table: str | None, from_: str | None, mode: Mode, into: str | None, every: bool,
     cascade: bool, plan_only: bool, yes: bool,
 ) -> Any:  # fmt: skip
-    """Restore a table, or --all, from a backup."""
+    """Restore a table, or --all, from a backup, after showing the plan."""
     if (table is None) != every or (into and every):
         raise click.UsageError("name one table, or give --all")
     with connections.session("owner" if into else "loader") as connection:
@@ -126,7 +131,7 @@ def restore_(
 @_plan
 @_yes
 def undo(number: int, cascade: bool, plan_only: bool, yes: bool) -> Any:
-    """Bring back what a restore overwrote."""
+    """Undo a restore: bring back the rows that it overwrote."""
     with connections.session("loader") as connection:
         order = restore.undo_order(connection, number, getpass.getuser())
         order.cascade = cascade

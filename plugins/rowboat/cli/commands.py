@@ -27,10 +27,10 @@ __all__ = ["backups", "health", "keys", "main", "metrics"]  # each adds its comm
 
 @command(main)
 @click.option(
-    "--to", type=click.IntRange(min=0), help="Stop at this number; what is above it is taken back."
+    "--to", type=click.IntRange(min=0), help="Go to this migration; later ones are rolled back."
 )
 def migrate(to: int | None) -> Any:
-    """Bring the schema up to date."""
+    """Apply the migrations that the database does not have yet."""
     with connections.session("owner") as connection:
         ran = migrations.migrate(connection, to)
     shown = "\n".join(f"ran {name}" for name in ran) or "the schema is up to date"
@@ -39,10 +39,12 @@ def migrate(to: int | None) -> Any:
 
 @command(main, "ingest")
 @click.argument("paths", nargs=-1, type=address.parse_address)
-@click.option("--dry-run", is_flag=True, help="Judge everything, change nothing.")
-@click.option("--checksum", is_flag=True, help="Look into files of the same size and time too.")
+@click.option("--dry-run", is_flag=True, help="Judge every row, but change nothing.")
+@click.option(
+    "--checksum", is_flag=True, help="Also read files whose size and time have not changed."
+)
 def ingest_(paths: tuple[Address, ...], dry_run: bool, checksum: bool) -> Any:
-    """Load what changed in raw_data, or in the given files."""
+    """Load what has changed in raw_data, or in the given files."""
     run = Run(getpass.getuser(), dry_run=dry_run, checksum=checksum)
     with progress_bars() as run.progress:
         reports = ingest_files(paths, run)
@@ -52,7 +54,7 @@ def ingest_(paths: tuple[Address, ...], dry_run: bool, checksum: bool) -> Any:
 
 @command(main, "status")
 def status_() -> Any:
-    """Show tables, files and positions, quarantine, newest backup."""
+    """Show tables, files and their positions, the quarantine, and the newest backup."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
         found = status.read_status(cursor)
     return found.to_json(), loads.status_view(found), True
@@ -60,13 +62,17 @@ def status_() -> Any:
 
 @main.group("rejects")
 def rejects_() -> None:
-    """Look at the quarantine, take it out as CSV, judge it again."""
+    """List, export or retry the rows in quarantine."""
 
 
 @command(rejects_, "list")
 @click.argument("table", required=False)
 @click.option(
-    "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Rows shown."
+    "--limit",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="Number of rows to show.",
 )
 def list_(table: str | None, limit: int) -> Any:
     """Show refused rows with their reasons."""
@@ -80,10 +86,10 @@ def list_(table: str | None, limit: int) -> Any:
 @click.argument("table", required=False)
 @click.option(
     "--to", type=click.Path(dir_okay=False, path_type=Path), default=Path("rejects.csv"),
-    show_default=True, help="File to write; it must not exist.",
+    show_default=True, help="File to write; it must not exist yet.",
 )  # fmt: skip
 def export(table: str | None, to: Path) -> Any:
-    """Write refused rows, byte for byte, with their reasons into a CSV file."""
+    """Write refused rows, byte for byte, and their reasons to a CSV file."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
         name = read_catalog(cursor).table(table).full_name if table else None
         found = rejected_rows.read_rejects(cursor, name)
@@ -94,7 +100,7 @@ def export(table: str | None, to: Path) -> Any:
 @command(rejects_)
 @click.argument("table", required=False)
 def retry(table: str | None) -> Any:
-    """Judge refused rows again, as when a rule has changed or a parent was added by hand."""
+    """Judge refused rows again, for example after a rule has changed."""
     actor = getpass.getuser()
     with connections.session("loader") as connection:
         with transaction(connection) as cursor:
@@ -115,7 +121,7 @@ def retry(table: str | None) -> Any:
 @click.argument("subject")
 @click.argument("key", required=False)
 def trace_(subject: str, key: str | None) -> Any:
-    """Tell where a row came from (TABLE KEY) or what became of a line (FILE:LINE)."""
+    """Show where a row came from (TABLE KEY) or what became of a line (FILE:LINE)."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
         catalog = read_catalog(cursor)
         if key is not None:

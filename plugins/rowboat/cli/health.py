@@ -11,7 +11,7 @@ from rowboat.health import Finding, check_everything
 
 @command(main)
 def check() -> Any:
-    """Look whether every part works; name what to do where one does not."""
+    """Check every part of the system, and say what to do about each that fails."""
     with connect_to_airflow(timeout=5) as airflow:
         found = list(check_everything(airflow.ailing))
     shown = Text("\n").join(map(_line, found))

@@ -19,25 +19,27 @@ _COLOURS = {"good": "green", "expired": "yellow", "revoked": "red"}
 
 @main.group("keys")
 def keys_() -> None:
-    """Make, show and end the keys of the API."""
+    """Create, list and revoke API keys."""
 
 
 @command(keys_)
 @click.argument("name")
 @click.option(
     "--scope", type=click.Choice(SCOPES), required=True,
-    help="write includes read, operate includes both.",
+    help="What the key may do: write includes read, operate includes both.",
 )  # fmt: skip
-@click.option("--table", "tables", multiple=True, help="Limit it to this table, and others named.")
-@click.option("--days", type=click.IntRange(1, 36_500), help="End it after so many days.")
+@click.option(
+    "--table", "tables", multiple=True, help="Limit the key to this table; may be repeated."
+)
+@click.option("--days", type=click.IntRange(1, 36_500), help="Days until the key expires.")
 @click.option(
     "--per-minute", type=click.IntRange(1, 2**31 - 1), default=PER_MINUTE, show_default=True,
-    help="Requests that it may send in a minute.",
+    help="Requests that the key may send per minute.",
 )  # fmt: skip
 def create(
     name: str, scope: str, tables: tuple[str, ...], days: int | None, per_minute: int
 ) -> Any:  # fmt: skip
-    """Make a key and show it, this once."""
+    """Create a key and show it; it cannot be shown again."""
     with connections.session("owner") as connection, transaction(connection) as cursor:
         key, token = keys.create_key(cursor, name, scope, tables or None, days, per_minute)
     shown = Text(f"{token}\n")
@@ -48,7 +50,7 @@ def create(
 
 @command(keys_, "list")
 def list_() -> Any:
-    """Show all keys, the newest first."""
+    """List all keys, newest first."""
     with connections.session("owner") as connection, transaction(connection) as cursor:
         found = keys.list_keys(cursor)
     if not found:
@@ -59,7 +61,7 @@ def list_() -> Any:
 @command(keys_)
 @click.argument("key_id", metavar="ID")
 def revoke(key_id: str) -> Any:
-    """End a key, at once and for good."""
+    """Revoke a key, immediately and permanently."""
     with connections.session("owner") as connection, transaction(connection) as cursor:
         keys.revoke_key(cursor, key_id)
     return {"id": key_id, "state": "revoked"}, f"{key_id} is revoked", True

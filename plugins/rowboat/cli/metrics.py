@@ -19,16 +19,20 @@ from rowboat.rendering.loads import plain_text, table_of
 
 @command(main, "metric")
 @click.argument("name", required=False)
-@click.option("--year", help="The parameter year.")
+@click.option("--year", help="Value of the parameter year.")
 @click.option(
-    "--set", "given", metavar="NAME=VALUE", multiple=True, help="Any other parameter, and more."
+    "--set",
+    "given",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Value of any other parameter; may be repeated.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["table", "csv", "json"]), default="table",
-    show_default=True, help="How the rows are shown.",
+    show_default=True, help="Output format.",
 )  # fmt: skip
 def metric_(name: str | None, year: str | None, given: tuple[str, ...], form: str) -> Any:
-    """Show a metric; without a name, list the metrics and what they take."""
+    """Show a metric; without a name, list all metrics and their parameters."""
     if name is None:
         return [each.document() for each in all_metrics().values()], _list(), True
     wanted = find_metric(name)

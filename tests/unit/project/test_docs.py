@@ -1,27 +1,69 @@
-"""The README names every setting and every command."""
+"""The pages of settings and commands are current; the README begins with a command; links hold."""
 
-import click
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
-from rowboat.cli.commands import main
+import pytest
+
 from rowboat.settings import Settings
 from tests.conftest import ROOT
+from tests.tools import commands_page, settings_page
 
 README = (ROOT / "README.md").read_text()
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    ROOT / "environments" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+_ANCHOR = re.compile(r"[^\w\- ]")
+
+
+def test_the_page_of_settings_is_current() -> None:
+    page = settings_page.PAGE.read_text()
+    assert page == settings_page.written(page), "run `python -m tests.tools.settings_page`"
 
 
 def test_every_setting_is_documented() -> None:
+    page = settings_page.PAGE.read_text()
     for name, field in Settings.model_fields.items():
-        assert f"| `ROWBOAT_{name.upper()}` |" in README
+        assert f"| `ROWBOAT_{name.upper()}` |" in page
         assert field.description
 
 
-def test_every_command_is_documented() -> None:
-    def commands(group: click.Group, path: str) -> list[str]:
-        found = []
-        for name, command in group.commands.items():
-            here = f"{path} {name}"
-            found += commands(command, here) if isinstance(command, click.Group) else [here]
-        return found
+def test_the_page_of_commands_is_current() -> None:
+    page = commands_page.PAGE.read_text()
+    assert page == commands_page.written(page), "run `python -m tests.tools.commands_page`"
 
-    for command in commands(main, "rowboat"):
-        assert f"`{command}" in README
+
+def test_every_command_is_documented() -> None:
+    page = commands_page.PAGE.read_text()
+    for called in commands_page.commands():
+        assert f"\n## `{called.info_name}`\n" in page
+        assert called.command.help
+
+
+def test_the_readme_begins_with_a_command() -> None:
+    """A reader finds something to run in the first 30 lines; it and the tests are `make` alone."""
+    assert "\nmake run\n" in "\n".join(README.splitlines()[:30])
+    commands = re.findall(r"^make (\w+)", README, re.MULTILINE)
+    assert set(commands) == {"run", "test"}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", _prose(path)):
+        name, _, anchor = target.partition("#")
+        page = (path.parent / name).resolve() if name else path
+        assert page.exists(), target
+        assert not anchor or anchor in set(_anchors(page)), target
+
+
+def _prose(path: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def _anchors(path: Path) -> Iterator[str]:
+    """Yield the anchors that GitHub gives to a page's headings."""
+    for heading in re.findall(r"^#+ (.+)$", _prose(path), re.MULTILINE):
+        yield _ANCHOR.sub("", heading.lower()).replace(" ", "-")
