@@ -67,3 +67,11 @@ def _anchors(path: Path) -> Iterator[str]:
     """Yield the anchors that GitHub gives to a page's headings."""
     for heading in re.findall(r"^#+ (.+)$", _prose(path), re.MULTILINE):
         yield _ANCHOR.sub("", heading.lower()).replace(" ", "-")
+
+
+def test_every_test_that_guards_an_invariant_is_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`test_\w+\.py::(test_\w+)`", page)
+    assert len(named) > 10
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in named if f"\ndef {name}(" not in tests] == []
