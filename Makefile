@@ -1,5 +1,5 @@
 # The two commands of the README are `make run` and `make test`; both install what they need.
-.PHONY: run setup test bench chaos tools format lock pictures
+.PHONY: run setup test quick bench chaos tools format lock pictures
 
 run: ## everything on this machine, until Ctrl-C
 	@environments/local/install
@@ -11,6 +11,9 @@ setup: ## the install alone
 
 test: tools ## format, lint, types and all tests
 	@environments/local/check
+
+quick: tools ## format, lint, types and unit tests
+	@environments/local/check quick
 
 bench: tools ## against other tools, side by side; ROWS=200000 for fewer rows
 	@environments/local/peers
