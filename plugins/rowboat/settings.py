@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     keep_weekly: int = Field(5, ge=0, description="Number of weeks whose last backup is kept.")
     keep_monthly: int = Field(12, ge=0, description="Number of months whose last backup is kept.")
     keep_least: int = Field(
-        3, ge=1, description="Number of newest verified backups that are kept whatever their age."
+        3, ge=1, description="Number of newest verified backups that are kept regardless of age."
     )
     poll: float | None = Field(
         None,

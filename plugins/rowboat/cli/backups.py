@@ -31,7 +31,7 @@ _cascade = click.option(
 
 @command(main, "backup")
 @click.argument("tables", nargs=-1)
-@click.option("--pin", is_flag=True, help="Keep the set whatever its age.")
+@click.option("--pin", is_flag=True, help="Keep the set regardless of its age.")
 def backup_(tables: tuple[str, ...], pin: bool) -> Any:
     """Back up all tables, or the named ones, as one set, and read it back."""
     with connections.session("loader") as connection, progress_bars() as progress:
@@ -62,7 +62,7 @@ def verify_(set_name: str | None) -> Any:
 @click.argument("set_name", metavar="SET")
 @click.option("--off", is_flag=True, help="Let retention delete the set again.")
 def pin(set_name: str, off: bool) -> Any:
-    """Keep a set whatever its age."""
+    """Keep a set regardless of its age."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
         sets.pin_set(cursor, set_name, not off)
     shown = f"{set_name} goes when its time comes" if off else f"{set_name} stays"
@@ -72,7 +72,7 @@ def pin(set_name: str, off: bool) -> Any:
 @command(main)
 @click.option("--dry-run", is_flag=True, help="Show what would be deleted, but change nothing.")
 def prune(dry_run: bool) -> Any:
-    """Delete the sets that no retention rule keeps, and say why each stays or goes."""
+    """Delete the sets that no retention rule keeps, and say why each is kept or deleted."""
     with connections.session("loader") as connection:
         verdicts = retention.prune_sets(connection, dry_run)
     document = {"dry_run": dry_run, "sets": [vars(each) for each in verdicts]}
