@@ -75,3 +75,26 @@ def test_every_test_that_guards_an_invariant_is_there() -> None:
     assert len(named) > 10
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name in named if f"\ndef {name}(" not in tests] == []
+
+
+@pytest.mark.parametrize("name", ["glossary", "architecture"])
+def test_every_module_that_is_named_is_there(name: str) -> None:
+    """Such as `door.judge`, within the library, or `api.shared.access`."""
+    library = ROOT / "plugins" / "rowboat"
+    rooms = "|".join(path.name for path in library.iterdir() if path.is_dir())
+    text = _prose(ROOT / "docs" / f"{name}.md")
+    named = re.findall(rf"`((?:api\.\w+|{rooms})(?:\.\w+)*)`", text)
+    assert len(named) > 10
+    places = [(ROOT if each.startswith("api.") else library, each) for each in named]
+    paths = [place.joinpath(*each.split(".")) for place, each in places]
+    assert [path for path in paths if not (path.is_dir() or path.with_suffix(".py").exists())] == []
+
+
+def test_every_file_of_the_recipes_is_there() -> None:
+    text = _prose(ROOT / "docs" / "recipes.md")
+    named = re.findall(r"`([\w./]+(?:\.(?:py|sql|md|html|yaml)|/))`", text)
+    assert len(named) > 30
+    places = (ROOT, ROOT / "plugins" / "rowboat", ROOT / "api" / "templates")
+    tests = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    missing = [each for each in named if not any((place / each).exists() for place in places)]
+    assert [each for each in missing if each not in tests] == []
