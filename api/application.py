@@ -1,8 +1,9 @@
 """The WSGI application: blueprints, error handlers, checks."""
 
-from flask import Flask
+from flask import Flask, Response
 
 from api import console, openapi
+from api.console.elements import frame
 from api.rest import (
     backups,
     batches,
@@ -18,6 +19,7 @@ from api.rest import (
 )
 from api.shared import access, addresses, forms, problems, requests
 from api.shared.context import Context
+from api.shared.problems import Problem
 from rowboat.settings import settings
 
 
@@ -25,16 +27,16 @@ def create_app() -> Flask:
     """Build the WSGI application; raises SqlFileError for a metric that cannot be read."""
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.json.default = forms.plain  # type: ignore[attr-defined]
+    app.json.default = forms.as_json  # type: ignore[attr-defined]
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.url_map.merge_slashes = False  # a redirect is no problem+json
     app.url_map.converters["table"] = addresses.TableName
     app.config["MAX_CONTENT_LENGTH"] = settings().api_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings().api_body_bytes
     app.extensions["rowboat"] = Context()
-    requests.register(app)
-    access.register(app)
-    problems.register(app)
+    requests.register_requests(app)
+    access.register_access(app)
+    problems.register_problems(app, answer_problem)
     for each in (
         health,
         tables,
@@ -52,5 +54,10 @@ def create_app() -> Flask:
     app.register_blueprint(openapi.blueprint)
     app.register_blueprint(openapi.docs)
     app.register_blueprint(console.blueprint)
-    access.check(app)
+    access.check_scopes(app)
     return app
+
+
+def answer_problem(problem: Problem) -> Response:
+    """Answer an error: as a page in the console and for browsers, else as problem+json."""
+    return frame.problem_page(problem) if frame.page_is_wanted() else problem.response()

@@ -19,7 +19,7 @@ from api.console.elements import frame, words
 from api.shared.access import scope
 
 blueprint = Blueprint(frame.NAME, __name__)
-frame.register(blueprint)
+frame.register_frame(blueprint)
 for filter_ in (words.number, words.size, words.moment, words.age, words.cell):
     blueprint.add_app_template_filter(filter_)
 tables.blueprint.register_blueprint(rows.blueprint)

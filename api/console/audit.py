@@ -27,7 +27,7 @@ _TEXT = r"^[^\x00]*$"
 _OF_KEYS = "rowboat.keys"  # what making and ending keys is a change of
 
 
-class Asked(forms.Form, strict=False):
+class AuditQuery(forms.Form, strict=False):
     """Which entries; those up to the one `after` have been seen."""
 
     table: str | None = Field(None, pattern=_TEXT)
@@ -55,7 +55,7 @@ class Place(forms.Form, strict=False):
 @scope("operate")
 def every() -> Response | str:
     """Show entries, the newest first, or write them as CSV."""
-    asked = forms.query(Asked)
+    asked = forms.parse_query(AuditQuery)
     search = AuditSearch(_tables(), **asked.model_dump(exclude={"format"}))
     if asked.format:
         return _file(search)
@@ -81,7 +81,7 @@ def every() -> Response | str:
 @scope("operate")
 def one(number: int) -> str:
     """Show all rows of an entry, a thousand on a page."""
-    at = forms.query(Place).row
+    at = forms.parse_query(Place).row
     with reading() as cursor:
         found = (
             audit_log.list_entries(cursor, AuditSearch(_tables(), number), 1)

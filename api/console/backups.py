@@ -5,8 +5,8 @@ from typing import Any
 
 from flask import Blueprint, Response, g, render_template, request, url_for
 
+from api.actions.backups import DAG, BackupForm, start_backup, visible_sets
 from api.console.elements import frame
-from api.rest.backups import DAG, Order, begin, visible
 from api.shared.access import scope
 from api.shared.airflow import airflow, outline, start
 from api.shared.context import context, reading, writing
@@ -39,7 +39,7 @@ def take() -> Response | tuple[str, int]:
         return _shelf("choose at least one table"), 422
     with reading() as cursor:
         every = set(chosen) == set(table_names(cursor))
-    run = begin(Order(tables=None if every else chosen, pin="pin" in request.form))
+    run = start_backup(BackupForm(tables=None if every else chosen, pin="pin" in request.form))
     return frame.go(url_for("console.runs.one", dag=DAG, run=run), "The backup has begun.")
 
 
@@ -49,7 +49,7 @@ def one_set(name: str) -> str:
     """Show a set and its files."""
     with reading() as cursor:
         verdicts = _verdicts(sets.read_sets(cursor))
-        found = next(iter(visible([sets.find_set(cursor, name)])), None)
+        found = next(iter(visible_sets([sets.find_set(cursor, name)])), None)
         if found is None:
             raise UnknownSet(f"there is no set {name} of your tables")
         files, problem = _files(cursor, name)
@@ -118,7 +118,7 @@ def _shelf(error: str | None = None) -> str:
         tables = table_names(cursor)
     return render_template(
         "backups.html",
-        sets=visible(found)[::-1],
+        sets=visible_sets(found)[::-1],
         verdicts=_verdicts(found),
         tables=tables,
         error=error,

@@ -8,10 +8,9 @@ from typing import Any, Literal
 from flask import Blueprint, Response, g, render_template, request, url_for
 from pydantic import Field
 
+from api.actions import ingest
 from api.console.elements import frame
 from api.console.elements.words import size
-from api.rest import ingest
-from api.rest.uploads import loading
 from api.shared import forms, incoming
 from api.shared.access import check_form, checks_form, scope
 from api.shared.context import context, reading, the_table
@@ -28,7 +27,7 @@ PAGE = 100  # files
 _KINDS = {"loaded": "good", "failed": "bad", "unmatched": "warn", "gone": "warn"}
 
 
-class Ask(forms.Form, strict=False):
+class FileQuery(forms.Form, strict=False):
     """Which files: those whose name has `q` in it, of a state, touched last by a run."""
 
     q: str = ""
@@ -47,7 +46,7 @@ class Ask(forms.Form, strict=False):
 @scope("read")
 def all() -> str:
     """List the files, a page at a time."""
-    ask = forms.query(Ask)
+    ask = forms.parse_query(FileQuery)
     found, catalog = _files()
     asked = [each for each in found if ask.holds(each)]
     counts = Counter(each.state for each in asked)
@@ -94,7 +93,7 @@ def receive() -> Response:
     except FileExists as error:
         hint = "give it another name, or tick “Replace a file of the same name”"
         raise Problem(409, error.fact, hint) from None
-    started = loading(received.file)
+    started = ingest.start_loading(received.file)
     arrived = f"{received.file} ({size(received.bytes)}) is in raw_data"
     if started["run"] is None:
         return frame.go(url_for(".all"), f"{arrived}. {started['detail']}: {started['hint']}.")
@@ -105,15 +104,15 @@ def receive() -> Response:
 @scope("operate")
 def load() -> Response:
     """Have files loaded, or all that changed; or only judged."""
-    order = forms.filled(
-        ingest.Order,
+    order = forms.fill_form(
+        ingest.IngestForm,
         {
             "files": request.form.getlist("file") or None,
             "dry_run": "dry_run" in request.form,
             "checksum": "checksum" in request.form,
         },
     )
-    return frame.go(_run(ingest.ordered(order)), "The run has been started.")
+    return frame.go(_run(ingest.start_ordered(order)), "The run has been started.")
 
 
 def _run(started: dict[str, Any]) -> str:

@@ -64,7 +64,7 @@ def make() -> Response:
     given: dict[str, Any] = {name: form.get(name, "").strip() for name in Wanted.model_fields}
     given["tables"] = form.getlist("tables")
     try:
-        wanted = forms.filled(Wanted, given)
+        wanted = forms.fill_form(Wanted, given)
     except Problem as problem:
         errors = {each["column"]: each["message"] for each in problem.errors}
         return make_response(_asked(given, errors), problem.status)

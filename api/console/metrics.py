@@ -13,10 +13,9 @@ import structlog
 from flask import Blueprint, render_template, request, url_for
 from markupsafe import Markup
 
-from api.rest.metrics import Answer, kept, of_figures, the_metric, visible
-from api.shared import problems
+from api.actions.metrics import Answer, answer_figures, keep_answer, visible_metric, visible_metrics
 from api.shared.access import scope
-from api.shared.problems import Problem
+from api.shared.problems import Problem, problem_of
 from rowboat.errors import ConnectionLost, ParameterRefused, RowboatError
 from rowboat.metrics import charts
 from rowboat.metrics.definitions import Metric
@@ -29,7 +28,7 @@ _FEW, _MOST = 15, 5000  # rows of a metric, among others and on a page of its ow
 
 
 @dataclass(frozen=True)
-class Field:
+class MetricField:
     """A parameter in a form; without a value where none was given yet or it was refused."""
 
     parameter: Parameter
@@ -39,7 +38,7 @@ class Field:
     error: str | None = None
 
 
-class Facts(NamedTuple):
+class DrawnFacts(NamedTuple):
     """What a page tells of figures besides them."""
 
     as_of: datetime
@@ -52,9 +51,9 @@ class Section:
     """A metric on a page: what was asked of it, and its figures or why there are none."""
 
     metric: Metric
-    fields: list[Field]
+    fields: list[MetricField]
     figures: Markup | None = None
-    facts: Facts | None = None
+    facts: DrawnFacts | None = None
     problem: Problem | None = None
 
     @property
@@ -84,7 +83,7 @@ class Section:
 @scope("read")
 def every_metric() -> str:
     """Show all metrics that the caller may see, of the same year."""
-    seen = visible()
+    seen = visible_metrics()
     known = sorted({year for each in seen for year in _years(each)}, reverse=True)
     of_year = [each for metric in seen for each in metric.parameters if each.name == "year"]
     picker = _field(of_year[0], known, request.args.getlist("year")) if of_year else None
@@ -97,7 +96,7 @@ def every_metric() -> str:
 @scope("read")
 def one(name: str) -> str:
     """Show one metric with all its rows."""
-    wanted = the_metric(name)
+    wanted = visible_metric(name)
     section = _section(wanted, _years(wanted), request.args.to_dict(flat=False), _MOST)
     return render_template("metrics_one.html", section=section)
 
@@ -105,7 +104,7 @@ def one(name: str) -> str:
 def _years(wanted: Metric) -> list[int]:
     """Return the years that a metric has rows of; none where its file names no good column."""
     try:
-        body, _ = kept(
+        body, _ = keep_answer(
             wanted,
             ("years",),
             lambda cursor, _: years_with_rows(cursor, wanted),
@@ -131,26 +130,28 @@ def _section(
     if len(asked.values) < len(fields):
         return asked
     try:
-        body, facts = of_figures(wanted, asked.values, ("page", most), partial(_drawn, most=most))
+        body, facts = answer_figures(
+            wanted, asked.values, ("page", most), partial(_drawn, most=most)
+        )
     except ConnectionLost:
         raise
     except RowboatError as error:
-        return replace(asked, problem=problems.of(error))
+        return replace(asked, problem=problem_of(error))
     return replace(asked, figures=Markup(body.decode()), facts=facts)  # noqa: S704
 
 
-def _field(parameter: Parameter, choices: list[int], given: list[str]) -> Field:
+def _field(parameter: Parameter, choices: list[int], given: list[str]) -> MetricField:
     """Judge what an address gives for a parameter; an empty field gives nothing but a text."""
     sent = [each for each in given if each or parameter.kind == "text"]
     text = sent[0] if sent else _first(parameter, choices)
     if text is None:
-        return Field(parameter, "", choices)
+        return MetricField(parameter, "", choices)
     if len(sent) > 1:
-        return Field(parameter, text, choices, error=f"{parameter.name} is given twice")
+        return MetricField(parameter, text, choices, error=f"{parameter.name} is given twice")
     try:
-        return Field(parameter, text, choices, parameter.judge(text))
+        return MetricField(parameter, text, choices, parameter.judge(text))
     except ParameterRefused as refused:
-        return Field(parameter, text, choices, error=refused.fact)
+        return MetricField(parameter, text, choices, error=refused.fact)
 
 
 def _first(parameter: Parameter, choices: list[int]) -> str | None:
@@ -175,7 +176,7 @@ def _drawn(found: MetricFigures, most: int) -> Answer:
         address=_address("console.metrics.one", found.metric, found.values),
         most=_MOST,
     )
-    return text.encode(), Facts(found.as_of, found.left_out, drawing is not None)
+    return text.encode(), DrawnFacts(found.as_of, found.left_out, drawing is not None)
 
 
 def _address(endpoint: str, wanted: Metric, values: Values) -> str:

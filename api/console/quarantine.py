@@ -1,15 +1,15 @@
 """The quarantine: refused rows by their faults, corrected one by one or judged again together."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, g, render_template, request, stream_with_context, url_for
 from pydantic import Field
 
+from api.actions.batches import wake_briefly
 from api.console.elements import frame
 from api.console.elements.marks import exact, marked
-from api.rest.batches import briefly
 from api.shared import forms
 from api.shared.access import scope
 from api.shared.context import context, reading, the_table, writing
@@ -19,10 +19,10 @@ from rowboat.database.connections import Cursor, Steps
 from rowboat.door import rejected_rows
 from rowboat.door.passage import Report
 from rowboat.door.rejected_rows import RejectDetail, RejectFilter
-from rowboat.errors import RowRefused, UnknownTable
+from rowboat.errors import RowRefused, StillRefused, UnknownTable
 from rowboat.ingest import rejudge
 from rowboat.rows.write import correction
-from rowboat.rows.write.correction import Draft, StillRefused
+from rowboat.rows.write.correction import Draft
 
 blueprint = Blueprint("quarantine", __name__)
 blueprint.add_app_template_filter(exact)
@@ -37,7 +37,7 @@ _ID = "<int(max=9223372036854775807):reject_id>"
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
 
-class Asked(forms.Form, strict=False):
+class QuarantineQuery(forms.Form, strict=False):
     """Which refused rows: those up to the id `after` have been seen, up to `judged` judged again;
     an empty `column` asks for faults of no column.
     """
@@ -69,7 +69,7 @@ class Asked(forms.Form, strict=False):
 @scope("write")  # as at /api/rejects: refused rows may be private
 def page() -> str:
     """Show the open rows in groups, or those of one."""
-    asked = forms.query(Asked)
+    asked = forms.parse_query(QuarantineQuery)
     return _rows(asked) if asked.filters else _groups()
 
 
@@ -77,7 +77,7 @@ def page() -> str:
 @scope("write")
 def file() -> Response:
     """Send the rows that are asked for, all of them, as CSV."""
-    asked = forms.query(Asked)
+    asked = forms.parse_query(QuarantineQuery)
     with reading() as cursor:
         which = asked.which(cursor)
     headers = {"Content-Disposition": 'attachment; filename="quarantine.csv"'}
@@ -89,7 +89,7 @@ def file() -> Response:
 @scope("write")
 def again() -> Response:
     """Judge the rows of a group again, for some seconds."""
-    asked = forms.query(Asked)
+    asked = forms.parse_query(QuarantineQuery)
     with reading() as cursor:
         table, which = the_table(cursor, asked.table or ""), asked.which(cursor)
     report, rest = _judge(table, which, asked.judged)
@@ -133,7 +133,7 @@ class _Desk:
     """A refused row on the desk of who corrects it."""
 
     def __init__(self, reject_id: int) -> None:
-        self.asked = forms.query(Asked)
+        self.asked = forms.parse_query(QuarantineQuery)
         with reading() as cursor:
             self.case: RejectDetail = rejected_rows.find_reject(cursor, reject_id)
             g.caller.check(self.case.table_name)
@@ -178,7 +178,7 @@ class _Desk:
                 )
             )
         except StillRefused as refused:
-            return self.page(refused.reasons), 422
+            return self.page([_reason(each) for each in refused.errors]), 422
         except RowRefused as refused:
             return self.page([Reason("check", None, refused.fact)]), 422
         _wake(table, report)
@@ -198,6 +198,10 @@ class _Desk:
         return cells
 
 
+def _reason(told: Mapping[str, str | None]) -> Reason:
+    return Reason(str(told["rule"]), told["column"], str(told["message"]))
+
+
 def _groups() -> str:
     with reading() as cursor:
         found, total = rejected_rows.group_rejects(cursor, _seen())
@@ -207,7 +211,7 @@ def _groups() -> str:
     )
 
 
-def _rows(asked: Asked) -> str:
+def _rows(asked: QuarantineQuery) -> str:
     with reading() as cursor:
         which = asked.which(cursor)
         found = rejected_rows.page_of_starts(cursor, which, asked.after, asked.limit, SHOWN)
@@ -257,7 +261,7 @@ def _wake(table: Table, report: Report) -> None:
     with reading() as cursor:
         catalog = context().catalog(cursor)
     if report.inserted:
-        briefly(
+        wake_briefly(
             lambda steps: rejudge.rejudge_children(steps, catalog, table, g.caller.id, g.request)
         )
 

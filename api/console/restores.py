@@ -6,10 +6,10 @@ from typing import Any
 from flask import Blueprint, Response, g, render_template, request, url_for
 from pydantic import Field
 
+from api.actions import restores
+from api.actions.backups import visible_sets
 from api.console.backups import table_names, under_way
 from api.console.elements import frame
-from api.rest import restores
-from api.rest.backups import visible
 from api.shared import forms
 from api.shared.access import scope
 from api.shared.context import reading
@@ -24,7 +24,7 @@ _LIMIT = 50
 _IN_THE_WAY = ACTIONS["r"]
 
 
-class Page(forms.Form, strict=False):
+class RestoreQuery(forms.Form, strict=False):
     """Which restores: those before one."""
 
     before: int | None = Field(None, ge=1, lt=2**63)
@@ -34,7 +34,7 @@ class Page(forms.Form, strict=False):
 @scope("operate")
 def history() -> str:
     """Show the restores, the newest first, and the plans that wait."""
-    page = forms.query(Page)
+    page = forms.parse_query(RestoreQuery)
     with reading() as cursor:
         found = restore.list_restores(cursor, _LIMIT + 1, page.before)
     done = found[:_LIMIT]
@@ -61,9 +61,11 @@ def plan() -> Response | tuple[str, int]:
     """Start a run that plans the restore."""
     given = request.form
     fields = {name: given[name] for name in ("table", "set", "mode") if given.get(name)}
-    order = forms.filled(restores.Order, {"table": "", **fields, "cascade": "cascade" in given})
+    order = forms.fill_form(
+        restores.RestoreForm, {"table": "", **fields, "cascade": "cascade" in given}
+    )
     try:
-        run = restores.begin(order)
+        run = restores.start_restore(order)
     except (UnknownTable, UnknownSet) as error:
         return _form(given, error), 422
     return frame.go(url_for(".one_run", run=run))
@@ -74,7 +76,7 @@ def plan() -> Response | tuple[str, int]:
 def one_run(run: str) -> str:
     """Show how a restore stands: its plan, what it waits for, what it did."""
     try:
-        return _shown(*restores.found(run))
+        return _shown(*restores.find_run(run))
     except AirflowUnreachable as down:
         with reading() as cursor:
             number = restore.restore_of_run(cursor, run)
@@ -87,8 +89,8 @@ def one_run(run: str) -> str:
 @scope("operate")
 def approve(run: str) -> Response | tuple[str, int]:
     """Have a plan carried out, if the table's name is typed."""
-    dag, about = restores.found(run)
-    now = restores.seen(dag, about)
+    dag, about = restores.find_run(run)
+    now = restores.describe_run(dag, about)
     if now["waits"]:
         name = Plan.from_json(now["plan"]).tables[0].table
         typed = request.form.get("table", "").strip()
@@ -101,8 +103,8 @@ def approve(run: str) -> Response | tuple[str, int]:
 @scope("operate")
 def reject(run: str) -> Response:
     """Give a plan up."""
-    dag, about = restores.found(run)
-    return _settled(dag, run, restores.seen(dag, about)["waits"], approved=False)
+    dag, about = restores.find_run(run)
+    return _settled(dag, run, restores.describe_run(dag, about)["waits"], approved=False)
 
 
 @blueprint.get("/restores/<int:number>")
@@ -117,7 +119,7 @@ def done(number: int) -> str:
 def ask_undo(number: int) -> str:
     """Ask before an undo is planned."""
     with reading() as cursor:
-        found = restores.record(cursor, number)
+        found = restores.visible_restore(cursor, number)
     return render_template("restore_undo.html", restore=found, shelved=shelf.set_names())
 
 
@@ -125,13 +127,13 @@ def ask_undo(number: int) -> str:
 @scope("operate")
 def undo(number: int) -> Response:
     """Start a run that plans the undo."""
-    run = restores.begin_undo(number, restores.Undo(cascade="cascade" in request.form))
+    run = restores.start_undo(number, restores.UndoForm(cascade="cascade" in request.form))
     return frame.go(url_for(".one_run", run=run))
 
 
 def _form(given: Mapping[str, str], error: RowboatError | None = None) -> str:
     with reading() as cursor:
-        known = [each for each in visible(sets.read_sets(cursor)) if each.tables]
+        known = [each for each in visible_sets(sets.read_sets(cursor)) if each.tables]
         tables = table_names(cursor)
     return render_template(
         "restore_new.html",
@@ -146,11 +148,11 @@ def _form(given: Mapping[str, str], error: RowboatError | None = None) -> str:
 
 
 def _shown(dag: str, about: dict[str, Any], typed: str | None = None) -> str:
-    now = restores.seen(dag, about)
+    now = restores.describe_run(dag, about)
     planned = Plan.from_json(now["plan"]) if now["plan"] else None
     form = about.get("conf") or {}
     with reading() as cursor:
-        record = restores.record(cursor, now["restore"]) if now["restore"] else None
+        record = restores.visible_restore(cursor, now["restore"]) if now["restore"] else None
     return render_template(
         "restore_run.html",
         now=now,
@@ -169,7 +171,7 @@ def _shown(dag: str, about: dict[str, Any], typed: str | None = None) -> str:
 
 def _recorded(number: int, down: RowboatError | None = None) -> str:
     with reading() as cursor:
-        found = restores.record(cursor, number)
+        found = restores.visible_restore(cursor, number)
     return render_template(
         "restore.html",
         restore=found,
@@ -183,7 +185,7 @@ def _settled(dag: str, run: str, waits: bool, approved: bool) -> Response:
     page = url_for(".one_run", run=run)
     if not waits:
         return frame.go(page, "The plan does not wait for an answer any more.")
-    restores.settle(dag, run, approved)
+    restores.settle_approval(dag, run, approved)
     return frame.go(page, "You approved the plan." if approved else "You rejected the plan.")
 
 

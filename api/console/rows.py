@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from flask import Blueprint, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from api.actions.batches import deliver_rows, wake_waiting
 from api.console import tables
 from api.console.elements import frame, row_forms
-from api.console.elements.row_forms import Field
-from api.rest.batches import deliver, wake
+from api.console.elements.row_forms import RowField
 from api.shared.access import scope
 from api.shared.context import context, reading, the_table, writing
 from rowboat.catalog.tables import Table
@@ -65,7 +65,7 @@ def insert(table: str) -> ResponseReturnValue:
         found, fields = _fields(cursor, table)
     row = bodies.row_of_texts(row_forms.read(request.form, fields), found)
     order = BatchOptions(g.request, g.caller.id)
-    done = deliver({found.full_name: [row]}, order, _told, _once())
+    done = deliver_rows({found.full_name: [row]}, order, _told, _once())
     told = json.loads(done.body)
     if told["errors"]:
         return _form(found, fields, row_forms.blame(fields, told["errors"])), done.status
@@ -108,7 +108,7 @@ def change(table: str, key: str) -> ResponseReturnValue:
         texts = RowTexts(version, texts.cells)
         others = row_forms.blame(fields, revision.errors)
         return _form(found, fields, others, key=key, texts=texts), 422
-    wake(revision.batch)
+    wake_waiting(revision.batch)
     return frame.go(_address(found, key), f"The row {key} is changed.")
 
 
@@ -147,7 +147,9 @@ def _found(cursor: Cursor, table: str, key: str) -> tuple[Table, RowTexts]:
     return found, find_texts(cursor, found, key.split(","))
 
 
-def _fields(cursor: Cursor, table: str, texts: RowTexts | None = None) -> tuple[Table, list[Field]]:
+def _fields(
+    cursor: Cursor, table: str, texts: RowTexts | None = None
+) -> tuple[Table, list[RowField]]:
     found, catalog = the_table(cursor, table), tables.seen(context().catalog(cursor))
     return found, row_forms.fields(cursor, catalog, found, texts.cells if texts else None)
 
@@ -176,7 +178,7 @@ def _checked(version: str) -> Any:
     return check
 
 
-def _overtaken(table: str, key: str, fields: list[Field]) -> ResponseReturnValue:
+def _overtaken(table: str, key: str, fields: list[RowField]) -> ResponseReturnValue:
     """Show a form again with what others have made of its row."""
     with reading() as cursor:
         found, texts = _found(cursor, table, key)
@@ -184,7 +186,9 @@ def _overtaken(table: str, key: str, fields: list[Field]) -> ResponseReturnValue
     return _form(found, fields, key=key, texts=texts, changes=changes), 409
 
 
-def _form(table: Table, fields: list[Field], others: list[str] | None = None, **more: Any) -> str:
+def _form(
+    table: Table, fields: list[RowField], others: list[str] | None = None, **more: Any
+) -> str:
     """Show a form; `others` are errors that speak of no field."""
     refused = others is not None
     facts = {"key": None, "texts": None, "changes": None} | more

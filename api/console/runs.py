@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, g, render_template
 
-from api.rest import ingest
+from api.actions import ingest
 from api.shared.access import scope
 from api.shared.airflow import airflow, outline, tasks
 from api.shared.problems import Problem
@@ -44,7 +44,7 @@ def one(dag: str, run: str) -> str:
     _check(dag)
     seen = _seen(dag, run)
     if dag == ingest.DAG:
-        seen |= ingest.work(run, seen["conf"])
+        seen |= ingest.describe_work(run, seen["conf"])
         seen["files"].sort(key=lambda each: (each["state"] != "failed", each["file_name"]))
     if isinstance(seen["down"], UnknownRun) and not seen.get("files"):
         raise seen["down"]

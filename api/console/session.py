@@ -7,14 +7,16 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
 
 from api.console.elements import frame
-from api.server.worker import SHORT
 from api.shared.access import admit, check_form, scope, unasked
 from api.shared.context import writing
-from api.shared.problems import Problem, of
+from api.shared.problems import Problem, problem_of
+from api.shared.visitors import give_token, visitor_token
 from rowboat.access import oidc_sign_in, sessions
 from rowboat.access.keys import Key
 from rowboat.access.oidc_sign_in import Attempt, SignInClient
 from rowboat.errors import Forbidden, IssuerDown, KeyRefused
+
+_MOST_BYTES = 2**16  # of a form
 
 blueprint = Blueprint("session", __name__)
 
@@ -34,7 +36,7 @@ def begin() -> Response:
     """Sign in who shows a good key, with a new cookie."""
     if request.content_length is None:  # nobody known sends it: it must be short, and come at once
         raise Problem(411, "the form does not tell its length", "send it by the page itself")
-    request.max_content_length = SHORT
+    request.max_content_length = _MOST_BYTES
     check_form()
     key = request.form.get("key", "").strip()
     try:
@@ -51,14 +53,14 @@ def begin() -> Response:
 @scope("public")
 def elsewhere() -> Response:
     """Lead on to the issuer, who asks who it is."""
-    token = frame.visitor() or sessions.new_token()
+    token = visitor_token() or sessions.new_token()
     state = sessions.seal_text(token, "state", f"{sessions.new_token()} {_next()}")
     try:
         answer = frame.go(_client().address(_attempt(token, state)))
     except IssuerDown as down:
         return _asked(unasked(down))
-    if token != frame.visitor():
-        frame.give(answer, token)
+    if token != visitor_token():
+        give_token(answer, token)
     return answer
 
 
@@ -66,7 +68,7 @@ def elsewhere() -> Response:
 @scope("public")
 def back() -> Response:
     """Sign in who comes back from the issuer, by the way on which this visitor was sent there."""
-    client, state, token = _client(), request.args.get("state", ""), frame.visitor()
+    client, state, token = _client(), request.args.get("state", ""), visitor_token()
     sent = sessions.unseal_text(token, "state", state)
     if sent is None:
         return _asked(Problem(403, "the sign-in did not begin here", "begin it again"))
@@ -77,7 +79,7 @@ def back() -> Response:
     except IssuerDown as down:
         return _asked(unasked(down))
     except (KeyRefused, Forbidden) as refused:
-        return _asked(of(refused))
+        return _asked(problem_of(refused))
     return _let_in(caller, sent.partition(" ")[2])
 
 
@@ -86,17 +88,17 @@ def back() -> Response:
 def end() -> Response:
     """Sign out, here and wherever else the cookie is."""
     check_form()
-    writing(lambda cursor: sessions.end_session(cursor, frame.visitor()))
+    writing(lambda cursor: sessions.end_session(cursor, visitor_token()))
     return frame.go(url_for(".ask"), "You are signed out.", sessions.new_token())
 
 
 def _let_in(caller: Key, address: str) -> Response:
-    token = writing(lambda cursor: sessions.begin_session(cursor, caller, frame.visitor()))
+    token = writing(lambda cursor: sessions.begin_session(cursor, caller, visitor_token()))
     return frame.go(address, token=token)
 
 
 def _asked(problem: Problem | None = None) -> Response:
-    token = frame.visitor() or sessions.new_token()
+    token = visitor_token() or sessions.new_token()
     client = oidc_sign_in.client_of_settings(current_app.extensions["issuer"])
     text = render_template(
         "sign_in.html",
@@ -108,8 +110,8 @@ def _asked(problem: Problem | None = None) -> Response:
     answer = make_response(text, problem.status if problem else 200)
     if problem:
         answer.headers.extend(problem.headers)
-    if token != frame.visitor():
-        frame.give(answer, token)
+    if token != visitor_token():
+        give_token(answer, token)
     return answer
 
 

@@ -12,7 +12,6 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
-from api.console.elements import frame
 from api.openapi import parts, shapes, tables
 from api.openapi.operations import OF_METRICS, operations
 from api.openapi.parts import Facts, Json
@@ -22,6 +21,7 @@ from rowboat.catalog.tables import Catalog, Table
 from rowboat.errors import UnknownTable
 from rowboat.metrics.definitions import all_metrics
 
+CONSOLE = "console"  # the blueprint of the pages, which the document leaves out
 DOCS = "docs"  # the blueprint of the pages that show the document
 _WITH_KEY = {401, 403, 429, 500, 503}
 _WITH_BODY = {400, 413, 415, 422}
@@ -42,7 +42,7 @@ def document(app: Flask, catalog: Catalog) -> Json:
     """Describe an application over the tables of a catalog."""
     paths: Json = {}
     for rule in app.url_map.iter_rules():
-        if rule.endpoint.partition(".")[0] in (DOCS, frame.NAME):
+        if rule.endpoint.partition(".")[0] in (DOCS, CONSOLE):
             continue
         view = app.view_functions[rule.endpoint]
         for place in _places(app, rule, catalog):

@@ -5,10 +5,13 @@ from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from api.actions.backups import BackupForm
+from api.actions.ingest import IngestForm
+from api.actions.restores import ApprovalForm, RestoreForm, UndoForm
 from api.openapi import samples
 from api.openapi.parts import CSV, Facts, Json, answer, as_json, as_text, flag, parameter, ref
 from api.openapi.shapes import body_of, query_of
-from api.rest import backups, ingest, rejects, restores
+from api.rest import rejects
 from api.rest.metrics import FORMATS
 from rowboat.csvfile.writer import csv_text
 from rowboat.metrics.definitions import Metric, all_metrics
@@ -48,28 +51,28 @@ def operations() -> dict[str, Facts]:
         "metrics.every_metric": Facts(
             _says("Metrics", {"metrics": [each.document() for each in all_metrics().values()][:1]})
         ),
-        "ingest.load": Facts(_STARTED, (409,), body=body_of(ingest.Order, {"dry_run": True})),
+        "ingest.load": Facts(_STARTED, (409,), body=body_of(IngestForm, {"dry_run": True})),
         "ingest.everything": Facts(_says("Ingest", samples.INGEST)),
         "ingest.one_run": Facts(_says("IngestRun", samples.INGEST_RUN), (404,), [_RUN]),
         "rejects.page": Facts(
-            {200: answer(200, _REJECTS, ["Link"])}, (404, 406), query_of(rejects.Page)
+            {200: answer(200, _REJECTS, ["Link"])}, (404, 406), query_of(rejects.RejectQuery)
         ),
         "rejects.again": Facts(
-            _says("Retried", samples.RETRIED), (404, 409), body=body_of(rejects.Choice, {})
+            _says("Retried", samples.RETRIED), (404, 409), body=body_of(rejects.RetryForm, {})
         ),
         "backups.shelf": Facts(_says("Shelf", samples.SHELF)),
-        "backups.take": Facts(_STARTED, (404, 409), body=body_of(backups.Order, {"pin": True})),
+        "backups.take": Facts(_STARTED, (404, 409), body=body_of(BackupForm, {"pin": True})),
         "backups.one_run": Facts(_says("BackupRun", samples.BACKUP_RUN), (404,), [_RUN]),
         "restores.plan": Facts(
-            _STARTED, (404, 409), body=body_of(restores.Order, {"table": "schema.table"})
+            _STARTED, (404, 409), body=body_of(RestoreForm, {"table": "schema.table"})
         ),
         "restores.one_run": Facts(_says("RestoreRun", samples.RESTORE_RUN), (404,), [_RUN]),
         "restores.approve": Facts(
             _says("RestoreRun", samples.RESTORE_RUN, 202), (404, 409), [_RUN],
-            body_of(restores.Answer, {"approve": True}),
+            body_of(ApprovalForm, {"approve": True}),
         ),
         "restores.undo": Facts(
-            _STARTED, (404, 409), [_NUMBER], body_of(restores.Undo, {"cascade": False})
+            _STARTED, (404, 409), [_NUMBER], body_of(UndoForm, {"cascade": False})
         ),
     }  # fmt: skip
 

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from api.actions.ingest import INWARD
 from api.openapi.parts import Json, parameter
-from api.rest.ingest import INWARD
 from api.shared.forms import Form
 from rowboat.backup.sets import Set
 from rowboat.door.passage import Report

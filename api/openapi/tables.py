@@ -169,7 +169,7 @@ def receive(table: Table) -> Facts:
     }
     known = samples.UPLOAD | {"file": f"{table.name}-march.csv"}
     done = {202: answer(202, as_json(ref("Upload"), known))}
-    return Facts(done, (404, 409), shapes.query_of(uploads.Choice), body)
+    return Facts(done, (404, 409), shapes.query_of(uploads.UploadQuery), body)
 
 
 OF_TABLES: dict[str, Callable[[Table], Facts]] = {

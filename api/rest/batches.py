@@ -3,32 +3,25 @@
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-import structlog
 from flask import Blueprint, Response, g, request
 
-from api.shared import prometheus
+from api.actions.batches import deliver_rows
 from api.shared.access import scope
-from api.shared.context import context, reading, the_table, writing
+from api.shared.context import reading, the_table
 from api.shared.problems import Problem
 from rowboat.catalog.tables import Table
-from rowboat.database.connections import Connection, Cursor, Steps
 from rowboat.door.context import OnKnown
 from rowboat.door.passage import Report
-from rowboat.errors import Stopped
 from rowboat.rows.write import bodies
-from rowboat.rows.write.batch import Batch, BatchOptions, Delivery
+from rowboat.rows.write.batch import BatchOptions, Delivery
 from rowboat.rows.write.bodies import IncomingRow
 from rowboat.rows.write.idempotency import IdempotentRequest, KeptAnswer
 
 blueprint = Blueprint("batches", __name__)
-log = structlog.get_logger()
-_PATIENCE = 5.0  # seconds
 
 Choice = TypeVar("Choice")
 _ON_CONFLICT: dict[str, OnKnown] = {"error": "refuse", "update": "update", "ignore": "leave"}
@@ -64,54 +57,11 @@ def batch() -> Response:
 
 def _take(rows: dict[str, list[IncomingRow]]) -> Response:
     order = _order()
-    done = deliver(rows, order, lambda found: _answer(found, order), _once())
+    done = deliver_rows(rows, order, lambda found: _answer(found, order), _once())
     headers = {"Idempotency-Replayed": "true"} if done.again else {}
     if done.status >= HTTPStatus.BAD_REQUEST:
         return refusal(done, headers)
     return Response(done.body, done.status, headers, content_type="application/json")
-
-
-def deliver(
-    rows: dict[str, list[IncomingRow]],
-    order: BatchOptions,
-    say: Callable[[list[Delivery]], KeptAnswer],
-    once: IdempotentRequest | None,
-) -> KeptAnswer:
-    """Pass rows through the door, count them, and let in what waited for them."""
-    with reading() as cursor:
-        batch = Batch(context().catalog(cursor), rows, order)
-    done = batch.go(writing, say, once)
-    if not done.again and not order.on_trial:
-        prometheus.rows(sum((each.report for each in batch.delivered), Report()))
-    wake(batch)
-    return done
-
-
-def wake(batch: Batch) -> None:
-    """Let in what waited for the rows of a batch."""
-    briefly(batch.wake)
-
-
-def briefly(wake: Callable[[Steps], object]) -> None:
-    """Let in what waited for rows that came; these stay, whatever becomes of it."""
-    try:
-        with context().connection() as connection:
-            wake(_Brief(connection))
-    except Exception as error:
-        log.error("rows still wait for their parents", exc_info=error)
-
-
-class _Brief(Steps):
-    """Steps for as long as a caller may be kept waiting; raises Stopped after that."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-        self._until = time.monotonic() + _PATIENCE
-
-    def __call__(self) -> AbstractContextManager[Cursor]:
-        if time.monotonic() > self._until:
-            raise Stopped
-        return super().__call__()
 
 
 def refusal(done: KeptAnswer, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,50 +1,27 @@
 """Starts the DAG ingest, and tells how files and runs stand."""
 
-from dataclasses import asdict
-from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Any
 
-from flask import Blueprint, g, url_for
-from pydantic import AfterValidator
+from flask import Blueprint
 
+from api.actions.ingest import DAG, IngestForm, describe_files, describe_work, start_ordered
 from api.shared import forms
 from api.shared.access import scope
-from api.shared.airflow import airflow, outline, start, tasks
-from api.shared.context import context, reading
-from rowboat.errors import AirflowUnreachable, FileRefused, Forbidden
-from rowboat.ingest import discovery, position
-from rowboat.ingest.position import Position
-from rowboat.ingest.run import add_up_run
-from rowboat.settings import settings
+from api.shared.airflow import airflow, outline, tasks
+from api.shared.context import reading
+from rowboat.errors import AirflowUnreachable
+from rowboat.ingest import position
 
 blueprint = Blueprint("ingest", __name__)
 
-DAG = "ingest"
 _NEWEST = 20  # runs
-INWARD = ("id", "version", "dialect", "file_version", "prefix_sha256")
-
-
-def _below(name: str) -> str:
-    """Refuse what leads out of raw_data."""
-    path = PurePosixPath(name)
-    if not name.isprintable() or path.is_absolute() or not path.parts or ".." in path.parts:
-        raise ValueError("must be a name below raw_data")
-    return name
-
-
-class Order(forms.Form):
-    """What to load: these files, or all that changed."""
-
-    files: list[Annotated[str, AfterValidator(_below)]] | None = None
-    dry_run: bool = False
-    checksum: bool = False
 
 
 @blueprint.post("/api/ingest")
 @scope("operate")
 def load() -> tuple[dict[str, Any], int]:
     """Start a run of the DAG ingest."""
-    return ordered(forms.body(Order)), 202
+    return start_ordered(forms.parse_body(IngestForm)), 202
 
 
 @blueprint.get("/api/ingest")
@@ -52,7 +29,7 @@ def load() -> tuple[dict[str, Any], int]:
 def everything() -> dict[str, Any]:
     """List the files with their positions and the newest runs, where Airflow answers."""
     with reading() as cursor:
-        files = _files(list(position.all_positions(cursor).values()))
+        files = describe_files(list(position.all_positions(cursor).values()))
     try:
         runs = airflow().runs(DAG, order_by="-run_after", limit=_NEWEST)
     except AirflowUnreachable:
@@ -65,48 +42,4 @@ def everything() -> dict[str, Any]:
 def one_run(run: str) -> dict[str, Any]:
     """Tell a run's state, its tasks, what it loaded, and how its files stand."""
     found = airflow().run(DAG, run)
-    return outline(found) | work(run, found.get("conf")) | {"tasks": tasks(DAG, run)}
-
-
-def work(run: str, conf: dict[str, Any] | None) -> dict[str, Any]:
-    """Tell what a run loaded, and how its files stand: those it took or was asked to take."""
-    asked = (conf or {}).get("files") or []
-    with reading() as cursor:
-        totals = add_up_run(cursor, run)
-        known = position.all_positions(cursor).values()
-    mine = [each for each in known if each.run == run or each.file_name in asked]
-    return {"totals": vars(totals), "files": _files(mine)}
-
-
-def ordered(order: Order) -> dict[str, Any]:
-    """Start a run for an order; raises FileRefused or Forbidden."""
-    _check(order.files or [])
-    return started(**order.model_dump())
-
-
-def started(**form: Any) -> dict[str, Any]:
-    """Start a run and tell where its state is."""
-    run = start(DAG, **form)
-    return {"run": run, "state": "queued", "url": url_for("ingest.one_run", run=run)}
-
-
-def _check(files: list[str]) -> None:
-    """Raise FileRefused or Forbidden unless the files are there and the caller's own."""
-    if g.caller.tables is not None and not files:
-        raise Forbidden(f"the key {g.caller.id} does not hold for all tables", "name the files")
-    with reading() as cursor:
-        catalog = context().catalog(cursor)
-    for name in files:
-        found = discovery.locate_file(settings().raw_data / name, catalog)
-        if found.table is None:
-            raise FileRefused(f"{name} {found.problem}", "name it after its table")
-        g.caller.check(found.table.full_name)
-
-
-def _files(found: list[Position]) -> list[dict[str, Any]]:
-    """Describe the files that the caller may see."""
-    return [
-        {name: value for name, value in asdict(each).items() if name not in INWARD}
-        for each in found
-        if g.caller.tables is None or g.caller.sees(each.table_name or "")
-    ]
+    return outline(found) | describe_work(run, found.get("conf")) | {"tasks": tasks(DAG, run)}

@@ -2,36 +2,28 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.utils import secure_filename
 
+from api.actions.metrics import answer_figures, visible_metric, visible_metrics
 from api.shared.access import scope
-from api.shared.context import context, reading, writing
 from api.shared.problems import Problem
 from rowboat.csvfile.writer import csv_text
-from rowboat.database.connections import Cursor, transaction
 from rowboat.errors import ParameterRefused, UnknownMetric
 from rowboat.metrics import charts
-from rowboat.metrics.definitions import Metric, all_metrics, find_metric
+from rowboat.metrics.definitions import Metric, all_metrics
 from rowboat.metrics.figures import (
     Cache,
     MetricFigures,
-    Moment,
-    Values,
-    add_up_writes,
-    begin_moment,
-    compute_figures,
 )
 from rowboat.metrics.parameters import RESERVED
 from rowboat.metrics.workbook import workbook
 
-Found = TypeVar("Found")
-Answer: TypeAlias = tuple[bytes, Any]
 blueprint = Blueprint("metrics", __name__)
 FORMATS = {
     "json": "application/json",
@@ -40,7 +32,6 @@ FORMATS = {
     "png": "image/png",
 }
 _FORMS = f"there are {', '.join(FORMATS)}"
-_MANY = 1000  # counts of writes that are added up
 
 
 @blueprint.record_once
@@ -53,81 +44,30 @@ def _prepare(state: BlueprintSetupState) -> None:
 @scope("read")
 def every_metric() -> dict[str, Any]:
     """List the metrics whose tables the caller may see."""
-    return {"metrics": [each.document() for each in visible()]}
+    return {"metrics": [each.document() for each in visible_metrics()]}
 
 
 @blueprint.get("/api/metrics/<name>")
 @scope("read")
 def one_metric(name: str) -> Response:
     """Answer a metric; the query gives its parameters."""
-    return _answer(the_metric(name), {})
+    return _answer(visible_metric(name), {})
 
 
 @blueprint.get("/api/<int:year>/<name>")
 @scope("read")
 def metric_of_year(year: int, name: str) -> Response:
     """Answer a metric that has a year for a parameter."""
-    wanted = the_metric(name)
+    wanted = visible_metric(name)
     if not any(each.name == "year" for each in wanted.parameters):
         raise UnknownMetric(f"the metric {name} has no year", f"it is at /api/metrics/{name}")
     return _answer(wanted, {"year": str(year)})
 
 
-def visible() -> list[Metric]:
-    """Return the metrics whose tables the caller may see."""
-    return [each for each in all_metrics().values() if all(map(g.caller.sees, each.tables))]
-
-
-def the_metric(name: str) -> Metric:
-    """Find a metric; raises UnknownMetric, and Forbidden where the caller's key does not hold."""
-    found = find_metric(name)
-    for table in found.tables:
-        g.caller.check(table)
-    return found
-
-
-def of_figures(
-    wanted: Metric, values: Values, form: tuple[Any, ...], encode: Callable[[MetricFigures], Answer]
-) -> Answer:
-    """Return the figures of a metric in a form, made once while they hold."""
-    asked = (*values.items(), *form)
-    return kept(
-        wanted, asked, lambda cursor, now: compute_figures(cursor, wanted, values, now), encode
-    )
-
-
-def kept(
-    wanted: Metric,
-    asked: tuple[Any, ...],
-    compute: Callable[[Cursor, Moment], Found],
-    encode: Callable[[Found], Answer],
-) -> Answer:
-    """Return what is asked of a metric, from the cache while its tables are as they were."""
-    cache: Cache = current_app.extensions["figures"]
-    key = wanted.name, *asked
-    if key in cache and (answer := cache.find(key, _version(wanted))):
-        return answer
-    with reading() as cursor:
-        now = begin_moment(cursor, wanted)
-        with cache.made_once(key, now.version) as answer:
-            if answer is None:
-                answer = encode(compute(cursor, now))
-                cache.keep(key, now.version, *answer)
-    if now.pieces > _MANY:
-        writing(add_up_writes)
-    return answer
-
-
-def _version(wanted: Metric) -> str | None:
-    """Return the version of a metric's tables, by one statement and no more."""
-    with context().single.connection() as connection, transaction(connection) as cursor:
-        return begin_moment(cursor, wanted).version
-
-
 def _answer(wanted: Metric, of_path: Mapping[str, str]) -> Response:
     form, safe = _format(), _safe()
     values = wanted.judge(_given(of_path))
-    body, headers = of_figures(
+    body, headers = answer_figures(
         wanted, values, (form, safe), lambda found: _encoded(found, form, safe)
     )
     answer = Response(body, headers=headers)

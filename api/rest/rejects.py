@@ -22,7 +22,7 @@ JSON, CSV = "application/json", "text/csv"
 MOST = 1000
 
 
-class Page(forms.Form, strict=False):
+class RejectQuery(forms.Form, strict=False):
     """Which refused rows; those up to the id `after` have been seen."""
 
     table: str | None = None
@@ -30,7 +30,7 @@ class Page(forms.Form, strict=False):
     after: int = Field(0, ge=0, lt=2**63)
 
 
-class Choice(forms.Form):
+class RetryForm(forms.Form):
     """The table whose rows are to be judged again; all where it is missing."""
 
     table: str | None = None
@@ -40,7 +40,7 @@ class Choice(forms.Form):
 @scope("write")  # refused rows may be private: they are for those who bring rows, not for readers
 def page() -> Response:
     """Return open refused rows, oldest first, as JSON or CSV."""
-    asked = forms.query(Page)
+    asked = forms.parse_query(RejectQuery)
     wanted = request.accept_mimetypes
     media = wanted.best_match([JSON, CSV]) if wanted else JSON
     if media is None:
@@ -64,7 +64,7 @@ def page() -> Response:
 @scope("write")
 def again() -> dict[str, Any]:
     """Judge refused rows again, as when a rule has changed or a parent was added."""
-    choice = forms.body(Choice)
+    choice = forms.parse_body(RetryForm)
     with reading() as cursor:
         tables, catalog = _tables(cursor, choice.table), context().catalog(cursor)
     with context().connection() as connection:

@@ -1,176 +1,55 @@
 """Restores: a run plans, shows its plan, waits for an approval, then carries it out."""
 
-import time
-from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, g, url_for
+from flask import Blueprint, url_for
 
+from api.actions.restores import (
+    ApprovalForm,
+    RestoreForm,
+    UndoForm,
+    describe_run,
+    find_run,
+    settle_approval,
+    start_restore,
+    start_undo,
+)
 from api.shared import forms
 from api.shared.access import scope
-from api.shared.airflow import airflow, outline, start, tasks
-from api.shared.context import reading, the_table
-from api.shared.problems import Problem
-from rowboat.backup import restore, sets
-from rowboat.backup.plan import Mode
-from rowboat.database.connections import Cursor
-from rowboat.errors import Forbidden, UnknownRun, UnknownSet
 
 blueprint = Blueprint("restores", __name__)
-
-DAG, UNDO = "restore", "undo"
-_WAITS = "awaiting_input"
-_PARKED = 2.0  # seconds: answered in the moment it parks, Airflow 3.3.2 takes a task for lost
-
-
-class Order(forms.Form):
-    """What to restore, from which set (none named: the newest verified), and how."""
-
-    table: str
-    set: str | None = None
-    mode: Mode = "replace"
-    cascade: bool = False
-
-
-class Undo(forms.Form):
-    """Whether the undo may delete rows of other tables, by their foreign keys."""
-
-    cascade: bool = False
-
-
-class Answer(forms.Form):
-    """Whether the plan is to be carried out."""
-
-    approve: bool = True
 
 
 @blueprint.post("/api/restores")
 @scope("operate")
 def plan() -> tuple[dict[str, Any], int]:
     """Start a run that plans a restore; nothing is changed until it is approved."""
-    return _started(begin(forms.body(Order)))
+    return _started(start_restore(forms.parse_body(RestoreForm)))
 
 
 @blueprint.get("/api/restores/<run>")
 @scope("operate")
 def one_run(run: str) -> dict[str, Any]:
     """Tell the state of a run, its plan, and what it asks while it waits."""
-    return seen(*found(run))
+    return describe_run(*find_run(run))
 
 
 @blueprint.post("/api/restores/<run>/approve")
 @scope("operate")
 def approve(run: str) -> tuple[dict[str, Any], int]:
     """Have the plan carried out, or with {"approve": false} given up."""
-    answer = forms.body(Answer)
-    dag, about = found(run)
-    settle(dag, run, answer.approve)
-    return seen(dag, about), 202
+    answer = forms.parse_body(ApprovalForm)
+    dag, about = find_run(run)
+    settle_approval(dag, run, answer.approve)
+    return describe_run(dag, about), 202
 
 
 @blueprint.post("/api/restores/<int:number>/undo")
 @scope("operate")
 def undo(number: int) -> tuple[dict[str, Any], int]:
     """Start a run that plans to bring back what a restore overwrote."""
-    return _started(begin_undo(number, forms.body(Undo)))
-
-
-def begin(order: Order) -> str:
-    """Start a run that plans a restore; return its id.
-
-    Raises UnknownTable, UnknownSet, Forbidden.
-    """
-    _check_cascade(order.cascade)
-    with reading() as cursor:
-        table = the_table(cursor, order.table).full_name
-        chosen = sets.find_set(cursor, order.set) if order.set else sets.newest_set(cursor, [table])
-    if table not in chosen.tables:
-        raise UnknownSet(f"the set {chosen.name} has no {table}")
-    return start(DAG, **order.model_dump() | {"table": table, "set": chosen.name})
-
-
-def begin_undo(number: int, order: Undo) -> str:
-    """Start a run that plans to undo a restore; return its id.
-
-    Raises UnknownRestore, Forbidden.
-    """
-    _check_cascade(order.cascade)
-    with reading() as cursor:
-        record(cursor, number)
-    return start(UNDO, restore=number, cascade=order.cascade)
-
-
-def record(cursor: Cursor, number: int) -> dict[str, Any]:
-    """Return a restore's record.
-
-    Raises UnknownRestore, or Forbidden where the key does not hold for all of its tables.
-    """
-    known = restore.recorded_plan(cursor, number)
-    for table in known["tables"]:
-        g.caller.check(table)
-    return known
-
-
-def found(run: str) -> tuple[str, dict[str, Any]]:
-    """Return the DAG and the run, which must be one that the caller's key holds for."""
-    try:
-        dag, about = DAG, airflow().run(DAG, run)
-        g.caller.check(about["conf"]["table"])
-    except UnknownRun:
-        dag, about = UNDO, airflow().run(UNDO, run)
-        with reading() as cursor:
-            record(cursor, about["conf"]["restore"])
-    return dag, about
-
-
-def seen(dag: str, about: dict[str, Any]) -> dict[str, Any]:
-    """Return what callers see of a run that plans and restores."""
-    run = about["dag_run_id"]
-    done = tasks(dag, run)
-    planned = any(each["task"] == "plan" and each["state"] == "success" for each in done)
-    question = _question(dag, run, done)
-    with reading() as cursor:
-        number = restore.restore_of_run(cursor, run)
-    return outline(about) | {
-        "waits": question is not None,
-        "plan": airflow().result(dag, run, "plan") if planned else None,
-        "question": question and {name: question.get(name) for name in ("subject", "body")},
-        "restore": number,
-        "undo": url_for("restores.undo", number=number) if number else None,
-        "tasks": done,
-    }
-
-
-def settle(dag: str, run: str, approved: bool) -> None:
-    """Answer what a run asks; raises Problem where it asks nothing, or no more."""
-    question = _question(dag, run, tasks(dag, run))
-    if question is None:
-        raise Problem(
-            409, "the run does not wait for an approval",
-            f"{url_for('restores.one_run', run=run)} shows its state",
-        )  # fmt: skip
-    _let_it_park(question)
-    airflow().answer(dag, run, "approve", "Approve" if approved else "Reject")
+    return _started(start_undo(number, forms.parse_body(UndoForm)))
 
 
 def _started(run: str) -> tuple[dict[str, Any], int]:
     return {"run": run, "state": "queued", "url": url_for("restores.one_run", run=run)}, 202
-
-
-def _check_cascade(cascade: bool) -> None:
-    """A cascade touches whatever refers to the table."""
-    if cascade and g.caller.tables is not None:
-        raise Forbidden(f"the key {g.caller.id} does not hold for all tables, so none may cascade")
-
-
-def _question(dag: str, run: str, done: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return what a run asks a person, unless it was answered."""
-    if not any(each["task"] == "approve" and each["state"] == _WAITS for each in done):
-        return None
-    question = airflow().question(dag, run, "approve")
-    return None if question.get("response_received") else question
-
-
-def _let_it_park(question: dict[str, Any]) -> None:
-    asked = datetime.fromisoformat(question["created_at"])
-    time.sleep(min(_PARKED, max(0.0, _PARKED - (datetime.now(UTC) - asked).total_seconds())))

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, g, request
 
-from api.rest.batches import wake
+from api.actions.batches import wake_waiting
 from api.shared import versions
 from api.shared.access import scope
 from api.shared.context import context, reading, the_table, writing
@@ -45,7 +45,7 @@ def _write(name: str, key: list[str], keeps_rest: bool) -> Response:
     if revision.written is None:
         hint = "errors tells why; it waits in quarantine"
         raise Problem(422, "the row is refused", hint, revision.errors)
-    wake(revision.batch)
+    wake_waiting(revision.batch)
     place = {} if revision.held else {"Location": quote(request.path, safe="/,")}
     headers = versions.etag(revision.written.version) | place
     status = 200 if revision.held else 201

@@ -71,7 +71,7 @@ def traced(table: str, key: str) -> Response:
         as_it_is = find_row(cursor, found, key.split(","))
         document = asdict(trace.trace_row(cursor, found, key.split(",")))
     del document["fields"]  # their numbers have lost digits
-    body = json.dumps(document, ensure_ascii=False, default=forms.plain)[1:]
+    body = json.dumps(document, ensure_ascii=False, default=forms.as_json)[1:]
     return Response(f'{{"fields": {as_it_is.json}, {body}\n', mimetype=_JSON)
 
 

@@ -6,13 +6,12 @@ from typing import Any
 
 from flask import Blueprint, g, request
 
-from api.rest.ingest import started
+from api.actions.ingest import start_loading
 from api.shared import forms, incoming
 from api.shared.access import scope
 from api.shared.context import context, reading, the_table
 from api.shared.incoming import FORM, Chosen
 from api.shared.problems import Problem
-from rowboat.errors import AirflowUnreachable
 from rowboat.ingest import upload
 from rowboat.ingest.upload import Received
 
@@ -21,7 +20,7 @@ blueprint = Blueprint("uploads", __name__)
 _ENDINGS = {"text/csv": ".csv", "application/gzip": ".csv.gz", "application/x-gzip": ".csv.gz"}
 
 
-class Choice(forms.Form, strict=False):
+class UploadQuery(forms.Form, strict=False):
     """How the file is to be named, and whether it may replace another."""
 
     name: str | None = None
@@ -33,7 +32,7 @@ class Choice(forms.Form, strict=False):
 def receive(table: str) -> tuple[dict[str, Any], int]:
     """Take a file as the body, or as the one of a form; then have it loaded."""
     request.max_content_length = sys.maxsize  # None would be the limit of all other views
-    choice = forms.query(Choice)
+    choice = forms.parse_query(UploadQuery)
     with reading() as cursor:
         found, catalog = the_table(cursor, table), context().catalog(cursor)
 
@@ -41,16 +40,7 @@ def receive(table: str) -> tuple[dict[str, Any], int]:
         return upload.name_for_upload(choice.name or given, found, catalog), choice.overwrite
 
     received = _received(choose)
-    return vars(received) | loading(received.file), 202
-
-
-def loading(file: str) -> dict[str, Any]:
-    """Have a file loaded; where Airflow does not answer, tell that it will be."""
-    try:
-        return started(files=[file])
-    except AirflowUnreachable as error:
-        hint = "the file is safe in raw_data: it is loaded as soon as Airflow is back"
-        return {"run": None, "state": None, "url": None, "detail": error.fact, "hint": hint}
+    return vars(received) | start_loading(received.file), 202
 
 
 def _received(choose: incoming.Choose) -> Received:

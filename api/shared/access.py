@@ -6,9 +6,9 @@ from typing import Literal, TypeVar
 import structlog
 from flask import Flask, Response, current_app, g, request
 
-from api.console.elements import frame
 from api.shared.context import context
 from api.shared.problems import Problem
+from api.shared.visitors import visitor_token
 from rowboat.access import keys, oidc_tokens, sessions
 from rowboat.access.keys import Key
 from rowboat.access.oidc_tokens import Issuer
@@ -39,14 +39,14 @@ def checks_form(view: View) -> View:
     return view
 
 
-def register(app: Flask) -> None:
+def register_access(app: Flask) -> None:
     """Look at the key of every request before its view does; tell its rate in every answer."""
     app.extensions["issuer"] = oidc_tokens.issuer_of_settings()
     app.before_request(_enter)
     app.after_request(_tell_rate)
 
 
-def check(app: Flask) -> None:
+def check_scopes(app: Flask) -> None:
     """Raise AssertionError unless every view says its scope."""
     for name, view in app.view_functions.items():
         assert hasattr(view, "scope"), f"{name} does not say which scope it needs"
@@ -72,7 +72,7 @@ def admit(token: str) -> Key:
 
     Raises Problem: 401, 429.
     """
-    if not token and not frame.visitor():
+    if not token and not visitor_token():
         raise _unknown(KeyRefused())
     with context().single.connection() as connection, transaction(connection) as cursor:
         try:
@@ -95,7 +95,7 @@ def check_form(field: str | None = None) -> None:
     if not given:
         given = request.form.get("csrf", "") if field is None else field
     elsewhere = request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
-    if elsewhere or not sessions.is_form_token(frame.visitor(), given):
+    if elsewhere or not sessions.is_form_token(visitor_token(), given):
         raise Problem(
             403, "the form is not of your session", "load the page again, then send it once more"
         )
@@ -103,7 +103,7 @@ def check_form(field: str | None = None) -> None:
 
 def _signed_in(cursor: Cursor) -> Key:
     """Return who is signed in; raises KeyRefused."""
-    found = sessions.find_session(cursor, frame.visitor())
+    found = sessions.find_session(cursor, visitor_token())
     if found is None:
         raise KeyRefused("nobody is signed in", "sign in, or send a key")
     return found

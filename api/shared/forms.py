@@ -20,23 +20,23 @@ class Form(BaseModel):
 Filled = TypeVar("Filled", bound=Form)
 
 
-def body(kind: type[Filled]) -> Filled:
+def parse_body(kind: type[Filled]) -> Filled:
     """Read the body; none at all is an empty object."""
     given = request.get_data()
     if given and request.mimetype != "application/json":
         raise Problem(415, "the request comes as application/json", "set the header Content-Type")
-    return filled(kind, _parsed(given) if given else {})
+    return fill_form(kind, _parsed(given) if given else {})
 
 
-def query(kind: type[Filled]) -> Filled:
+def parse_query(kind: type[Filled]) -> Filled:
     """Read the parameters, each given once; a form for them is not strict, as all are text."""
     several = [name for name, values in request.args.lists() if len(values) > 1]
     if several:
         raise _wrong([_error(several[0], "is given twice")])
-    return filled(kind, request.args.to_dict())
+    return fill_form(kind, request.args.to_dict())
 
 
-def filled(kind: type[Filled], given: Any) -> Filled:
+def fill_form(kind: type[Filled], given: Any) -> Filled:
     """Make a form of its fields; raises Problem with what is wrong with each."""
     try:
         return kind.model_validate(given)
@@ -47,7 +47,7 @@ def filled(kind: type[Filled], given: Any) -> Filled:
         ) from None
 
 
-def plain(value: Any) -> str:
+def as_json(value: Any) -> str:
     """Write what JSON has no form for: times as ISO 8601, the rest as its text."""
     return value.isoformat() if isinstance(value, datetime) else str(value)
 

@@ -1,7 +1,7 @@
 """Every error of the API, in one shape: problem details (RFC 9457)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +11,6 @@ from flask import Flask, Response, g, has_request_context
 from psycopg2 import errorcodes
 from werkzeug.exceptions import HTTPException
 
-from api.console.elements import frame
 from rowboat.errors import (
     ConnectionLost,
     Contended,
@@ -70,19 +69,15 @@ class Problem(Exception):
         return answer
 
 
-def register(app: Flask) -> None:
-    """Let every error of the application have this shape."""
-    app.register_error_handler(Problem, _answer)
-    app.register_error_handler(RowboatError, lambda error: _answer(of(error)))
-    app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(Exception, _of_defect)
+def register_problems(app: Flask, answer: Callable[[Problem], Response]) -> None:
+    """Turn every error of the application into a Problem, and answer it by `answer`."""
+    app.register_error_handler(Problem, answer)
+    app.register_error_handler(RowboatError, lambda error: answer(problem_of(error)))
+    app.register_error_handler(HTTPException, lambda error: answer(_of_http(error)))
+    app.register_error_handler(Exception, lambda error: answer(_of_defect(error)))
 
 
-def _answer(problem: Problem) -> Response:
-    return frame.of_problem(problem) if frame.wanted() else problem.response()
-
-
-def of(error: RowboatError) -> Problem:
+def problem_of(error: RowboatError) -> Problem:
     """Return the problem of an error; what the database said of others' rows stays here."""
     cause = error.__cause__
     code = cause.pgcode if isinstance(cause, psycopg2.Error) else None
@@ -103,7 +98,7 @@ def _more(error: RowboatError) -> dict[str, Any]:
     return {name: vars(error)[name] for name in ("errors", "dependents") if name in vars(error)}
 
 
-def _of_http(error: HTTPException) -> Response:
+def _of_http(error: HTTPException) -> Problem:
     status = error.code or 500
     detail = _DETAILS.get(status, (error.description or HTTPStatus(status).phrase).lower())
     headers = {
@@ -111,12 +106,12 @@ def _of_http(error: HTTPException) -> Response:
         for name, value in error.get_headers()
         if name.lower() not in ("content-type", "content-length")
     }
-    return _answer(Problem(status, detail, _HINTS.get(status, _HINT), headers=headers))
+    return Problem(status, detail, _HINTS.get(status, _HINT), headers=headers)
 
 
-def _of_defect(error: Exception) -> Response:
+def _of_defect(error: Exception) -> Problem:
     log.error("defect", exc_info=error)
-    return _answer(_defect())
+    return _defect()
 
 
 def _defect() -> Problem:

@@ -12,7 +12,7 @@ from api.shared.context import context
 log = structlog.get_logger()
 
 
-def register(app: Flask) -> None:
+def register_requests(app: Flask) -> None:
     """Number, time and log every request of the application."""
     logs.configure()
     app.before_request(_begin)

@@ -2,17 +2,16 @@
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote
 
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from werkzeug.datastructures import Headers
 
+from api.shared.problems import Problem
+from api.shared.visitors import give_token, visitor_token
 from rowboat.access import sessions
 from rowboat.airflow_client import airflow_pages
-
-if TYPE_CHECKING:
-    from api.shared.problems import Problem
 
 NAME = "console"
 _SAID = "rowboat_said"
@@ -35,25 +34,10 @@ _BELONGS = {"console.runs": "console.files", "console.restores": "console.backup
 _OF_ALL_TABLES = ("console.keys.every",)  # for who is not limited to some
 
 
-def register(blueprint: Blueprint) -> None:
+def register_frame(blueprint: Blueprint) -> None:
     """Give the pages of a blueprint what all of them need."""
     blueprint.context_processor(_shared)
     blueprint.after_request(_guard)
-
-
-def cookie() -> str:
-    """Return the name of a visitor's cookie; over https it is one that no other host can set."""
-    return ("__Host-" if request.is_secure else "") + sessions.COOKIE
-
-
-def visitor() -> str:
-    """Return the cookie of who looks at the page; empty where he has none yet."""
-    return request.cookies.get(cookie(), "")
-
-
-def give(answer: Response, token: str) -> None:
-    """Set a visitor's cookie: no script reads it, no other site sends it with a form."""
-    answer.set_cookie(cookie(), token, httponly=True, samesite="Lax", secure=request.is_secure)
 
 
 def go(address: str, said: str | None = None, token: str | None = None) -> Response:
@@ -62,15 +46,15 @@ def go(address: str, said: str | None = None, token: str | None = None) -> Respo
     """
     answer = make_response(redirect(address, HTTPStatus.SEE_OTHER))
     if token:
-        give(answer, token)
+        give_token(answer, token)
     if said:
-        sealed = quote(sessions.seal_text(token or visitor(), _SAID, said[:300]))
+        sealed = quote(sessions.seal_text(token or visitor_token(), _SAID, said[:300]))
         secure = request.is_secure
         answer.set_cookie(_SAID, sealed, 60, httponly=True, samesite="Lax", secure=secure)
     return answer
 
 
-def wanted() -> bool:
+def page_is_wanted() -> bool:
     """Tell whether an error is to be a page: on those of the console, and where there is nothing
     and a browser asks.
     """
@@ -80,7 +64,7 @@ def wanted() -> bool:
     return request.endpoint is None and best == _HTML
 
 
-def of_problem(problem: "Problem") -> Response:
+def problem_page(problem: Problem) -> Response:
     """Return an error as a page; who is not signed in is led to where he can."""
     if problem.status == HTTPStatus.UNAUTHORIZED:
         asked = _asked() if request.method == "GET" else "/"
@@ -107,11 +91,11 @@ def _asked() -> str:
 
 
 def _shared() -> dict[str, Any]:
-    caller = g.get("caller")
+    caller, token = g.get("caller"), visitor_token()
     here = {_BELONGS.get(each, each) for each in request.blueprints}
     return {
         "caller": caller,
-        "csrf": sessions.form_token(visitor()),
+        "csrf": sessions.form_token(token),
         "places": [
             (url_for(endpoint), words, endpoint.rpartition(".")[0] in here)
             for endpoint, words, needed in _PLACES
@@ -119,7 +103,7 @@ def _shared() -> dict[str, Any]:
             and caller.may(needed)
             and (caller.tables is None or endpoint not in _OF_ALL_TABLES)
         ],
-        "said": sessions.unseal_text(visitor(), _SAID, unquote(request.cookies.get(_SAID, ""))),
+        "said": sessions.unseal_text(token, _SAID, unquote(request.cookies.get(_SAID, ""))),
         "airflow": airflow_pages(),
         "number": g.get("request", ""),
     }

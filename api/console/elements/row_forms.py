@@ -22,7 +22,7 @@ _NOTHING = {"text": "the empty text", "null": "NULL, no value", "default": "the 
 
 
 @dataclass
-class Field:
+class RowField:
     """A column in a form; `empty` tells what nothing typed means, one of `empties`; `was` is the
     value when the form was first shown, `changed` whether the one that is typed is to be written.
     """
@@ -83,7 +83,7 @@ class Change:
 
 def fields(
     cursor: Cursor, catalog: Catalog, table: Table, cells: Cells | None = None
-) -> list[Field]:
+) -> list[RowField]:
     """Return the fields of a row, or of a new one: the database makes its numbers."""
     key = table.key.columns if table.key and cells is not None else ()
     return [
@@ -93,7 +93,7 @@ def fields(
     ]
 
 
-def read(form: Mapping[str, str], found: list[Field]) -> dict[str, str | None]:
+def read(form: Mapping[str, str], found: list[RowField]) -> dict[str, str | None]:
     """Take over what was typed into a form; return the values that it gives: those of a new row,
     or those that differ from what it showed.
     """
@@ -115,7 +115,7 @@ def read(form: Mapping[str, str], found: list[Field]) -> dict[str, str | None]:
     return given
 
 
-def blame(found: list[Field], errors: Sequence[Mapping[str, Any]]) -> list[str]:
+def blame(found: list[RowField], errors: Sequence[Mapping[str, Any]]) -> list[str]:
     """Put errors beside their fields; return those that speak of none."""
     by_name = {each.column.name: each for each in found}
     rest = list[str]()
@@ -126,7 +126,7 @@ def blame(found: list[Field], errors: Sequence[Mapping[str, Any]]) -> list[str]:
     return rest
 
 
-def overtake(found: list[Field], cells: Cells) -> list[Change]:
+def overtake(found: list[RowField], cells: Cells) -> list[Change]:
     """Let fields show what a row has become, but for those that were touched; return what others
     have changed.
     """
@@ -144,11 +144,11 @@ def overtake(found: list[Field], cells: Cells) -> list[Change]:
 
 def _field(
     cursor: Cursor, catalog: Catalog, table: Table, column: Column, cells: Cells | None
-) -> Field:
+) -> RowField:
     parents = [each for each in table.foreign_keys if column.name in each.columns]
     parent = next((each for each in parents if each.parent in catalog.by_name), None)
     empties = _empties(column, is_new=cells is None)
-    found = Field(column, parent, _choices(cursor, catalog, column, parent), empties)
+    found = RowField(column, parent, _choices(cursor, catalog, column, parent), empties)
     was = None if cells is None else cells[column.name]
     found.was = None if was is None else _lines(was)
     found.text, found.empty = found.was or "", _empty(empties, was)

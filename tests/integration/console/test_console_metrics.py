@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.rest import metrics
+from api.actions import metrics
 from rowboat.metrics import charts, definitions, figures
 from tests.acceptance.conftest import CHALLENGE
 from tests.conftest import Boat
@@ -417,22 +417,23 @@ def test_what_holds_is_made_once(
 
         monkeypatch.setattr(of, name, count)
 
-    counting(metrics, "figures")
-    for name in ("svg", "png"):
+    counting(metrics, "compute_figures")
+    for name in ("chart_svg", "chart_png"):
         counting(charts, name)
     first, second = signed_in("read"), signed_in("operate")
     pages = [page(each, "/") for each in (first, second, first)]
-    assert made == ["figures", "svg"] * 2
+    assert made == ["compute_figures", "chart_svg"] * 2
     assert len({section(each, "quarters").partition("<svg")[2] for each in pages}) == 1
     made.clear()
     pictures = {each.get("/api/2021/quarters?format=png").data for each in (first, second)}
-    assert made == ["figures", "png"]
+    assert made == ["compute_figures", "chart_png"]
     assert len(pictures) == 1
     made.clear()
     hires.query(f"update {JOBS} set job = 'K'")
     assert rows(section(page(first, "/"), "quarters"))[0][1] == "K"
     page(second, "/")
-    assert made == ["figures", "svg"]  # not those of the metric that reads no such table
+    # not those of the metric that reads no such table
+    assert made == ["compute_figures", "chart_svg"]
     made.clear()
     hires.query(f"insert into {HIRES} values (9, 'A', '2015-06-01Z', 1, 1)")
     assert options(page(first, "/")) == ["2021*", "2020", "2015"]
@@ -449,7 +450,7 @@ def test_years_are_read_once(
         asked.append(metric.name)
         return figures.years_with_rows(cursor, metric)
 
-    monkeypatch.setattr(metrics, "years", years)
+    monkeypatch.setattr(metrics, "years_with_rows", years)
     visitor = signed_in("read")
     for _ in range(3):
         page(visitor, "/")

@@ -22,8 +22,8 @@ from tests.conftest import Boat
 from tests.integration.conftest import ClientOf
 from tests.support.issuing import AUDIENCE, local_issuer
 
-HINT = "send the header Authorization: Bearer rb_…; `rowboat keys create` makes a key"
-LARGER = "`rowboat keys create` makes one that does"
+HINT = "send the header Authorization: Bearer rb_…; `rowboat keys create` creates a key"
+LARGER = "create one that does with `rowboat keys create`"
 WAIT = "wait until the next minute; Retry-After tells the seconds"
 MADE_UP = f"rb_aaaaaaaa_{'x' * 43}"
 SCOPES = ("read", "write", "operate")
@@ -114,7 +114,7 @@ def test_nobody_in_without_a_key(stubbed: Flask) -> None:
         elif method == "HEAD":
             assert answer.status_code == 401, address
         else:
-            unauthorised(answer, "the request bears no key that is good")
+            unauthorised(answer, "the request has no valid key")
     assert {"public", "read"} <= seen
 
 
@@ -146,7 +146,7 @@ def test_every_scope_is_kept_by_a_view(app: Flask, client_of: ClientOf, needed: 
 def test_a_view_must_say_its_scope(app: Flask, client_of: ClientOf) -> None:
     app.add_url_rule("/silent", "silent", lambda: "in")
     with pytest.raises(AssertionError, match="silent does not say which scope it needs"):
-        access.check(app)
+        access.check_scopes(app)
     assert client_of("write").get("/silent").status_code == 403
 
 
@@ -286,8 +286,8 @@ def test_tokens_of_an_issuer(boat: Boat, setting: Any, new_key: Any) -> None:
         assert old.headers["WWW-Authenticate"] == "Bearer"
         assert client.get("/kept", headers=bearing(new_key("write"))).status_code == 200
     answer = down.test_client().get("/api/tables", headers=bearing(issuer.token()))
-    fact = "the issuer of tokens cannot be asked for its keys"
-    hint = "try it again in a minute; the log tells why"
+    fact = "the keys of the token issuer cannot be fetched"
+    hint = "try again in a minute; the log says why"
     problem(503, "Service Unavailable", fact, hint, answer)
     assert answer.headers["Retry-After"] == "60"
     assert boat.query(

@@ -14,8 +14,8 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from api.actions import batches
 from api.application import create_app
-from api.rest import batches
 from rowboat.ingest import rejudge
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf

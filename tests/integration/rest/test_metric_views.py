@@ -12,8 +12,8 @@ import openpyxl
 import pytest
 from flask.testing import FlaskClient
 
+from api.actions import metrics
 from api.application import create_app
-from api.rest import metrics
 from rowboat.metrics import definitions
 from rowboat.metrics.figures import compute_figures
 from tests.conftest import Boat
@@ -362,7 +362,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(metric.name)
         return compute_figures(cursor, metric, *of)
 
-    monkeypatch.setattr(metrics, "figures", figures)
+    monkeypatch.setattr(metrics, "compute_figures", figures)
     return found
 
 
@@ -390,7 +390,7 @@ def test_who_asks_together_waits_for_one_answer(
         eventually(lambda: hires.query(OPEN, role="api") == [asking])
         return compute_figures(*of)
 
-    monkeypatch.setattr(metrics, "figures", figures)
+    monkeypatch.setattr(metrics, "compute_figures", figures)
     with ThreadPoolExecutor(asking) as pool:
         asked = [pool.submit(client.get, "/api/2021/quarters") for _ in range(asking)]
         assert [each.result().json["rows"] for each in asked] == [ROWS] * asking

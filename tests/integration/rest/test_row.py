@@ -198,8 +198,8 @@ def test_delete_of_this_version(boat: Boat, client: FlaskClient, crew: None, mat
     ("address", "status", "detail"),
     [
         ("departments/2", 428, "the request does not say which version of the row it means"),
-        ("departments/2?cascade=yes", 422, "the parameters of the address cannot be used"),
-        ("departments/2?force=true", 422, "the parameters of the address cannot be used"),
+        ("departments/2?cascade=yes", 422, "the query parameters cannot be used"),
+        ("departments/2?force=true", 422, "the query parameters cannot be used"),
         ("departments", 405, "this address does not take this method"),
     ],
 )
@@ -225,7 +225,7 @@ def test_delete_never_cascades_unasked(boat: Boat, client: FlaskClient, crew: No
     assert answer.json["detail"] == (
         f"other rows refer to the row: 2 of {EMPLOYEES} would be deleted too"
     )
-    assert answer.json["hint"] == "delete those first, or let them go too with ?cascade=true"
+    assert answer.json["hint"] == "delete those first, or delete them too with ?cascade=true"
     assert answer.json["dependents"] == {EMPLOYEES: 2}
     assert len(boat.departments()) == 2
     assert audited(boat) == []

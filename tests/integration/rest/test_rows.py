@@ -23,7 +23,7 @@ from tests.integration.conftest import ClientOf
 from tests.support.every_type import declared, generated
 
 Declare = Callable[[str], None]
-REFUSED = "the parameters of the address cannot be used"
+REFUSED = "the query parameters cannot be used"
 
 
 @pytest.fixture
