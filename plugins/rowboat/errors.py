@@ -1,7 +1,7 @@
 """Every failure that Rowboat explains: a fact about the named thing, then what to do.
 
-The docstring of a class is its default fact, `hint` its default remedy, `status` the HTTP status
-with which the API answers it; 500 stands for a defect of the service.
+The docstring of a class is its default fact, `hint` the default advice, and `status` the HTTP
+status of the API's answer; 500 means a fault of the service, not of the request.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 class RowboatError(Exception):
     """the work could not be done"""
 
-    hint = "look at the cause above and run it again"
+    hint = "fix the cause shown above, then run it again"
     status = 500
 
     def __init__(self, fact: str | None = None, hint: str | None = None) -> None:
@@ -21,18 +21,19 @@ class RowboatError(Exception):
     def __str__(self) -> str:
         return f"{self.fact}\nHINT: {self.hint}"
 
+    # Airflow and multiprocessing pickle errors, and would call the class with `args` alone.
     def __reduce__(self) -> tuple[type["RowboatError"], tuple[str, str]]:
         return type(self), (self.fact, self.hint)
 
 
 def reason(error: OSError) -> str:
-    """Word why a file, a folder or a store could not be used."""
+    """Return in words why a file, folder or store could not be used."""
     words = error.strerror or str(error)
     return words[:1].lower() + words[1:]
 
 
 def remedy(error: OSError, usual: str) -> str:
-    """Return what to do about it: the error's own hint, or the usual one."""
+    """Return what to do about an error: its own hint if it has one, else the usual one."""
     return getattr(error, "hint", usual)
 
 
@@ -45,7 +46,7 @@ class SettingError(RowboatError):
 class SqlFileError(RowboatError):
     """a file under sql/ cannot be read"""
 
-    hint = "each statement starts with '-- name: NAME' and a line that tells what it does"
+    hint = "each statement starts with '-- name: NAME' and a line that says what it does"
 
 
 class ServerError(RowboatError):
@@ -58,20 +59,20 @@ class ServerError(RowboatError):
 class HomeUnusable(RowboatError):
     """the folder of ROWBOAT_HOME cannot be used"""
 
-    hint = "make room there and give the user the right to write, or set ROWBOAT_HOME"
+    hint = "free some space and make it writable for this user, or set ROWBOAT_HOME"
     status = 503
 
 
 class PortTaken(RowboatError):
     """a port that Rowboat needs is taken"""
 
-    hint = "stop the program that listens there, or choose another port"
+    hint = "stop the program that listens on it, or choose another port"
 
 
 class ConnectionLost(RowboatError):
     """the database cannot be reached"""
 
-    hint = "check that Postgres runs and that ROWBOAT_DATABASE_URL is right, then run it again"
+    hint = "check that Postgres is running and ROWBOAT_DATABASE_URL is right, then run it again"
     status = 503
 
 
@@ -82,14 +83,30 @@ class DatabaseRefused(RowboatError):
 
 
 class RowRefused(DatabaseRefused):
-    """the database refused a row by a rule that cannot be judged set by set"""
+    """the database refused a row because of a rule that only it can check"""
 
     hint = "correct the row"
     status = 422
 
 
+class StillRefused(RowboatError):
+    """the corrected row is refused again; nothing was changed"""
+
+    hint = "correct the row as its reasons say"
+    status = 422
+
+    def __init__(
+        self,
+        fact: str | None = None,
+        hint: str | None = None,
+        errors: Sequence[Mapping[str, str | None]] = (),
+    ) -> None:
+        super().__init__(fact, hint)
+        self.errors = errors
+
+
 class MigrationFailed(RowboatError):
-    """a migration failed; everything is as it was before"""
+    """a migration failed; the schema is unchanged"""
 
     hint = "correct the file and run `rowboat migrate` again"
 
@@ -111,26 +128,26 @@ class UnknownRow(RowboatError):
 class FileRefused(RowboatError):
     """the file cannot be loaded"""
 
-    hint = "correct the file; the next `rowboat ingest` takes it again"
+    hint = "correct the file; the next `rowboat ingest` loads it"
     status = 422
 
 
 class Unmatched(FileRefused):
     """the file belongs to no table"""
 
-    hint = "name it after its table, put it into a folder of that name, or take it out of raw_data"
+    hint = "name it after its table, move it to a folder of that name, or remove it from raw_data"
 
 
 class FileChanged(FileRefused):
     """the file changed while it was read"""
 
-    hint = "wait until it is written, then run `rowboat ingest` again"
+    hint = "wait until it has been written, then run `rowboat ingest` again"
 
 
 class PartLost(RowboatError):
-    """a part that was staged is not what it was"""
+    """a staged part no longer matches its file"""
 
-    hint = "run `rowboat ingest`: it reads the file itself"
+    hint = "run `rowboat ingest`, which reads the file itself"
 
 
 class LimitExceeded(FileRefused):
@@ -142,7 +159,7 @@ class LimitExceeded(FileRefused):
 class BackupRefused(RowboatError):
     """the backup cannot be read"""
 
-    hint = "take another: `rowboat backups` lists them, `rowboat verify SET` proves one"
+    hint = "choose another set: `rowboat backups` lists them, `rowboat verify SET` checks one"
     status = 409
 
 
@@ -156,14 +173,14 @@ class BodyRefused(RowboatError):
 class BatchRefused(RowboatError):
     """the request has no rows, or too many"""
 
-    hint = "send 1 to 1,000 at once, or upload a file of any length"
+    hint = "send 1 to 1,000 rows per request, or upload a file of any size"
     status = 422
 
 
 class KeyReused(RowboatError):
     """the Idempotency-Key was used for another request"""
 
-    hint = "send a new key with a new request; the same key repeats the same request"
+    hint = "use a new key for each new request; a key is only repeated with its own request"
     status = 422
 
 
@@ -182,22 +199,22 @@ class ParameterRefused(RowboatError):
 
 
 class KeyRefused(RowboatError):
-    """the request bears no key that is good"""
+    """the request has no valid key"""
 
-    hint = "send the header Authorization: Bearer rb_…; `rowboat keys create` makes a key"
+    hint = "send the header Authorization: Bearer rb_…; `rowboat keys create` creates a key"
     status = 401
 
 
 class IssuerDown(RowboatError):
-    """the issuer of tokens cannot be asked for its keys"""
+    """the keys of the token issuer cannot be fetched"""
 
-    hint = "try it again in a minute; the log tells why"
+    hint = "try again in a minute; the log says why"
 
 
 class Forbidden(RowboatError):
     """the key does not allow this"""
 
-    hint = "`rowboat keys create` makes one that does"
+    hint = "create one that does with `rowboat keys create`"
     status = 403
 
 
@@ -209,9 +226,9 @@ class UnknownKey(RowboatError):
 
 
 class AskRefused(RowboatError):
-    """the parameters of the address cannot be used"""
+    """the query parameters cannot be used"""
 
-    hint = "errors tells why; /api/tables lists the columns"
+    hint = "`errors` says why; /api/tables lists the columns"
     status = 422
 
     def __init__(
@@ -227,7 +244,7 @@ class AskRefused(RowboatError):
 class HasDependents(RowboatError):
     """other rows refer to the row"""
 
-    hint = "delete those first, or let them go too with ?cascade=true"
+    hint = "delete those first, or delete them too with ?cascade=true"
     status = 409
 
     def __init__(
@@ -248,23 +265,25 @@ class UnknownSet(RowboatError):
 
 
 class ShelfUnusable(RowboatError):
-    """the shelf of backups cannot be written"""
+    """the backup shelf cannot be written to"""
 
-    hint = "make room and give the user the right to write, or set ROWBOAT_BACKUPS"
+    hint = "free some space and make it writable for this user, or set ROWBOAT_BACKUPS"
     status = 503
 
 
 class RestoreRefused(RowboatError):
     """the backup cannot be restored into this table"""
 
-    hint = "`rowboat restore TABLE --plan` tells what it would do"
+    hint = "`rowboat restore TABLE --plan` shows what it would do"
     status = 409
 
 
 class WouldCascade(RestoreRefused):
     """the restore would delete rows that others refer to"""
 
-    hint = "look at them with --plan; --cascade lets them go, --mode merge deletes nothing"
+    hint = (
+        "see them with --plan; --cascade affects them too, --mode merge deletes nothing"
+    )
 
 
 class PlanChanged(RestoreRefused):
@@ -281,13 +300,13 @@ class UnknownRestore(RowboatError):
 
 
 class Unholdable(RowboatError):
-    """a value has no place in an AVRO file"""
+    """a value cannot be stored in an AVRO file"""
 
     hint = "correct the row; until then its table cannot be backed up"
 
 
 class FileExists(RowboatError):
-    """the file to write is there already"""
+    """the file to be written exists already"""
 
     hint = "name another file with --to"
     status = 409
@@ -301,35 +320,35 @@ class Unwritable(RowboatError):
 
 
 class Stopped(RowboatError):
-    """the load was stopped; what had passed the door stays"""
+    """the load was stopped; the rows loaded so far are kept"""
 
-    hint = "run `rowboat ingest` again: it goes on where it stopped"
+    hint = "run `rowboat ingest` again; it continues where it stopped"
 
 
 class Contended(RowboatError):
     """other writers kept changing the same rows"""
 
-    hint = "run it again when they are done"
+    hint = "run it again when they have finished"
     status = 409
 
 
 class BrokenPromise(RowboatError):
     """the counts of a load do not add up; it was rolled back"""
 
-    hint = "this is a defect of Rowboat: nothing was changed; please report it with the file"
+    hint = "this is a bug in Rowboat and nothing was changed; please report it with the file"
 
 
 class AirflowUnreachable(RowboatError):
     """Airflow does not answer"""
 
-    hint = "look into ROWBOAT_HOME/logs, or start it with `rowboat up`"
+    hint = "look in ROWBOAT_HOME/logs, or start it with `rowboat up`"
     status = 503
 
 
 class AirflowRefused(AirflowUnreachable):
-    """Airflow refuses what it was asked for"""
+    """Airflow refused the request"""
 
-    hint = "its own words tell why"
+    hint = "its message says why"
     status = 409
 
 
@@ -341,6 +360,6 @@ class UnknownRun(AirflowUnreachable):
 
 
 class NotUp(RowboatError):
-    """Airflow or the API did not come up"""
+    """Airflow or the API did not start"""
 
     hint = "its logs are in ROWBOAT_HOME/logs"

@@ -22,7 +22,7 @@ from tests.conftest import Boat
 from tests.support import backups
 from tests.support.backups import DEPARTMENTS, EMPLOYEES, HIRING, JOBS, take
 
-USABLE = "make room and give the user the right to write, or set ROWBOAT_BACKUPS"
+USABLE = "free some space and make it writable for this user, or set ROWBOAT_BACKUPS"
 FILES = ["departments.avro", "hired_employees.avro", "jobs.avro"]
 
 

@@ -27,7 +27,7 @@ from tests.conftest import Boat
 from tests.support import backups
 from tests.support.backups import DEPARTMENTS, EMPLOYEES, JOBS, take
 
-USABLE = "make room and give the user the right to write, or set ROWBOAT_BACKUPS"
+USABLE = "free some space and make it writable for this user, or set ROWBOAT_BACKUPS"
 CLI = "from rowboat.cli.commands import main; main(prog_name='rowboat')"
 
 

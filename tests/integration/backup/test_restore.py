@@ -165,7 +165,7 @@ def test_a_cascade_is_refused_with_its_count(crew: Boat) -> None:
     assert refused(crew, wanted, WouldCascade) == (
         f"rows of {DEPARTMENTS} that the backup does not have would take others with them:"
         f" 3 of {BY_DEPARTMENT}\n"
-        "HINT: look at them with --plan; --cascade lets them go, --mode merge deletes nothing"
+        "HINT: see them with --plan; --cascade affects them too, --mode merge deletes nothing"
     )
 
 

@@ -173,7 +173,7 @@ def test_ingest_document(boat: Boat) -> None:
     assert list(notes.values()) == [
         *("notes.txt", None, "unmatched", 0, 0, 0, 0, 0, 0, []),
         "belongs to no table: its name begins with none of departments, jobs, hired_employees",
-        "name it after its table, put it into a folder of that name, or take it out of raw_data",
+        "name it after its table, move it to a folder of that name, or remove it from raw_data",
     ]
     again = document("ingest")
     assert [file["state"] for file in again["files"]] == ["unchanged", "unchanged", "unmatched"]

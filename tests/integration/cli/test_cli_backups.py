@@ -99,7 +99,7 @@ def test_cascade_is_refused_with_the_count(run: Any, boat: Boat) -> None:
     result = run("restore", "departments", "--yes")
     assert result.exit_code == 1
     assert f"1 of {EMPLOYEES} (department_id)" in result.stderr
-    assert "HINT: look at them with --plan; --cascade lets them go" in result.stderr
+    assert "HINT: see them with --plan; --cascade affects them too" in result.stderr
     assert boat.query(f"select count(*) from {EMPLOYEES}") == [2]
 
 

@@ -141,7 +141,7 @@ def test_file_that_never_ends(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
         waited(file, monkeypatch, Clock(*deeds))
     assert (raised.value.fact, raised.value.hint) == (
         "it is still being written",
-        "wait until it is written, then run `rowboat ingest` again",
+        "wait until it has been written, then run `rowboat ingest` again",
     )
 
 

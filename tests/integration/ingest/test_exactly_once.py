@@ -597,7 +597,7 @@ def test_connection_lost_between_two_chunks(
         ingest_files([path], Run("tester", progress=progress))
     assert lost.value.fact in LOST
     assert lost.value.hint == (
-        "check that Postgres runs and that ROWBOAT_DATABASE_URL is right, then run it again"
+        "check that Postgres is running and ROWBOAT_DATABASE_URL is right, then run it again"
     )
     position = check_state(parents, hires)
     assert position is not None

@@ -345,7 +345,7 @@ def interrupt(boat: Boat, after: int) -> None:
 
     with pytest.raises(Stopped) as raised:
         boat.ingest(progress=progress, stop=stop)
-    assert raised.value.hint == "run `rowboat ingest` again: it goes on where it stopped"
+    assert raised.value.hint == "run `rowboat ingest` again; it continues where it stopped"
 
 
 MANY = b"id,department\n" + b"".join(b"%d,department %d\n" % (n, n) for n in range(1, 31))

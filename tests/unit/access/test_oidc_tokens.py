@@ -277,7 +277,7 @@ def test_issuer_that_cannot_be_asked(
     for _ in range(3):
         with pytest.raises(IssuerDown) as down:
             issuer.caller(local.token())
-        assert down.value.fact == "the issuer of tokens cannot be asked for its keys"
+        assert down.value.fact == "the keys of the token issuer cannot be fetched"
         assert cause in str(down.value.__cause__)
     assert local.asked.count(DISCOVERY) == 1
 

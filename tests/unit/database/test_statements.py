@@ -79,7 +79,7 @@ def test_malformed_files(folder: Path, content: str, fact: str) -> None:
         statements.query("bad.one")
     assert (raised.value.fact, raised.value.hint) == (
         fact,
-        "each statement starts with '-- name: NAME' and a line that tells what it does",
+        "each statement starts with '-- name: NAME' and a line that says what it does",
     )
 
 

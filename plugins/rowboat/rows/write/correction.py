@@ -14,21 +14,13 @@ from rowboat.database.statements import query
 from rowboat.door import quarantine
 from rowboat.door.passage import Passage, Report, examine, let_in, open_door
 from rowboat.door.rejected_rows import RejectDetail
-from rowboat.errors import BatchRefused, BodyRefused, FileRefused, UnknownRow
+from rowboat.errors import BatchRefused, BodyRefused, FileRefused, StillRefused, UnknownRow
 from rowboat.ingest import position
 from rowboat.rows.write import audit, bodies
 from rowboat.rows.write.bodies import IncomingRow
 
 Cells = Mapping[str, str | None]
 _WINDOWS = "rowboat.windows"
-
-
-class StillRefused(Exception):
-    """A corrected row is refused again, with every reason; nothing of it is to be kept."""
-
-    def __init__(self, reasons: list[Reason]) -> None:
-        super().__init__()
-        self.reasons = reasons
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ def read_correction(table: Table, begun: Draft, text: str) -> dict[str, str | No
     """Cut the text of one row, an object of JSON or a line of CSV; raises StillRefused."""
     row = _cut(table, begun, text)
     if row.reasons:
-        raise StillRefused(row.reasons)
+        raise StillRefused(errors=[each.to_json() for each in row.reasons])
     return _cells(row)
 
 
@@ -103,7 +95,7 @@ def correct_row(
     bench = examine(cursor, table, cargo, passage)
     if bench.refused:
         cursor.execute(query("quarantine.why"))
-        raise StillRefused([Reason(*each) for each in cursor.fetchall()])
+        raise StillRefused(errors=[Reason(*each).to_json() for each in cursor.fetchall()])
     was = audit.rows_before(cursor, bench)
     report, _ = let_in(cursor, cargo, bench, passage)
     if not report.unchanged:
