@@ -4,7 +4,7 @@
 """
 
 import re
-from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
+from importlib.metadata import PackageMetadata, PackageNotFoundError, files, metadata
 
 from tests.conftest import ROOT
 
@@ -20,6 +20,7 @@ Of every package in `environments/requirements.lock`, as its own metadata name t
 |---|---|---|
 """
 _LONGEST = 60  # characters: beyond it is the text of a licence, not its name
+_MIT = "Permission is hereby granted, free of charge, to any person obtaining a copy"
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def listed() -> list[tuple[str, str, str]]:
 
 
 def licence(told: PackageMetadata) -> str:
-    """Return a package's licence: its expression, else its classifiers, else what it says."""
+    """Return a package's licence: by its expression, its classifiers, its word or its file."""
     if expression := told.get("License-Expression"):
         return expression
     classified = [
@@ -49,7 +50,14 @@ def licence(told: PackageMetadata) -> str:
         if each.startswith("License ::") and not each.endswith("OSI Approved")
     ]
     said = (told.get("License") or "").strip().partition("\n")[0]
-    return " and ".join(classified) or (said if 0 < len(said) <= _LONGEST else "")
+    short = said if len(said) <= _LONGEST else ""
+    return " and ".join(classified) or short or known(told["Name"])
+
+
+def known(name: str) -> str:
+    """Return MIT where a package brings only its text; nothing for any other text."""
+    texts = [file.read_text() for file in files(name) or [] if file.name == "LICENSE"]
+    return "MIT" if any(_MIT in " ".join(text.split()) for text in texts) else ""
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Widths are shares of the whole and heights are pixels, so text keeps its size at
 from decimal import Context, Decimal, localcontext
 from xml.etree.ElementTree import Element
 
-import vl_convert
+from fontpkg_arimo import FAMILY, ROOT
+from resvg_py import svg_to_bytes
 
 from rowboat.metrics.definitions import Chart
 from rowboat.metrics.figures import MetricFigures
@@ -51,7 +52,7 @@ def chart_png(figures: MetricFigures) -> bytes | None:
     title, drawing = figures.metric.title, _drawing(figures, chart)
     height = int(drawing.get("height", 0))
     drawing.attrib |= {"x": str(_MARGIN), "y": str(_HEAD), "width": str(_WIDTH - 2 * _MARGIN)}
-    drawing.set("overflow", "visible")  # to clip takes four times as long as to draw
+    drawing.set("overflow", "visible")  # to clip can take longer than to draw
     root = new_drawing(title, width=_WIDTH, height=_HEAD + height + _MARGIN)
     add_element(root, "rect", width="100%", height="100%", fill=GROUND)
     add_element(root, "text", cut_text(title, 2 * NARROW), x=_MARGIN, y=36, font_size=18)
@@ -59,7 +60,10 @@ def chart_png(figures: MetricFigures) -> bytes | None:
     known = ", ".join([*values, f"as of {figures.as_of:%Y-%m-%d %H:%M %Z}"])
     add_element(root, "text", cut_text(known, 2.5 * NARROW), x=_MARGIN, y=58, fill=FAINT)
     root.append(drawing)
-    return vl_convert.svg_to_png(write_svg(root), scale=2)
+    # the machine may have no fonts; those it has are asked for letters that ours lacks
+    return svg_to_bytes(
+        svg_string=write_svg(root), zoom=2, font_dirs=[str(ROOT)], sans_serif_family=FAMILY
+    )
 
 
 def _drawing(figures: MetricFigures, chart: Chart) -> Element:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from math import inf, nan
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -256,7 +257,7 @@ def test_an_image() -> None:
 def test_an_image_bears_its_title(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
     monkeypatch.setattr(
-        charts.vl_convert, "svg_to_png", lambda text, scale: sent.append(text) or b""
+        charts, "svg_to_bytes", lambda svg_string, **_: sent.append(svg_string) or b""
     )
     charts.chart_png(figures([("a", 1)], "n"))
     assert texts(parse(sent[0]))[:3] == [
@@ -264,3 +265,14 @@ def test_an_image_bears_its_title(monkeypatch: pytest.MonkeyPatch) -> None:
         "year 2021, as of 2026-01-02 03:04 UTC",
         "1",
     ]
+
+
+@pytest.mark.parametrize("letters", ["ab", "äö", "ЖИ", "λπ", "שם"])
+def test_an_image_shows_letters_without_a_font_of_the_machine(
+    letters: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were they left out, or boxes instead, both images would be equal."""
+    alone = partial(charts.svg_to_bytes, skip_system_fonts=True)
+    monkeypatch.setattr(charts, "svg_to_bytes", alone)
+    first, second = (charts.png(figures([(letter * 3, 1)], "n")) for letter in letters)
+    assert first != second
