@@ -24,7 +24,8 @@ class Requests:
     """Stands before the server: keeps what was asked and does as it is told.
 
     `asked` are (method, path with query, headers); `refuse` is given each of them and may return a
-    status and the code of an error; `before` is called before a request is passed on.
+    status and the code of an error; `before` is called before a request is passed on; `cut` tells
+    that the connection is to break before the last byte of an answer.
     """
 
     def __init__(self, app: Any) -> None:
@@ -36,6 +37,7 @@ class Requests:
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.refuse: Callable[[str, str], Answer | None] = lambda *_: None
         self.before: Callable[[str, str], object] = lambda *_: None
+        self.cut: Callable[[str, str], bool] = lambda *_: False
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
         path = f"{environ['PATH_INFO']}?{environ['QUERY_STRING']}".removesuffix("?")
@@ -54,7 +56,8 @@ class Requests:
             start(f"{refused[0]} No", [("Content-Type", "application/xml")])
             body = f"<Error><Code>{refused[1]}</Code><Message>no</Message></Error>"
             return [] if method == "HEAD" else [body.encode()]
-        return self._app(environ, start)
+        answer = self._app(environ, start)
+        return [b"".join(answer)[:-1]] if self.cut(method, path) else answer
 
     def ranges(self, name: str) -> list[tuple[int, int]]:
         """Return (first, last) byte of every part of a file that was asked for."""

@@ -1,4 +1,4 @@
-"""S3 by s3fs: listed, read in ranges that are pinned to an ETag, written so that it appears whole.
+"""S3 by boto3: listed, read in ranges that are pinned to an ETag, written so that it appears whole.
 
 Whatever fails is an OSError whose strerror is a sentence; `hint` tells what to do.
 """
@@ -6,17 +6,17 @@ Whatever fails is an OSError whose strerror is a sentence; `hint` tells what to 
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from io import RawIOBase
 from typing import Any
 
-from aiohttp import ClientError as BrokenTransfer
+from boto3.session import Session
 from botocore import exceptions as boto
-from fsspec.asyn import sync
-from s3fs import S3FileSystem
+from botocore.config import Config
+from urllib3.exceptions import HTTPError as BrokenTransfer  # botocore words most of them, not all
 
 from rowboat.address import S3Url
 from rowboat.settings import settings
@@ -25,6 +25,7 @@ from rowboat.storage.interfaces import OpenedFile
 RANGE = 8 * 2**20  # bytes that are asked for at once
 _PART = 8 * 2**20  # bytes of a part that is uploaded; they grow, for there may be 10,000
 _TRIES = 4  # of a request; between them are seconds that grow
+_WRITES = {"put_object", "create_multipart_upload"}  # they say how the object is encrypted
 _GONE = {"NoSuchKey", "NoSuchUpload", "NotFound", "404"}
 _ELSE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 _SPOKEN = (
@@ -85,7 +86,9 @@ def use(credentials: Credentials) -> None:
 def call(method: str, url: S3Url, **values: Any) -> Any:
     """Make one request of S3's API about a bucket; raises OSError."""
     with _spoken(url):
-        return _system().call_s3(method, Bucket=url.bucket, **values)
+        if method in _WRITES:
+            values |= _encryption()
+        return getattr(_client(), method)(Bucket=url.bucket, **values)
 
 
 def listing(url: S3Url, most: int = 1000) -> Iterator[Found]:
@@ -163,25 +166,22 @@ class _Ranges(RawIOBase):
         end = min(self._at + len(buffer), self._found.size)
         if end <= self._at:
             return 0
-        values = {"Key": self._url.key, "Bucket": self._url.bucket}
         pinned = {"IfMatch": f'"{self._found.version}"', "Range": f"bytes={self._at}-{end - 1}"}
-        with _spoken(self._url):
-            system = _system()
-            content = sync(system.loop, _content, system, values | pinned)
+        content = _content(self._url, pinned)
         buffer[: len(content)] = content
         self._at += len(content)
         return len(content)
 
 
-async def _content(system: S3FileSystem, values: dict[str, str]) -> bytes:
+def _content(url: S3Url, pinned: dict[str, str]) -> bytes:
     """Get a range; a transfer that breaks is begun again."""
     for left in reversed(range(_TRIES)):
-        answer = await system._call_s3("get_object", **values)
+        answer = call("get_object", url, Key=url.key, **pinned)
         try:
-            async with answer["Body"] as body:
-                content: bytes = await body.read()
+            with _spoken(url), closing(answer["Body"]) as body:
+                content: bytes = body.read()
                 return content
-        except (BrokenTransfer, boto.BotoCoreError, TimeoutError):
+        except OSError:
             if not left:
                 raise
     raise AssertionError
@@ -243,35 +243,32 @@ class Upload:
         del self._waiting[:size]
 
 
-def _system() -> S3FileSystem:
-    """Return the file system of this process: that of one before a fork has no thread here."""
+def _encryption() -> dict[str, str]:
     now = settings()
-    extra = {"ServerSideEncryption": now.s3_encryption, "SSEKMSKeyId": now.s3_kms_key}
-    asked = tuple((name, value) for name, value in extra.items() if value)
-    return _made(os.getpid(), _given, now.s3_endpoint or _given.endpoint, asked)
+    asked = {"ServerSideEncryption": now.s3_encryption, "SSEKMSKeyId": now.s3_kms_key}
+    return {name: value for name, value in asked.items() if value}
+
+
+def _client() -> Any:
+    """Return the client of this process: its threads share it, a fork has connections anew."""
+    return _made(os.getpid(), _given, settings().s3_endpoint or _given.endpoint)
 
 
 @cache
-def _made(
-    _process: int, given: Credentials, endpoint: str | None, extra: tuple[tuple[str, str], ...]
-) -> S3FileSystem:
-    system = S3FileSystem(
-        key=given.key,
-        secret=given.secret,
-        token=given.token,
+def _made(_process: int, given: Credentials, endpoint: str | None) -> Any:
+    return Session().client(  # a session of its own: threads cannot share one
+        "s3",
+        aws_access_key_id=given.key,
+        aws_secret_access_key=given.secret,
+        aws_session_token=given.token,
+        region_name=given.region,
         endpoint_url=endpoint,
-        client_kwargs={"region_name": given.region} if given.region else {},
-        config_kwargs={
-            "connect_timeout": 5,
-            "read_timeout": 60,
-            "retries": {"mode": "standard", "total_max_attempts": _TRIES},
-        },
-        s3_additional_kwargs=dict(extra),
-        use_listings_cache=False,
-        skip_instance_cache=True,
+        config=Config(
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"mode": "standard", "total_max_attempts": _TRIES},
+        ),
     )
-    system.retries = 1  # on top of those
-    return system
 
 
 @contextmanager
@@ -284,11 +281,10 @@ def _spoken(url: S3Url) -> Iterator[None]:
 
 
 def _worded(url: S3Url, error: Exception) -> OSError:
-    answer = error if isinstance(error, boto.ClientError) else error.__cause__
-    code = str(answer.response["Error"]["Code"]) if isinstance(answer, boto.ClientError) else ""
+    code = str(error.response["Error"]["Code"]) if isinstance(error, boto.ClientError) else ""
     if code in _GONE:
         return FileNotFoundError(errno.ENOENT, "there is no such object")
-    if code in _ELSE or isinstance(error, FileExistsError):
+    if code in _ELSE:
         hint = "wait until it is written, then run it again"
         return Failure(errno.ESTALE, "it was replaced while it was read", hint)
     for codes, sentence, hint in _SPOKEN:

@@ -319,6 +319,25 @@ def test_a_server_that_is_busy_for_a_moment(boat: Boat, s3: Bucket) -> None:
     assert counts(boat.ingest()["departments.csv"]) == (1, 1, 0, 0, 0)
 
 
+@pytest.mark.parametrize(("breaks", "state"), [(3, "loaded"), (4, "failed")])
+def test_a_transfer_that_breaks_is_begun_again(
+    boat: Boat, s3: Bucket, breaks: int, state: str
+) -> None:
+    s3.put("raw/departments.csv", "1,a\n")
+    left = [breaks]
+
+    def cut(method: str, path: str) -> bool:
+        left[0] -= method == "GET" and path.endswith(".csv")
+        return method == "GET" and path.endswith(".csv") and left[0] >= 0
+
+    s3.requests.cut = cut
+    report = boat.ingest()["departments.csv"]
+    assert report.state == state
+    assert len(s3.requests.ranges("departments.csv")) == 4
+    if state == "failed":
+        assert report.error == f"it cannot be read: {s3.endpoint} does not answer"
+
+
 def test_no_bucket_and_no_server(
     boat: Boat, s3: Bucket, setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
