@@ -274,5 +274,5 @@ def test_an_image_shows_letters_without_a_font_of_the_machine(
     """Were they left out, or boxes instead, both images would be equal."""
     alone = partial(charts.svg_to_bytes, skip_system_fonts=True)
     monkeypatch.setattr(charts, "svg_to_bytes", alone)
-    first, second = (charts.png(figures([(letter * 3, 1)], "n")) for letter in letters)
+    first, second = (charts.chart_png(figures([(letter * 3, 1)], "n")) for letter in letters)
     assert first != second

@@ -1,4 +1,4 @@
-"""What api/worker.py takes from gunicorn without its promise: a new version must have it all.
+"""What api/server/worker.py takes from gunicorn without its promise: a new version must have it.
 
 Whoever changes the version reads here, in words, what the worker has lost.
 """
@@ -19,8 +19,8 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.workers import gthread
 
-from api import worker
-from api.worker import Worker
+from api.server import worker
+from api.server.worker import Worker
 
 BASE = "gunicorn.workers.gthread:ThreadWorker"
 CONNECTION = "gunicorn.workers.gthread:TConn"
@@ -69,7 +69,7 @@ def found(name: str) -> Any:
     try:
         return resolve_name(name)
     except (ImportError, AttributeError):
-        pytest.fail(f"{VERSION} has no {name}, which api/worker.py relies on")
+        pytest.fail(f"{VERSION} has no {name}, which api/server/worker.py relies on")
 
 
 def has(owner: object, *names: str) -> None:
@@ -77,7 +77,7 @@ def has(owner: object, *names: str) -> None:
     for name in names:
         where = type(owner).__name__
         assert hasattr(owner, name), (
-            f"the {where} of {VERSION} has no {name}; api/worker.py needs it"
+            f"the {where} of {VERSION} has no {name}; api/server/worker.py needs it"
         )
 
 
@@ -109,7 +109,9 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_a_function_takes_what_it_took(name: str) -> None:
     taken = str(inspect.signature(found(name)))
-    assert taken == SIGNATURES[name], f"{name} of {VERSION} takes {taken}: look at api/worker.py"
+    assert taken == SIGNATURES[name], (
+        f"{name} of {VERSION} takes {taken}: look at api/server/worker.py"
+    )
 
 
 @pytest.mark.parametrize("name", CALLERS)
@@ -117,14 +119,14 @@ def test_gunicorn_calls_what_is_overridden(name: str) -> None:
     for caller in CALLERS[name]:
         source = inspect.getsource(found(f"{BASE}.{caller}"))
         assert f"self.{name}" in source, (
-            f"{caller} of {VERSION} no longer calls {name}, so that of api/worker.py is dead"
+            f"{caller} of {VERSION} no longer calls {name}, so that of api/server/worker.py is dead"
         )
 
 
 def test_nothing_is_overridden_by_chance(base: Any) -> None:
     ours = {name for name in vars(Worker) if not name.startswith("__")}
     both = ours & {*dir(base)}
-    assert both == {*CALLERS}, f"{VERSION} and api/worker.py both have {both ^ {*CALLERS}}"
+    assert both == {*CALLERS}, f"{VERSION} and api/server/worker.py both have {both ^ {*CALLERS}}"
     with made(Worker) as one:
         added = {*vars(one)} - {*vars(base)}
     assert added == OWN, f"{VERSION} has attributes of its own that are named {OWN - added}"
@@ -182,7 +184,7 @@ def test_a_connection(pair: tuple[socket.socket, socket.socket]) -> None:
 
 
 def test_every_name_that_is_used_is_watched() -> None:
-    """A new use in api/worker.py belongs into the lists above."""
+    """A new use in api/server/worker.py belongs into the lists above."""
     own = {*vars(Worker), *OWN, "said"}
     texts = {
         ast.unparse(node)
