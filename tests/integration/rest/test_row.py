@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,6 +12,7 @@ from rowboat.rows.read import trace
 from rowboat.rows.write import audit
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf
+from tests.support.writing import audited
 
 Declare = Callable[[str], None]
 EMPLOYEES = "hired_employees.hired_employees"
@@ -20,10 +20,8 @@ DEPARTMENTS = "hired_employees.departments"
 
 
 @pytest.fixture
-def crew(boat: Boat) -> None:
+def crew(boat: Boat, parents: None) -> None:
     """Department 1 with two employees, department 2 with none."""
-    boat.query("insert into hired_employees.departments values (1, 'a'), (2, 'b')")
-    boat.query("insert into hired_employees.jobs values (1, 'j')")
     boat.query(
         "insert into hired_employees.hired_employees values"
         " (1, 'x', '2021-01-01Z', 1, 1), (2, 'y', '2021-01-02Z', 1, 1)"
@@ -32,10 +30,6 @@ def crew(boat: Boat) -> None:
 
 def version(client: FlaskClient, address: str) -> str:
     return client.get(address).headers["ETag"]
-
-
-def audited(boat: Boat) -> list[tuple[str, str, Any, Any]]:
-    return boat.query("select action, table_name, before, after from rowboat.audit order by id")
 
 
 # Reading

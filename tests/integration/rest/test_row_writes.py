@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf
 from tests.support import every_type
+from tests.support.writing import audited
 
 Declare = Callable[[str], None]
 DEPARTMENTS = "hired_employees.departments"
@@ -56,10 +57,6 @@ def put(client: FlaskClient, address: str, row: Any, match: str | None = None) -
 def patch(client: FlaskClient, address: str, row: Any, match: str | None = None) -> TestResponse:
     headers = {"If-Match": match} if match else {}
     return client.patch(f"/api/{address}", json=row, headers=headers)
-
-
-def audited(boat: Boat) -> list[tuple[str, str, Any, Any]]:
-    return boat.query("select action, table_name, before, after from rowboat.audit order by id")
 
 
 def everything(boat: Boat) -> list[Any]:
