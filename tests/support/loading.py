@@ -1,7 +1,11 @@
 """Queries and content shared by the tests of loads: hires, positions, errors, lines."""
 
+import csv
+import io
+from collections.abc import Sequence
 from typing import Any
 
+from rowboat.ingest.reports import FileReport
 from tests.conftest import Boat
 
 
@@ -52,3 +56,23 @@ def problem(boat: Boat, name: str) -> str:
 def lines(first: int, last: int) -> bytes:
     """Return departments with ids from first to last, all lines of the same length."""
     return b"".join(b"%06d,department %06d\n" % (n, n) for n in range(first, last + 1))
+
+
+def loaded_counts(report: FileReport) -> tuple[int, int, int, int, int]:
+    """Return read, inserted, updated, unchanged, rejected; they must add up."""
+    assert (report.state, report.error) == ("loaded", None)
+    found = report.report
+    found.check()
+    return found.read, found.inserted, found.updated, found.unchanged, found.rejected
+
+
+def reasons(boat: Boat) -> dict[int, list[str]]:
+    """Return line → reasons of the quarantine."""
+    return {line: why for line, _, why in boat.rejects()}
+
+
+def in_csv(rows: Sequence[Sequence[str]]) -> str:
+    """Write every cell in quotes: an empty one is an empty text, not nothing."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
+    return text.getvalue()
