@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from rowboat.backup.avro.schema import (
     Field,
     Schema,
+    _unsort,
     encode_columns,
     find_rows,
     read_schema,
@@ -321,6 +322,22 @@ def test_rows(given_: list[dict[str, Any]], chance: Any) -> None:
     shown = [None if record["d"] is None else f"{record['d']:.2f}" for record in given_]
     expected = [text and text.replace("-0.00", "0.00").encode() for text in shown]
     assert [cells[n] for n in range(len(cells))] == expected
+
+
+def test_rows_of_three_blocks() -> None:
+    """The example in the docstrings of `find_rows` and `_unsort`."""
+    kind = scalar_kind("text", None, 0, None)
+    schema = Schema("s.t", (Field("t", "text", "text", False, kind),))
+    words = [b"four", b"", b"", b"d", b"", b"f"]
+    buffer, offsets = encode_columns(schema, [cells_of(words)])
+    assert offsets.tolist() == [0, 5, 6, 7, 9, 10, 12]
+    begins, ends, counts = np.array([0, 5, 9]), np.array([5, 9, 12]), np.array([1, 3, 2])
+    found = find_rows(schema, buffer, begins, ends, counts)
+    assert found.at.tolist() == [0, 5, 6, 7, 9, 10]
+    assert found.size.tolist() == [5, 1, 1, 2, 1, 2]
+    cells = found.cells("t")
+    assert [cells[n] for n in range(len(cells))] == words
+    assert _unsort(np.array([1, 2, 0]), counts).tolist() == [2, 0, 3, 6, 1, 4]
 
 
 @pytest.mark.parametrize("more", [-1, 1])
