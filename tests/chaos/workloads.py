@@ -14,7 +14,7 @@ import psycopg2
 
 from rowboat.errors import AirflowUnreachable, ConnectionLost
 from tests.acceptance.conftest import System
-from tests.integration.ingest.test_exactly_once import Sample, sample
+from tests.support.killing import Sample, sample
 
 EMPLOYEES, JOBS = "hired_employees.hired_employees", "hired_employees.jobs"
 IDS, SPAN = 10_000_000, 50_000  # the ids of a round's file: so many, from there on

@@ -1,7 +1,6 @@
 """Restoring: what a plan tells, what each mode does, what undo brings back."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +23,6 @@ from tests.support.restoring import (
     carried_out,
     change,
     digests,
-    hire,
     numbers,
     order,
     planned,
@@ -33,18 +31,10 @@ from tests.support.restoring import (
     undone,
 )
 
+pytestmark = pytest.mark.usefixtures("shelf_of_its_own")
+
 Declare = Callable[[str], None]
 Setting = Callable[[str, str], None]
-
-
-@pytest.fixture(autouse=True)
-def shelf_of_its_own(setting: Setting, tmp_path: Path) -> None:
-    setting("backups", str(tmp_path / "shelf"))
-
-
-@pytest.fixture
-def crew(boat: Boat) -> Boat:
-    return hire(boat)
 
 
 # Modes

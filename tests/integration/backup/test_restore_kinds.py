@@ -1,7 +1,6 @@
 """Restoring tables of every kind: each kind of key, type and name, rings, values that move."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +11,9 @@ from rowboat.errors import RestoreRefused
 from tests.conftest import Boat
 from tests.support.restoring import carried_out, digests, numbers, order, refused, take, undone
 
+pytestmark = pytest.mark.usefixtures("shelf_of_its_own")
+
 Declare = Callable[[str], None]
-Setting = Callable[[str, str], None]
-
-
-@pytest.fixture(autouse=True)
-def shelf_of_its_own(setting: Setting, tmp_path: Path) -> None:
-    setting("backups", str(tmp_path / "shelf"))
 
 
 def both_ways(boat: Boat, held: str, *tables: str, mode: Mode = "replace") -> Restored:

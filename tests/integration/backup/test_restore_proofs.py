@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -19,7 +18,7 @@ from rowboat.database import connections
 from rowboat.database.connections import transaction
 from rowboat.errors import ConnectionLost, RestoreRefused, WouldCascade
 from tests.conftest import Boat
-from tests.integration.ingest.test_exactly_once import answer, ask, ended, eventually, start
+from tests.support.killing import answer, ask, eventually, start
 from tests.support.restoring import (
     BY_DEPARTMENT,
     DEPARTMENTS,
@@ -28,16 +27,14 @@ from tests.support.restoring import (
     carried_out,
     digests,
     files,
-    hire,
     order,
     take,
     undone,
 )
 
-__all__ = ["ended"]  # a fixture
+pytestmark = pytest.mark.usefixtures("ended", "shelf_of_its_own")
 
 Declare = Callable[[str], None]
-Setting = Callable[[str, str], None]
 
 SEED, KILLS, ROWS = 20_240_229, 50, 20_000
 
@@ -62,16 +59,6 @@ for line in sys.stdin:
         restore.restore_tables(connection, RestoreOrder(sources, "replace", "racer"))
     os._exit(0)
 """
-
-
-@pytest.fixture(autouse=True)
-def shelf_of_its_own(setting: Setting, tmp_path: Path) -> None:
-    setting("backups", str(tmp_path / "shelf"))
-
-
-@pytest.fixture
-def crew(boat: Boat) -> Boat:
-    return hire(boat)
 
 
 def many(boat: Boat) -> tuple[str, dict[str, str], str, dict[str, str]]:

@@ -1,7 +1,6 @@
 """Whatever the rows were: a restore brings them back, and undoing brings back what it overwrote."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +16,9 @@ from rowboat.database.connections import Cursor, Role, transaction
 from rowboat.errors import RestoreRefused
 from tests.conftest import Boat
 
+pytestmark = pytest.mark.usefixtures("shelf_of_its_own")
+
 Declare = Callable[[str], None]
-Setting = Callable[[str, str], None]
-
-
-@pytest.fixture(autouse=True)
-def shelf_of_its_own(setting: Setting, tmp_path: Path) -> None:
-    setting("backups", str(tmp_path / "shelf"))
 
 
 PROPERTY = """

@@ -26,13 +26,9 @@ from tests.support.restoring import (
     undone,
 )
 
+pytestmark = pytest.mark.usefixtures("shelf_of_its_own")
+
 Declare = Callable[[str], None]
-Setting = Callable[[str, str], None]
-
-
-@pytest.fixture(autouse=True)
-def shelf_of_its_own(setting: Setting, tmp_path: Path) -> None:
-    setting("backups", str(tmp_path / "shelf"))
 
 
 # Columns that changed since

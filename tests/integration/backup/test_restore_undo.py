@@ -1,8 +1,5 @@
 """Restoring: plans that no longer hold, undoing, the safety copy, new tables."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from rowboat.backup import restore, shelf
@@ -17,7 +14,6 @@ from tests.support.restoring import (
     carried_out,
     change,
     digests,
-    hire,
     order,
     planned,
     refused,
@@ -25,17 +21,7 @@ from tests.support.restoring import (
     undone,
 )
 
-Setting = Callable[[str, str], None]
-
-
-@pytest.fixture(autouse=True)
-def shelf_of_its_own(setting: Setting, tmp_path: Path) -> None:
-    setting("backups", str(tmp_path / "shelf"))
-
-
-@pytest.fixture
-def crew(boat: Boat) -> Boat:
-    return hire(boat)
+pytestmark = pytest.mark.usefixtures("shelf_of_its_own")
 
 
 # Plans that no longer hold

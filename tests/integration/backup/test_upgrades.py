@@ -1,8 +1,6 @@
 """Databases and backups of earlier versions, brought to this one: no row becomes another."""
 
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +10,10 @@ from rowboat.database.connections import transaction
 from tests.conftest import ROOT, Boat
 from tests.support.restoring import DEPARTMENTS, EMPLOYEES, digests, hire, order
 
+pytestmark = pytest.mark.usefixtures("shelf_of_its_own")
+
 GOLDEN = ROOT / "tests" / "golden"  # sets as each version wrote them; none is ever made anew
 FIRST_WITH_TABLES, FIRST_WITH_RESTORES = 2, 3
-
-
-@pytest.fixture(autouse=True)
-def shelf_of_its_own(setting: Callable[[str, str], None], tmp_path: Path) -> None:
-    setting("backups", str(tmp_path / "shelf"))
 
 
 def test_rows_of_the_first_schema(boat: Boat) -> None:

@@ -1,150 +1,51 @@
-"""The promises that only hold if they hold in the worst moment: kills, races, size.
+"""What holds even in the worst moment: kills, races, lost connections, size."""
 
-Loaders run as processes of their own, so that they can be killed like any other.
-"""
-
-import hashlib
 import json
-import os
 import random
-import signal
 import subprocess
-import sys
 import time
-from bisect import bisect
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from itertools import count
-from pathlib import Path
-from threading import Event, Thread
-from typing import Any
 
 import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
 from rowboat.database import connections, embedded
-from rowboat.database.connections import Role, transaction
+from rowboat.database.connections import transaction
 from rowboat.errors import ConnectionLost
 from rowboat.ingest.reports import Run
 from rowboat.ingest.run import ingest_files
 from tests.conftest import Boat
+from tests.support.killing import (
+    CLI,
+    DANGLING,
+    EMPLOYEES,
+    FILE,
+    SEED,
+    SLEEPY,
+    Meddler,
+    Sample,
+    backends,
+    check_state,
+    check_whole,
+    eventually,
+    finish,
+    kill,
+    killed_after_each_commit,
+    measured_load,
+    race,
+    racers,
+    sample,
+    start,
+    start_over,
+    stop_being_sleepy,
+)
 
-SEED = 20_240_229
-FILE = "hired_employees.csv"
-EMPLOYEES = "hired_employees.hired_employees"
+pytestmark = pytest.mark.usefixtures("ended")
+
 KILLS, RACES = 50, 20
-
-CLI = "from rowboat.cli.commands import main; main(prog_name='rowboat')"
-
-# Loads each path that comes on stdin and answers with the document of the command line.
-LOADER = """
-import json, sys
-from pathlib import Path
-from rowboat.ingest.run import ingest_files
-from rowboat.ingest.reports import Run
-from rowboat.ingest.reports import reports_to_json
-print(json.dumps("ready"), flush=True)
-for line in sys.stdin:
-    print(json.dumps(reports_to_json(ingest_files([Path(line.strip())], Run("racer")))), flush=True)
-"""
-
-# For each number on stdin a loader that dies right after so many commits, before it can do anything
-# else; answers with its exit code.
-DIES_AFTER_COMMIT = """
-import os, signal, sys
-import psycopg2
-from psycopg2.extensions import connection
-from rowboat.ingest.run import ingest_files
-from rowboat.ingest.reports import Run
-class Mortal(connection):
-    left = 0
-    def commit(self):
-        super().commit()
-        Mortal.left -= 1
-        if Mortal.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-connect = psycopg2.connect
-psycopg2.connect = lambda *args, **more: connect(*args, **more, connection_factory=Mortal)
-for line in sys.stdin:
-    Mortal.left = int(line)
-    pid = os.fork()
-    if not pid:
-        ingest_files([], Run("tester"))
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-"""
-
-# Measures what it starts: a process made by a small parent inherits no peak from pytest.
-MEASURE = """
-import json, os, sys, time
-start = time.monotonic()
-_, status, used = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)
-sys.stderr.write(json.dumps([status, used.ru_maxrss / 1024, time.monotonic() - start]))
-"""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A file of hires: its lines without newlines, and which of them (from 1) are flawed."""
-
-    lines: list[bytes]
-    flawed: list[int]
-
-    @property
-    def text(self) -> bytes:
-        return b"".join(line + b"\n" for line in self.lines)
-
-    @property
-    def good_digest(self) -> str:
-        flawed = set(self.flawed)
-        good = (line for number, line in enumerate(self.lines, 1) if number not in flawed)
-        return hashlib.md5(b"\n".join(good)).hexdigest()
-
-
-def sample(size: int, share: float, first: int = 1) -> Sample:
-    """Make hires with ids from `first` on, a share of them flawed in every way there is."""
-    rng = random.Random(SEED)
-    lines, flawed = [], []
-    for number in range(1, size + 1):
-        key = first + number - 1
-        cells = [
-            b"%d" % key,
-            b"Name %d" % (number % 997),
-            b"2021-%02d-%02dT%02d:48:42Z" % (number % 12 + 1, number % 28 + 1, number % 24),
-            b"%d" % (number % 12 + 1),
-            b"%d" % (number % 180 + 1),
-        ]
-        if number > 100 and rng.random() < share:
-            flawed.append(number)
-            cells = FLAWS[len(flawed) % len(FLAWS)](cells, b"%d" % (first + rng.randrange(100)))
-        lines.append(b",".join(cells))
-    return Sample(lines, flawed)
-
-
-FLAWS: list[Callable[[list[bytes], bytes], list[bytes]]] = [
-    lambda cells, _: [cells[0], b"", *cells[2:]],
-    lambda cells, _: [*cells[:2], b"yesterday", *cells[3:]],
-    lambda cells, _: cells[:4],
-    lambda cells, _: [cells[0], b"S\xe9verine", *cells[2:]],
-    lambda cells, _: [*cells[:3], b"99", cells[4]],
-    lambda cells, _: [cells[0], b" ", *cells[2:]],
-    lambda cells, earlier: [earlier, *cells[1:]],
-]
-
-
-STARTED: list["subprocess.Popen[str]"] = []
-
-
-@pytest.fixture(autouse=True)
-def ended() -> Iterator[None]:
-    """End what a failed test has left running."""
-    yield
-    for process in STARTED:
-        if process.poll() is None:
-            kill(process)
-    STARTED.clear()
 
 
 @pytest.fixture
@@ -154,128 +55,6 @@ def parents(boat: Boat) -> Boat:
     boat.write("jobs.csv", "".join(f"{n},Job {n}\n" for n in range(1, 181)))
     assert [report.state for report in boat.ingest().values()] == ["loaded", "loaded"]
     return boat
-
-
-def start(
-    boat: Boat, code: str, *arguments: str, role: Role = "loader", **settings: str
-) -> "subprocess.Popen[str]":
-    """Start a process of its own on the boat's database."""
-    variables = {f"ROWBOAT_{name.upper()}": value for name, value in settings.items()}
-    address = {"ROWBOAT_DATABASE_URL": boat.uri(role)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        env=os.environ | address | variables,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    STARTED.append(process)
-    return process
-
-
-def finish(process: "subprocess.Popen[str]", timeout: float = 120) -> Any:
-    """Wait for a loader and return its document; it must end well and say nothing else."""
-    said, complained = process.communicate(timeout=timeout)
-    assert (process.returncode, complained) == (0, "")
-    return json.loads(said)
-
-
-def tell(process: "subprocess.Popen[str]", word: object) -> None:
-    """Give a process its next task."""
-    assert process.stdin
-    process.stdin.write(f"{word}\n")
-    process.stdin.flush()
-
-
-def answer(process: "subprocess.Popen[str]") -> Any:
-    """Read what a process answers, as JSON."""
-    assert process.stdout
-    return json.loads(process.stdout.readline())
-
-
-def ask(process: "subprocess.Popen[str]", word: object) -> Any:
-    """Give a process a task and wait for its answer."""
-    tell(process, word)
-    return answer(process)
-
-
-def kill(process: "subprocess.Popen[str]") -> None:
-    """Kill a process as the system does when memory runs out."""
-    process.kill()
-    process.communicate(timeout=10)
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 30) -> float:
-    """Wait until something holds and return how long that took."""
-    begin = time.monotonic()
-    while not holds():
-        assert time.monotonic() - begin < seconds, "it did not come true in time"
-        time.sleep(0.02)
-    return time.monotonic() - begin
-
-
-STATE = f"""
-select json_build_object(
-    'rows', (select count(*) from {EMPLOYEES}),
-    'rejects', (select count(*) from ingest_status.rejected_rows where source_name = %(file)s),
-    'loads', (
-        select coalesce(sum(read), 0) from ingest_status.loads where source_name = %(file)s
-    ),
-    'position', (
-        select to_json(p) from ingest_status.ingest_status as p where file_name = %(file)s
-    )
-)
-"""
-
-
-def check_state(boat: Boat, hires: Sample, name: str = FILE) -> dict[str, Any] | None:
-    """Check what is committed at this moment against the file; return the position."""
-    (state,) = boat.query(STATE, {"file": name})
-    position: dict[str, Any] | None = state["position"]
-    if position is None:
-        assert (state["rows"], state["rejects"], state["loads"]) == (0, 0, 0)
-        return None
-    prefix = (boat.raw / name).read_bytes()[: position["loaded_bytes"]]
-    lines = prefix.count(b"\n")
-    rejects = bisect(hires.flawed, lines)
-    assert hashlib.sha256(prefix).hexdigest() == position["prefix_sha256"]
-    assert (position["loaded_lines"], position["read"], state["loads"]) == (lines, lines, lines)
-    assert (position["rejected"], state["rejects"]) == (rejects, rejects)
-    assert (position["inserted"], state["rows"]) == (lines - rejects, lines - rejects)
-    return position
-
-
-def check_whole(boat: Boat, hires: Sample, name: str = FILE) -> None:
-    """Check that every good line is a row, and every flawed line quarantined exactly once."""
-    position = check_state(boat, hires, name)
-    assert position is not None
-    assert (position["state"], position["loaded_bytes"]) == ("loaded", len(hires.text))
-    assert digest(boat) == hires.good_digest
-    assert [(line, raw) for line, raw, _ in boat.rejects()] == [
-        (line, hires.lines[line - 1]) for line in hires.flawed
-    ]
-
-
-def digest(boat: Boat) -> str:
-    """Return the md5 of all hires, written as the file has them."""
-    (found,) = boat.query(
-        r"""
-        select md5(string_agg(concat_ws(
-            ',', id, employee_name, to_char(hired_date, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-            department_id, job_id
-        ), E'\n' order by id)) from hired_employees.hired_employees
-        """
-    )
-    return str(found)
-
-
-def start_over(boat: Boat) -> None:
-    boat.query(f"truncate {EMPLOYEES}")
-    boat.query(
-        "truncate ingest_status.rejected_rows, ingest_status.overwritten, ingest_status.loads"
-    )
-    boat.query("delete from ingest_status.ingest_status where file_name = %s", [FILE])
 
 
 def test_kill_at_random_moments_loses_and_doubles_nothing(parents: Boat) -> None:
@@ -308,19 +87,6 @@ def test_kill_at_random_moments_loses_and_doubles_nothing(parents: Boat) -> None
     assert interrupted > KILLS / 5  # else the moments say little
     finish(loader())
     check_whole(parents, hires)
-
-
-def killed_after_each_commit(boat: Boat, **settings: str) -> Iterator[int]:
-    """Load what changed, dying after the first commit, then the second, and so on to the end."""
-    process = start(boat, DIES_AFTER_COMMIT, **settings)
-    for commit in count(1):
-        code = ask(process, commit)
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL
-        yield commit
-    _, complained = process.communicate(timeout=30)
-    assert (process.returncode, complained) == (0, "")
 
 
 def test_kill_after_each_commit_loses_and_doubles_nothing(parents: Boat) -> None:
@@ -381,24 +147,6 @@ def test_kill_after_each_commit_forgets_no_waiting_child(boat: Boat) -> None:
             " set settled_at = null, settled_as = null, settled_by = null"
         )
     assert boat.rejects() == []
-
-
-@contextmanager
-def racers(boat: Boat, **settings: str) -> Iterator[list["subprocess.Popen[str]"]]:
-    """Two loaders that wait for paths, so that both begin in the same moment."""
-    pair = [start(boat, LOADER, **settings) for _ in range(2)]
-    assert [answer(each) for each in pair] == ["ready", "ready"]
-    yield pair
-    for each in pair:
-        _, complained = each.communicate(timeout=60)
-        assert (each.returncode, complained) == (0, "")
-
-
-def race(pair: list["subprocess.Popen[str]"], *paths: Path) -> list[dict[str, Any]]:
-    """Let each loader load a path; return their reports."""
-    for each, path in zip(pair, paths, strict=True):
-        tell(each, path)
-    return [report for each in pair for report in answer(each)["files"]]
 
 
 def test_two_loaders_on_one_file_load_it_once(parents: Boat) -> None:
@@ -467,64 +215,6 @@ def test_memory_does_not_grow_with_the_file(
         print(f"{size:,} rows: peak {peaks[size]:.1f} MiB, {seconds:.1f} s")
     assert peaks[5_000_000] < 1.25 * peaks[500_000]  # what grew with the file would be tenfold
     assert max(peaks.values()) < 200
-
-
-def measured_load(boat: Boat, size: int) -> tuple[float, float]:
-    """Load that many hires; return the loader's peak memory in MiB and its seconds."""
-    path = boat.raw / f"hired_employees-{size}.csv"
-    rests = [
-        f",Name {n},2021-{n % 12 + 1:02}-{n % 28 + 1:02}T07:48:42Z,{n % 12 + 1},{n % 180 + 1}\n"
-        for n in range(2_520)
-    ]
-    with path.open("w") as file:
-        for block in range(0, size, 100_000):
-            ids = range(block + 1, block + 100_001)
-            file.write("".join(f"{n}{rests[n % len(rests)]}" for n in ids))
-    boat.query(f"truncate {EMPLOYEES}")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-IS", "-c", MEASURE),
-            *(sys.executable, "-c", CLI, "ingest", "--json", str(path)),
-        ],
-        env=os.environ | {"ROWBOAT_DATABASE_URL": boat.uri("loader")},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=True,
-    )
-    status, peak, seconds = json.loads(done.stderr)
-    path.unlink()
-    assert status == 0
-    assert json.loads(done.stdout)["totals"]["inserted"] == size
-    return peak, seconds
-
-
-SLEEPY = f"""
-create table hired_employees.sleepy ();
-grant select on hired_employees.sleepy to rowboat_loader;
-create function hired_employees.sleep() returns trigger language plpgsql as $$
-begin
-    if to_regclass('hired_employees.sleepy') is not null then perform pg_sleep(600); end if;
-    return null;
-end
-$$;
-create trigger sleeps before insert on {EMPLOYEES}
-for each statement execute function hired_employees.sleep();
-"""
-
-
-def backends(boat: Boat, waits_for: str) -> list[int]:
-    """Return the loaders' backends in the middle of a statement that waits for something."""
-    return boat.query(
-        "select pid from pg_stat_activity where datname = current_database()"
-        " and usename = 'rowboat_loader' and wait_event_type = %s",
-        [waits_for],
-        role="loader",
-    )
-
-
-def stop_being_sleepy(boat: Boat) -> None:
-    boat.query("drop table hired_employees.sleepy")
 
 
 @pytest.mark.parametrize("waits_for", ["Lock", "Timeout"])
@@ -626,37 +316,6 @@ def test_connection_lost_in_a_statement(
     stop_being_sleepy(parents)
     parents.ingest()
     check_whole(parents, hires)
-
-
-DANGLING = f"""
-select count(*) from {EMPLOYEES} as e
-where not exists (select from hired_employees.departments as d where d.id = e.department_id)
-    or not exists (select from hired_employees.jobs as j where j.id = e.job_id)
-"""
-
-
-class Meddler(Thread):
-    """Somebody with SQL who deletes parents for good, and inserts children of what is left."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__()
-        self.address, self.over, self.turns = address, Event(), 0
-
-    def run(self) -> None:
-        rng = random.Random(SEED)
-        jobs = rng.sample(range(1, 181), 180)
-        with closing(psycopg2.connect(self.address)) as connection, connection.cursor() as cursor:
-            while jobs and not self.over.is_set():
-                cursor.execute(
-                    f"insert into {EMPLOYEES} values (%s, 'Zoe', now(), 1, %s)",
-                    [1_000_000 + self.turns, rng.choice(jobs)],
-                )
-                connection.commit()
-                cursor.execute("delete from hired_employees.jobs where id = %s", [jobs.pop()])
-                time.sleep(rng.uniform(0, 0.02))
-                connection.commit()
-                self.turns += 1
-                self.over.wait(rng.uniform(0.02, 0.08))
 
 
 @pytest.mark.parametrize("way", ["fast path", "without the right", "with a trigger"])
