@@ -1,11 +1,13 @@
 """The SQL of the library: named, described statements in sql/queries, in rooms like the code's.
 
-A statement is text between one `-- name: NAME` line and the next. The comment line below the
-name tells what it does. `{…}` stands for identifiers and fragments (psycopg2.sql), `%(…)s` for
-values. The form follows aiosql; every file is read and checked at first use.
+`-- name: NAME` begins a statement, which ends with a semicolon; `-- fragment: NAME` begins a part
+of statements, which does not. The comment below the name describes it; that of a fragment is not
+sent to the server. `{…}` stands for identifiers and fragments (psycopg2.sql), `%(…)s` for values.
+The form follows aiosql; every file is read and checked at first use.
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
@@ -16,13 +18,22 @@ from rowboat.errors import SqlFileError
 
 SQL_FOLDER = Path(__file__).resolve().parents[3] / "sql"
 
-_HEAD = re.compile(r"^-- name: *", re.MULTILINE)
+_DESCRIPTION = re.compile(r"\A(--.*\n)+")
+_HEAD = re.compile(r"^-- (name|fragment): *", re.MULTILINE)
 
 
-def query(name: str, **parts: sql.Composable) -> sql.Composed:
-    """Return the statement `file.name`, its `{…}` filled with the given parts.
+class Statement(sql.Composed):
+    """A statement or fragment of sql/queries with its parts filled in, and its name."""
 
-    Raises SqlFileError where there is no such statement or a file is malformed.
+    def __init__(self, name: str, parts: Sequence[sql.Composable]) -> None:
+        super().__init__(parts)
+        self.name = name
+
+
+def query(name: str, **parts: sql.Composable) -> Statement:
+    """Return the statement or fragment `file.name`, its `{…}` filled with the given parts.
+
+    Raises SqlFileError if there is no such statement or a file is malformed.
     """
     file, _, statement = name.partition(".")
     try:
@@ -34,7 +45,7 @@ def query(name: str, **parts: sql.Composable) -> sql.Composed:
         flat.text.append(before)
         if part is not None:
             flat.add(parts[part])
-    return flat.whole()
+    return Statement(name, flat.whole())
 
 
 class _Flat:
@@ -59,10 +70,10 @@ class _Flat:
             self._end_text()
             self._found.append(part)
 
-    def whole(self) -> sql.Composed:
+    def whole(self) -> list[sql.Composable]:
         """Return all parts."""
         self._end_text()
-        return sql.Composed(self._found)
+        return self._found
 
     def _end_text(self) -> None:
         if self.text:
@@ -92,21 +103,24 @@ def read_statements(file: str) -> dict[str, str]:
         raise SqlFileError(f"there is no {file}.sql in sql/queries")
     shown = f"sql/{path.relative_to(SQL_FOLDER)}"
     before, *parts = _HEAD.split(path.read_text(encoding="utf-8"))
-    line = _check(shown, 1, before, "")
+    line = _check(shown, 1, before, "", "")
     found: dict[str, str] = {}
-    for part in parts:
+    for kind, part in zip(parts[::2], parts[1::2], strict=True):
         name, _, body = part.partition("\n")
         if name in found:
             raise SqlFileError(f"{shown}:{line}: {name} stands twice")
-        after = _check(shown, line, body, name)
+        after = _check(shown, line, body, name, kind)
+        if kind == "fragment":
+            body = _DESCRIPTION.sub("", body)
         found[name] = body.strip().rstrip(";")
         line = after + 1
     return found
 
 
-def _check(file: str, line: int, body: str, name: str) -> int:
+def _check(file: str, line: int, body: str, name: str, kind: str) -> int:
     """Raise SqlFileError for a malformed part of a file; return the line behind it."""
     code = [at for at, each in enumerate(body.split("\n")) if each and not each.startswith("--")]
+    is_complete = body.rstrip().endswith(";")
     problem, at = None, line
     if not name:
         if code:
@@ -117,6 +131,10 @@ def _check(file: str, line: int, body: str, name: str) -> int:
         problem = f"{name} has no description"
     elif not code:
         problem = f"{name} has no statement"
+    elif kind == "name" and not is_complete:
+        problem = f"the statement {name} does not end with a semicolon"
+    elif kind == "fragment" and is_complete:
+        problem = f"the fragment {name} ends with a semicolon"
     if problem:
         raise SqlFileError(f"{file}:{at}: {problem}")
     return line + body.count("\n")

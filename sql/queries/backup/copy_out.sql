@@ -13,7 +13,7 @@ from family as f
 join pg_class as c on c.oid = f.id
 left join pg_am as a on a.oid = c.relam;
 
--- name: ranges
+-- fragment: ranges
 -- Ranges of pages: their first places, and those behind them.
 {family}
 
@@ -61,39 +61,39 @@ copy (
     ) as m
 ) to stdout (format binary);
 
--- name: values
+-- fragment: values
 -- The values of a column, one behind the other.
 string_agg({value}, '')
 
--- name: sizes
+-- fragment: sizes
 -- Their sizes, -1 for NULL.
 string_agg(int4send(coalesce(octet_length({value}), -1)), '')
 
--- name: size
+-- fragment: size
 -- The size of one.
 coalesce(octet_length({value}), 0)
 
--- name: value
+-- fragment: value
 -- A value in its type's binary form.
 {send}({value})
 
--- name: as_it_is
+-- fragment: as_it_is
 -- The column as it is.
 {column}
 
--- name: as_text
+-- fragment: as_text
 -- Its text, where AVRO has no type for it or the binary form is the server's own affair.
 {column}::text
 
--- name: label
+-- fragment: label
 -- The number of an enum's label, from 0.
 (array_position({labels}::text[], {column}::text) - 1)
 
--- name: unscaled
+-- fragment: unscaled
 -- A decimal without its point; the least integer stands for NaN, which cannot be one.
 case when {column} = 'NaN' then '-9223372036854775808' else ({column} * {factor})::bigint end
 
--- name: elements
+-- fragment: elements
 -- An array whose elements are fetched one by one; one of several dimensions is made to show.
 case
     when {column} is null then null

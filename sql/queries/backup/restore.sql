@@ -15,7 +15,7 @@ select t.tableoid as "rowboat home", t.ctid as "rowboat place", t.*
 from {table} as t
 where {which};
 
--- name: absent
+-- fragment: absent
 -- The backup on the stage does not have the row: no row of the stage has its key.
 not exists (select from pg_temp.stage as s where {joined})
 
@@ -48,14 +48,14 @@ select c.tableoid as "rowboat home", c.ctid as "rowboat place", c.*
 from {child} as c
 where exists (select from {doomed} as d where {joined}) and {stays};
 
--- name: not_in
+-- fragment: not_in
 -- The row is none of those.
 not exists (
     select from {rows} as g
     where g."rowboat home" = c.tableoid and g."rowboat place" = c.ctid
 )
 
--- name: keeps
+-- fragment: keeps
 -- A row that will not become what the backup has for its key, because that was refused.
 not exists (
     select from pg_temp.match as m
@@ -63,11 +63,11 @@ not exists (
         and not exists (select from pg_temp.verdict as v where v.n = m.n)
 )
 
--- name: places
+-- fragment: places
 -- Doomed rows by where they are, as the judge looks for them.
 (select "rowboat home" as home, "rowboat place" as place from {doomed})
 
--- name: no_child
+-- fragment: no_child
 -- No row of a child table refers to the doomed row.
 not exists (select from {child} as c where {joined})
 
@@ -76,7 +76,7 @@ not exists (select from {child} as c where {joined})
 delete from {table} as t using {doomed} as d
 where d."rowboat home" = t.tableoid and d."rowboat place" = t.ctid and {only};
 
--- name: returned
+-- fragment: returned
 -- The same as a part of a statement.
 {delete} returning 1
 

@@ -96,7 +96,7 @@ where
     end
 order by n.nspname, c.relname;
 
--- name: family
+-- fragment: family
 -- A table and all below it: partitions and those that inherit.
 with recursive family (id) as (
     select {table}::regclass::oid

@@ -1,79 +1,79 @@
 -- The form of a canonical literal, per base type. Postgres itself judges the value
 -- (pg_input_is_valid); these keep out what its input functions accept beyond the canonical form.
 
--- name: integer
+-- fragment: integer
 -- Digits, with a minus where negative: no blanks, no plus, no 0x1F, no 1_000.
 {cell} ~ '^-?[0-9]+$'
 
--- name: number
+-- fragment: number
 -- Decimal digits with a point and an exponent: no NaN, no infinity.
 {cell} ~ '^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$'
 
--- name: boolean
+-- fragment: boolean
 -- The words true and false, or Postgres's own t and f.
 lower({cell}) in ('true', 'false', 't', 'f')
 
--- name: date
+-- fragment: date
 -- ISO 8601 extended calendar date.
 {cell} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$'
 
--- name: time
+-- fragment: time
 -- ISO 8601 extended time of day, to the microsecond.
 {cell} ~ '^[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?$'
 
--- name: timestamp
+-- fragment: timestamp
 -- ISO 8601 extended date and time without an offset.
 {cell} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?)?$'
 
--- name: timestamptz
+-- fragment: timestamptz
 -- ISO 8601 extended date and time; the usual form first, as the general one costs five times more.
 ({cell} like '____-__-__T__:__:__Z' and translate({cell}, '0123456789', '') = '--T::Z')
 or {cell} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?(Z|[-+][0-9]{{2}}(:?[0-9]{{2}})?)?)?$'
 
--- name: uuid
+-- fragment: uuid
 -- RFC 9562 text form.
 {cell} ~* '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$'
 
--- name: bytea
+-- fragment: bytea
 -- Hexadecimal digits after \x.
 {cell} ~ '^\\x([0-9a-fA-F]{{2}})*$'
 
--- name: any
+-- fragment: any
 -- Whatever the type's own input function accepts.
 true
 
--- name: valid
+-- fragment: valid
 -- A value of the type, in canonical form.
 (pg_input_is_valid({cell}, {type}) and ({form}) and ({fits}))
 
--- name: fits_any
+-- fragment: fits_any
 -- The type holds every digit that was given.
 true
 
--- name: fits_length
+-- fragment: fits_length
 -- No character is cut off.
 char_length({cell}) <= {length}
 
--- name: fits_scale
+-- fragment: fits_scale
 -- No decimal place is rounded away.
 {cell}::numeric = round({cell}::numeric, {scale})
 
--- name: typed
+-- fragment: typed
 -- A cell as a value of its column; NULL where it is none.
 case when {valid} then {cell}::{type} end
 
--- name: trusted
+-- fragment: trusted
 -- A cell of a column in which every value is known to be valid.
 {cell}::{type}
 
--- name: default
+-- fragment: default
 -- The default of a column that the rows do not bring.
 ({value})::{type}
 
--- name: as_text
+-- fragment: as_text
 -- A value as it is shown in a sentence.
 ({value})::text
 
--- name: plain
+-- fragment: plain
 -- CASE, which knows no domains, gives a value the type below.
 case when true then {value} end

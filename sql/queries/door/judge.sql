@@ -8,35 +8,35 @@ from pg_temp.stage as s
 cross join lateral (values {reasons}) as r (place, rule, column_name, message, broken)
 where ({broken}) and r.broken;
 
--- name: reason
+-- fragment: reason
 -- One possible reason of one row.
 ({place}, {rule}, {column}::text, {message}, {broken})
 
--- name: is_missing
+-- fragment: is_missing
 -- A required cell is empty.
 {cell} is null
 
--- name: is_no_value
+-- fragment: is_no_value
 -- A cell is there and is no value of its column.
 ({cell} is not null and not {valid})
 
--- name: type_message
+-- fragment: type_message
 -- What is wrong with a cell: its form, or a value that the type cannot hold.
 '''' || left({cell}, 80) || case when length({cell}) > 80 then '…' else '' end || ''' is '
     || case when not {whole} then {more} when {form} then {beyond} else {not_noun} end
 
--- name: valid_whole
+-- fragment: valid_whole
 -- A value of which nothing gets lost.
 ({valid} and {whole})
 
--- name: same_time
+-- fragment: same_time
 -- A time that the type holds to its last part; what is no time at all is told elsewhere.
 case
     when pg_input_is_valid({cell}, {wide_name}) and pg_input_is_valid({cell}, {type_name})
     then {cell}::{wide} = {cell}::{type} else true
 end
 
--- name: has_digits
+-- fragment: has_digits
 -- A number that digits can write.
 ({cell} not in ('NaN', 'Infinity', '-Infinity'))
 
@@ -52,7 +52,7 @@ from (select s.n as "rowboat n", {values} from pg_temp.stage as s) as t
 cross join lateral (values {reasons}) as r (place, rule, column_name, message, broken)
 where ({broken}) and r.broken;
 
--- name: is_false
+-- fragment: is_false
 -- A check does not hold.
 ({expression}) is false
 
@@ -115,7 +115,7 @@ from pg_temp.match as m
 join pg_temp.stage as s on s.n = m.n
 where m.own or %(refuse)s or {newer};
 
--- name: newer
+-- fragment: newer
 -- The row was written by the source that this one waits for, or again after this one was refused,
 -- or a request that may not update found its key taken: what waited must not undo it.
 not exists (
@@ -146,17 +146,17 @@ from rivals as s
 join rivals as f on f.n = s.first
 where {other_row};
 
--- name: among_keys
+-- fragment: among_keys
 -- Only keys that stand more than once need to be put in order.
 ({values}) in (
     select {values} from pg_temp.stage as s where {given} group by {values} having count(*) > 1
 )
 
--- name: among_rows
+-- fragment: among_rows
 -- The same, where their rows are known.
 s.n = any(%(repeated)s::integer[])
 
--- name: compared
+-- fragment: compared
 -- How a row differs from the first one with its key.
 case
     when row({cells_here}) is not distinct from row({cells_first}) then ' with the same values'
@@ -173,11 +173,11 @@ where {given} and ({other_row}) and {stays} and not exists (
     select from pg_temp.verdict as v where v.n = s.n and v.place = {place}
 );
 
--- name: stays
+-- fragment: stays
 -- The other row is none that will be deleted.
 not exists (select from {gone} as g where g.home = t.tableoid and g.place = t.ctid)
 
--- name: keeps
+-- fragment: keeps
 -- No good row of the stage will change the other row, or not in time.
 (not exists (
     select from pg_temp.match as r
@@ -185,10 +185,10 @@ not exists (select from {gone} as g where g.home = t.tableoid and g.place = t.ct
         and not exists (select from pg_temp.verdict as v where v.n = r.n)
 ) or {also})
 
--- name: updates
+-- fragment: updates
 -- The row will be an update, not inserted.
 exists (select from pg_temp.match as u where u.n = s.n)
 
--- name: staying
+-- fragment: staying
 -- The rows of the table that will not be deleted.
 (select t.* from {table} as t where {stays})

@@ -44,18 +44,18 @@ with others as (
 insert into pg_temp.seen
 select {key} from pg_temp.stage as s where not exists (select from others as o where o.n = s.n);
 
--- name: differs
+-- fragment: differs
 -- A row of the stage differs from that of the table, be it by a bit.
 row({columns})::record *<> row({values})::record
 
--- name: own
+-- fragment: own
 -- This very source wrote the row of the table, or found it equal.
 (t.xmin = any(%(own)s::text[]::xid[]) or {is_seen})
 
--- name: seen
+-- fragment: seen
 -- Equal rows that stood earlier in the same source.
 left join pg_temp.seen as e on {joined}
 
--- name: within
+-- fragment: within
 -- Look only where the stage's integer keys lie.
 t.{column} between %(least)s and %(greatest)s

@@ -29,11 +29,11 @@ insert into {table} ({columns}) overriding system value
 select {values} from pg_temp.stage as s
 where {good} and {new};
 
--- name: new
+-- fragment: new
 -- The table does not have the row's key, or no longer.
 not exists (select from pg_temp.match as m where m.n = s.n and m.home is not null)
 
--- name: new_after_updates
+-- fragment: new_after_updates
 -- The same; asking for the updates puts them first.
 (select count(*) from gone) + (select count(*) from updated) >= 0
 and not exists (select from pg_temp.match as m where m.n = s.n and m.home is not null)
@@ -46,7 +46,7 @@ updated as ({update}),
 inserted as ({insert} returning 1)
 select (select count(*) from updated), (select count(*) from inserted);
 
--- name: updated
+-- fragment: updated
 -- The updates, after the deletes.
 {update} and (select count(*) from gone) >= 0 returning 1
 
@@ -54,7 +54,7 @@ select (select count(*) from updated), (select count(*) from inserted);
 -- Run a block.
 do {body};
 
--- name: each
+-- fragment: each
 -- Let good rows in one at a time; what the database says of one that it refuses stands beside it.
 declare
     this record;
@@ -76,11 +76,11 @@ begin
     end loop;
 end
 
--- name: is_next
+-- fragment: is_next
 -- The row of the stage whose turn it is.
 s.n = this.n
 
--- name: nothing
+-- fragment: nothing
 -- Leave the table as it is.
 null
 
@@ -88,11 +88,11 @@ null
 -- What it said: state, rule, words.
 select n, rule, column_name, message from pg_temp.verdict where place is null order by n;
 
--- name: nobody
+-- fragment: nobody
 -- No row.
 select 1 where false
 
--- name: good
+-- fragment: good
 -- No verdict speaks against the row.
 not exists (select from pg_temp.verdict as v where v.n = s.n)
 
@@ -119,7 +119,7 @@ with gone as (
 )
 update pg_temp.match as m set home = null from gone as g where g.n = m.n;
 
--- name: wanted
+-- fragment: wanted
 -- Another good row of the stage brings a unique value of the row t.
 exists (select from pg_temp.stage as s where s.n is distinct from {other} and {joined} and {good})
 
@@ -140,7 +140,7 @@ select {key} from pg_temp.match as s where {good} and s.same;
 -- The greatest value of an identity column among the good rows of the stage, and of equal rows.
 select greatest(max({value}), {equal}) from pg_temp.stage as s where {good};
 
--- name: greatest_equal
+-- fragment: greatest_equal
 -- The greatest integer key of rows that equalled the table's.
 (select max(k0) from pg_temp.seen)
 

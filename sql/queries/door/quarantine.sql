@@ -30,7 +30,7 @@ left join (
 order by r.line;
 set local enable_mergejoin = on;
 
--- name: fields
+-- fragment: fields
 -- A staged row as column → text; not where these do not say all that was found wrong.
 case
     when s.n is not null and not exists (
@@ -126,7 +126,7 @@ from ingest_status.rejected_rows as q
 where q.settled_at is null and (%(table)s::text is null or q.table_name = %(table)s)
 order by q.source_name, q.line, q.id;
 
--- name: which
+-- fragment: which
 -- Open rows of some tables, or of all; with a fault; of one source; or one of them. Reasons are
 -- only read where rule and column stand somewhere, which is several times faster.
 q.settled_at is null

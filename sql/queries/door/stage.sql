@@ -74,7 +74,8 @@ alter table pg_temp.stage rename to {aside};
 -- Go on with rows that were kept.
 drop table pg_temp.stage;
 alter table pg_temp.{aside} rename to stage;
-comment on table pg_temp.stage is null;  -- the other tables may be of another form
+-- the other tables may be of another form: the next cargo must not take them for its own
+comment on table pg_temp.stage is null;
 
 -- name: fill_binary
 -- Take rows in as values and text.
@@ -110,7 +111,7 @@ cross join lateral jsonb_to_recordset(p.verdicts) as v (
 )
 where p.n > %(before)s and p.n <= %(last)s and p.verdicts is not null;
 
--- name: force_null
+-- fragment: force_null
 -- In columns that hold no text a quoted empty field is NULL too.
 , force_null ({cells})
 

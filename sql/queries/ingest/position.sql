@@ -106,7 +106,7 @@ where t.xmin = any(%(earlier)s::text[]::xid[])
 order by {key}
 limit %(most)s;
 
--- name: differ
+-- fragment: differ
 -- Where these rows and the equal ones are as many, and so is the sum of their hashes, no row is
 -- missing: most often so, and told sooner than by looking for each.
 (

@@ -14,7 +14,7 @@ from pg_temp.match as s
 join {table} as t on t.tableoid = s.home and t.ctid = s.place
 where not s.same and not exists (select from pg_temp.verdict as v where v.n = s.n);
 
--- name: after
+-- fragment: after
 -- Good rows of the stage as they went into the table.
 (
     select coalesce(json_agg(r.* order by s.n), '[]')
@@ -22,15 +22,15 @@ where not s.same and not exists (select from pg_temp.verdict as v where v.n = s.
     where {good} and {written}
 )
 
--- name: written
+-- fragment: written
 -- The merge wrote the row, which it did not find as it is.
 not exists (select from pg_temp.match as m where m.n = s.n and (m.same or not {updates}))
 
--- name: as_staged
+-- fragment: as_staged
 -- The row itself, where the table has just these values.
 cross join lateral (select {values}) as r
 
--- name: as_kept
+-- fragment: as_kept
 -- The row of the table that has its key.
 join {table} as r on {joined}
 

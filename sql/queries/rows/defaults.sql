@@ -18,7 +18,7 @@ select exists (select from {table} where {column} between %(least)s and %(greate
 -- Move a sequence past all numbers that the table has.
 select setval(%(sequence)s, greatest((select max({column}) from {table}), nextval(%(sequence)s)));
 
--- name: next
+-- fragment: next
 -- The next number of an identity column.
 nextval({sequence})
 
@@ -34,7 +34,7 @@ from pg_attribute as a
 join pg_type as t on t.oid = a.atttypid
 where a.attrelid = {table}::regclass and a.attnum > 0 and not a.attisdropped;
 
--- name: sent
+-- fragment: sent
 -- A value in binary form.
 {send}({value})
 

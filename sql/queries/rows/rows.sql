@@ -5,27 +5,27 @@
 select {values}, {place} from {table} as t
 where {conditions} {order} limit {limit};
 
--- name: as_json
+-- fragment: as_json
 -- A row as JSON, as Postgres writes it: numbers keep all their digits.
 row_to_json(t)::text
 
--- name: as_text
+-- fragment: as_text
 -- A value of a row as text.
 {column}::text
 
--- name: as_moment
+-- fragment: as_moment
 -- A time as JSON has it, ISO 8601 with a T.
 to_json({column}) #>> '{{}}'
 
--- name: ordered
+-- fragment: ordered
 -- The order of rows.
 order by {columns}
 
--- name: row
+-- fragment: row
 -- Several values as one, compared from left to right.
 ({values})
 
--- name: place
+-- fragment: place
 -- Where a row stands in the order.
 array[{texts}]::text[]
 
@@ -33,7 +33,7 @@ array[{texts}]::text[]
 -- Rows by chance.
 select {values} from {table} as t {source} where {conditions} order by random() limit {limit};
 
--- name: share
+-- fragment: share
 -- Of a big table only a part is looked at, with several times as many rows as are wanted.
 tablesample bernoulli (coalesce((
     select least(100, 100.0 * ({wanted} * 4 + 400) / nullif(greatest(c.reltuples, 0), 0))
@@ -50,35 +50,35 @@ select {place} as place, {message} as message
 from unnest({cells}::text[]) with ordinality as v (cell, n)
 where not coalesce({valid}, false);
 
--- name: compared
+-- fragment: compared
 -- A column compared with a value.
 {column} {sign} {value}
 
--- name: among
+-- fragment: among
 -- A column has one of some values.
 {column} in ({values})
 
--- name: begins
+-- fragment: begins
 -- A text begins with another, byte for byte.
 starts_with({column}::text collate "C", {value})
 
--- name: is_null
+-- fragment: is_null
 -- A column has no value.
 {column} is null
 
--- name: is_given
+-- fragment: is_given
 -- A column has a value.
 {column} is not null
 
--- name: beyond_or_null
+-- fragment: beyond_or_null
 -- Behind a value, where NULL stands behind all others.
 ({column} {sign} {value} or {column} is null)
 
--- name: behind
+-- fragment: behind
 -- The row stands behind the place in this column, or beside it here and behind it further on.
 ({beyond} or ({beside} and {rest}))
 
--- name: no_row
+-- fragment: no_row
 -- Nothing stands behind NULL.
 false
 
@@ -87,11 +87,11 @@ false
 with given as materialized (select %(key)s::text[] as cells)
 select t.xmin::text, {values} from {table} as t where {condition} {hold};
 
--- name: hold
+-- fragment: hold
 -- Nobody else changes the row until the transaction ends.
 for update of t
 
--- name: given
+-- fragment: given
 -- A value of the key that the address names.
 {column} = (select {value} from given as g)
 
@@ -109,11 +109,11 @@ from (
     where {others}
 ) as d;
 
--- name: keeper
+-- fragment: keeper
 -- All rows of a temporary table.
 select * from {kept}
 
--- name: not_among
+-- fragment: not_among
 -- The row is none of those.
 not exists (
     select from ({kept}) as g

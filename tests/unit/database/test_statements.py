@@ -29,6 +29,11 @@ select 1;
 -- The second.
 select {column} from t
 where a = %(a)s;
+
+-- fragment: three
+-- The third,
+-- of two lines.
+{column} > 3  -- not one more
 """
 
 
@@ -37,6 +42,7 @@ def test_statements(folder: Path) -> None:
     assert statements.read_statements("good") == {
         "one": "-- The first.\nselect 1",
         "two_b": "-- The second.\nselect {column} from t\nwhere a = %(a)s",
+        "three": "{column} > 3  -- not one more",
     }
 
 
@@ -68,6 +74,14 @@ def test_parts_are_filled_in(folder: Path) -> None:
             "sql/queries/bad.sql:1: 'One more' is no name of a statement",
         ),
         (
+            "-- name: one\n-- First.\nselect 1\n",
+            "sql/queries/bad.sql:1: the statement one does not end with a semicolon",
+        ),
+        (
+            "-- fragment: one\n-- First.\ntrue;\n",
+            "sql/queries/bad.sql:1: the fragment one ends with a semicolon",
+        ),
+        (
             "-- Nothing.\nselect 1;\n",
             "sql/queries/bad.sql:2: there is text before the first statement",
         ),
@@ -86,8 +100,8 @@ def test_malformed_files(folder: Path, content: str, fact: str) -> None:
 def test_unknown_statement(folder: Path) -> None:
     (folder / "good.sql").write_text(GOOD)
     with pytest.raises(SqlFileError) as raised:
-        statements.query("good.three")
-    assert raised.value.fact == "good.sql in sql/queries has no statement 'three'"
+        statements.query("good.four")
+    assert raised.value.fact == "good.sql in sql/queries has no statement 'four'"
 
 
 def test_unknown_file(folder: Path) -> None:

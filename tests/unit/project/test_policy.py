@@ -61,7 +61,8 @@ def test_sql_stands_in_sql_files(path: Path) -> None:
 def test_statement_files_are_well_formed(path: Path) -> None:
     text = path.read_text()
     assert text.startswith("-- ")
-    assert len(read_statements(path.stem)) == text.count("-- name: ")
+    heads = text.count("-- name: ") + text.count("-- fragment: ")
+    assert len(read_statements(path.stem)) == heads
 
 
 @pytest.mark.parametrize("name", NAMES)
