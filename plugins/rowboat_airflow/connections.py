@@ -1,4 +1,4 @@
-"""From Airflow's connections to the library: Airflow gives addresses, the library opens them."""
+"""Passes Airflow's connections `rowboat` and `aws_default` on to the library."""
 
 from contextlib import suppress
 from typing import Any
@@ -15,7 +15,7 @@ AWS = "aws_default"
 
 
 def use_connection() -> None:
-    """Let the library use Airflow's connections `rowboat` and `aws_default` in this process."""
+    """Make the library use Airflow's connections in this process."""
     connections.use_database(BaseHook.get_connection(CONNECTION).get_uri())
     if _on_s3():
         with suppress(AirflowNotFoundException):
@@ -23,21 +23,21 @@ def use_connection() -> None:
 
 
 async def use_connection_async() -> None:
-    """The same inside the triggerer's event loop."""
+    """Do as `use_connection` does, inside the triggerer's event loop."""
     connection = await BaseHook.aget_connection(CONNECTION)
     connections.use_database(connection.get_uri())
     await use_aws_async()
 
 
 async def use_aws_async() -> None:
-    """Only `aws_default`, which is asked for where something lies on S3."""
+    """Make the library use `aws_default` if files or backups are on S3."""
     if _on_s3():
         with suppress(AirflowNotFoundException):
             _use_aws(await BaseHook.aget_connection(AWS))
 
 
 def actor(context: Any) -> str:
-    """Tell who runs: the user who started the run, else what kind of run it is."""
+    """Return the actor of a run: the user who started it, else the type of the run."""
     dag_run = context["dag_run"]
     user = getattr(dag_run, "triggering_user_name", None) or dag_run.run_type.value
     return f"airflow:{user}"
@@ -48,11 +48,11 @@ def _on_s3() -> bool:
 
 
 def _use_aws(connection: Connection) -> None:
-    """Use a connection of the type `aws`; what it leaves out comes by AWS's usual chain."""
+    """Use a connection of type `aws`; AWS's usual chain supplies what it lacks."""
     from rowboat.storage import s3
 
     extra = connection.extra_dejson
-    s3.use(
+    s3.use_credentials(
         s3.Credentials(
             key=connection.login or extra.get("aws_access_key_id"),
             secret=connection.password or extra.get("aws_secret_access_key"),

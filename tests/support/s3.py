@@ -14,7 +14,7 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.s3.models import s3_backends
 
 from rowboat.settings import settings
-from rowboat.storage.s3 import Credentials, _made, use
+from rowboat.storage.s3 import Credentials, _make_client, use_credentials
 
 Answer = tuple[int, str]  # status and code of an error
 OURSELVES = "the-test"
@@ -125,7 +125,7 @@ def s3_server() -> Iterator[tuple[str, Requests]]:
 
 
 @pytest.fixture
-def s3(s3_server: tuple[str, Requests], monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+def bucket(s3_server: tuple[str, Requests], monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """An empty bucket, and the settings by which Rowboat finds the server."""
     endpoint, requests = s3_server
     known = {
@@ -140,7 +140,7 @@ def s3(s3_server: tuple[str, Requests], monkeypatch: pytest.MonkeyPatch) -> Iter
     for name, value in known.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
-    _made.cache_clear()  # what a test before made with other credentials
+    _make_client.cache_clear()  # what a test before made with other credentials
     config = Config(user_agent=OURSELVES, s3={"addressing_style": "path"})
     client = get_session().create_client("s3", endpoint_url=endpoint, config=config)
     name = f"test-{uuid4().hex}"
@@ -149,5 +149,5 @@ def s3(s3_server: tuple[str, Requests], monkeypatch: pytest.MonkeyPatch) -> Iter
     yield Bucket(name, endpoint, requests, client)
     requests.reset()
     client.close()
-    use(Credentials())
+    use_credentials(Credentials())
     settings.cache_clear()

@@ -15,9 +15,9 @@ def open_file(at: Address) -> OpenedFile:
     """Open a file as it is at this moment; raises OSError."""
     if isinstance(at, Path):
         return disk.DiskFile(at)
-    from rowboat.storage.s3 import Object
+    from rowboat.storage.s3 import S3Object
 
-    return Object(at)
+    return S3Object(at)
 
 
 def wait_until_still(at: Address) -> None:
@@ -33,15 +33,15 @@ def open_folder(at: Address) -> Folder:
     """Return a folder of files."""
     if isinstance(at, Path):
         return disk.DiskFolder(at)
-    from rowboat.storage.s3_folder import BucketFolder
+    from rowboat.storage.s3_folder import S3Folder
 
-    return BucketFolder(at)
+    return S3Folder(at)
 
 
 def open_shelf(at: Address) -> Shelf:
     """Return a shelf of backups."""
     if isinstance(at, Path):
         return DiskShelf(at)
-    from rowboat.storage.s3_shelf import BucketShelf
+    from rowboat.storage.s3_shelf import S3Shelf
 
-    return BucketShelf(at)
+    return S3Shelf(at)

@@ -1,6 +1,6 @@
-"""S3 by boto3: listed, read in ranges that are pinned to an ETag, written so that it appears whole.
+"""Access to S3 through boto3: listings, reads pinned to an ETag, uploads that appear whole.
 
-Whatever fails is an OSError whose strerror is a sentence; `hint` tells what to do.
+Every failure is an OSError: its strerror is a sentence, its `hint` says what to do.
 """
 
 import errno
@@ -22,28 +22,28 @@ from rowboat.address import S3Url
 from rowboat.settings import settings
 from rowboat.storage.interfaces import OpenedFile
 
-RANGE = 8 * 2**20  # bytes that are asked for at once
-_PART = 8 * 2**20  # bytes of a part that is uploaded; they grow, for there may be 10,000
-_TRIES = 4  # of a request; between them are seconds that grow
-_WRITES = {"put_object", "create_multipart_upload"}  # they say how the object is encrypted
+RANGE = 8 * 2**20  # bytes requested at once
+_PART = 8 * 2**20  # bytes of an uploaded part; later parts are larger, as S3 allows 10,000 parts
+_TRIES = 4  # attempts at a request, with growing pauses between them
+_WRITES = {"put_object", "create_multipart_upload"}  # requests that set how the object is encrypted
 _GONE = {"NoSuchKey", "NoSuchUpload", "NotFound", "404"}
-_ELSE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
-_SPOKEN = (
-    ({"NoSuchBucket"}, "there is no bucket {bucket}", "make it, or correct the URL"),
+_REPLACED = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+_WORDS = (
+    ({"NoSuchBucket"}, "there is no bucket {bucket}", "create it, or correct the URL"),
     ({"AccessDenied", "Forbidden", "403", "AllAccessDisabled"}, "access is denied",
      "give the credentials the rights that docs/s3.md lists"),
     ({"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
       "ExpiredTokenException", "TokenRefreshRequired"}, "the credentials are not accepted",
-     "renew them, or correct them where they come from: docs/s3.md tells where"),
+     "renew or correct them; docs/s3.md lists the places they are read from"),
     ({"SlowDown", "ServiceUnavailable", "503", "TooManyRequests", "429", "RequestLimitExceeded"},
-     "the server asks to slow down", "try it again in a minute"),
+     "the server asks to slow down", "try again in a minute"),
     ({"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraint"},
      "the bucket {bucket} is in another region", "set AWS_DEFAULT_REGION to the bucket's"),
 )  # fmt: skip
 
 
 class Failure(OSError):
-    """What S3 refused, or why it could not be asked."""
+    """A request that S3 refused, or that could not reach it."""
 
     def __init__(self, number: int, sentence: str, hint: str) -> None:
         super().__init__(number, sentence)
@@ -52,7 +52,7 @@ class Failure(OSError):
 
 @dataclass(frozen=True)
 class Credentials:
-    """What is given by hand; where nothing is, the usual chain of AWS holds."""
+    """Credentials given explicitly; for each that is None, AWS's usual chain is used."""
 
     key: str | None = None
     secret: str | None = None
@@ -65,8 +65,8 @@ class Credentials:
 
 
 @dataclass(frozen=True)
-class Found:
-    """An object as a listing or a look at it shows it."""
+class FoundObject:
+    """An object's key, size in bytes, ETag and time, as S3 lists it."""
 
     key: str
     size: int
@@ -77,76 +77,78 @@ class Found:
 _given = Credentials()
 
 
-def use(credentials: Credentials) -> None:
-    """Let this process use these from now on."""
+def use_credentials(credentials: Credentials) -> None:
+    """Use these credentials in this process from now on."""
     global _given
     _given = credentials
 
 
-def call(method: str, url: S3Url, **values: Any) -> Any:
-    """Make one request of S3's API about a bucket; raises OSError."""
-    with _spoken(url):
+def call_s3(method: str, url: S3Url, **values: Any) -> Any:
+    """Send one request of S3's API for a bucket; raises OSError."""
+    with _wording_errors(url):
         if method in _WRITES:
             values |= _encryption()
         return getattr(_client(), method)(Bucket=url.bucket, **values)
 
 
-def listing(url: S3Url, most: int = 1000) -> Iterator[Found]:
-    """List all objects whose keys begin so, by key, a page of at most `most` at a time."""
+def list_objects(url: S3Url, most: int = 1000) -> Iterator[FoundObject]:
+    """Yield all objects below a prefix in the order of keys, fetching up to `most` at a time."""
     values: dict[str, Any] = {"Prefix": url.prefix, "MaxKeys": most}
     while True:
-        page = call("list_objects_v2", url, **values)
+        page = call_s3("list_objects_v2", url, **values)
         for each in page.get("Contents", []):
-            yield Found(each["Key"], each["Size"], each["ETag"].strip('"'), each["LastModified"])
+            yield FoundObject(
+                each["Key"], each["Size"], each["ETag"].strip('"'), each["LastModified"]
+            )
         if not page.get("IsTruncated"):
             return
         values["ContinuationToken"] = page["NextContinuationToken"]
 
 
-def look(url: S3Url) -> Found:
-    """Look at one object; raises FileNotFoundError, or another OSError."""
-    found = call("head_object", url, Key=url.key)
+def stat_object(url: S3Url) -> FoundObject:
+    """Return size, ETag and time of one object; raises FileNotFoundError or another OSError."""
+    found = call_s3("head_object", url, Key=url.key)
     version = found["ETag"].strip('"')
-    return Found(url.key, found["ContentLength"], version, found["LastModified"])
+    return FoundObject(url.key, found["ContentLength"], version, found["LastModified"])
 
 
-def exists(url: S3Url) -> bool:
-    """Tell whether there is such an object."""
+def object_exists(url: S3Url) -> bool:
+    """Return whether the object exists."""
     try:
-        look(url)
+        stat_object(url)
     except FileNotFoundError:
         return False
     return True
 
 
-def put(url: S3Url, content: bytes = b"") -> None:
-    """Write a small object."""
-    call("put_object", url, Key=url.key, Body=content)
+def put_object(url: S3Url, content: bytes = b"") -> None:
+    """Write a small object in one request."""
+    call_s3("put_object", url, Key=url.key, Body=content)
 
 
-def remove(url: S3Url) -> None:
-    """Take an object away, where it is there."""
-    call("delete_object", url, Key=url.key)
+def delete_object(url: S3Url) -> None:
+    """Delete an object; does nothing if there is none."""
+    call_s3("delete_object", url, Key=url.key)
 
 
 def abort_uploads(url: S3Url) -> None:
-    """End all uploads of objects whose keys begin so; what they hold goes away."""
-    page = call("list_multipart_uploads", url, Prefix=url.prefix)
+    """Abort all multipart uploads below a prefix, which also deletes their parts."""
+    page = call_s3("list_multipart_uploads", url, Prefix=url.prefix)
     for each in page.get("Uploads", []):
-        call("abort_multipart_upload", url, Key=each["Key"], UploadId=each["UploadId"])
+        call_s3("abort_multipart_upload", url, Key=each["Key"], UploadId=each["UploadId"])
 
 
-class Object(OpenedFile):
-    """An object opened for reading, in ranges: only that version of it, or ESTALE."""
+class S3Object(OpenedFile):
+    """An object opened for reading. Raises ESTALE if it has been replaced since it was opened."""
 
     def __init__(self, url: S3Url) -> None:
-        found = look(url)
+        found = stat_object(url)
         super().__init__(_Ranges(url, found), RANGE)
         self.size, self.version = found.size, found.version
 
 
 class _Ranges(RawIOBase):
-    def __init__(self, url: S3Url, found: Found) -> None:
+    def __init__(self, url: S3Url, found: FoundObject) -> None:
         self._url, self._found, self._at = url, found, 0
 
     def readable(self) -> bool:
@@ -174,11 +176,11 @@ class _Ranges(RawIOBase):
 
 
 def _content(url: S3Url, pinned: dict[str, str]) -> bytes:
-    """Get a range; a transfer that breaks is begun again."""
+    """Fetch a range; a transfer that breaks off is started again."""
     for left in reversed(range(_TRIES)):
-        answer = call("get_object", url, Key=url.key, **pinned)
+        answer = call_s3("get_object", url, Key=url.key, **pinned)
         try:
-            with _spoken(url), closing(answer["Body"]) as body:
+            with _wording_errors(url), closing(answer["Body"]) as body:
                 content: bytes = body.read()
                 return content
         except OSError:
@@ -187,35 +189,35 @@ def _content(url: S3Url, pinned: dict[str, str]) -> bytes:
     raise AssertionError
 
 
-class Upload:
-    """An object on its way: parts go out as they fill, and nobody sees it before it is kept."""
+class MultipartUpload:
+    """An object being uploaded in parts; it becomes visible only when `keep` is called."""
 
     def __init__(self, url: S3Url) -> None:
         self._url, self._waiting, self._id = url, bytearray(), ""
         self._parts: list[dict[str, Any]] = []
 
     def write(self, data: bytes) -> int:
-        """Add bytes."""
+        """Add bytes; full parts are sent at once."""
         self._waiting += data
         while len(self._waiting) >= (size := _PART * (1 + len(self._parts) // 1000)):
             self._send(size)
         return len(data)
 
     def keep(self, overwrite: bool = True) -> None:
-        """Let the object be there, in one moment; raises FileExistsError."""
+        """Make the object visible, atomically; raises FileExistsError."""
         values: dict[str, Any] = {"Key": self._url.key}
         if not overwrite:
-            if exists(self._url):  # for servers that do not know the condition
+            if object_exists(self._url):  # some servers ignore If-None-Match
                 raise FileExistsError
             values["IfNoneMatch"] = "*"
         try:
             if not self._id:
-                call("put_object", self._url, Body=bytes(self._waiting), **values)
+                call_s3("put_object", self._url, Body=bytes(self._waiting), **values)
                 return
             if self._waiting:
                 self._send(len(self._waiting))
             parts = {"UploadId": self._id, "MultipartUpload": {"Parts": self._parts}}
-            call("complete_multipart_upload", self._url, **parts, **values)
+            call_s3("complete_multipart_upload", self._url, **parts, **values)
             self._id = ""
         except OSError as error:
             if overwrite or error.errno != errno.ESTALE:
@@ -223,21 +225,21 @@ class Upload:
             raise FileExistsError from error
 
     def leave(self) -> None:
-        """Take away what has not been kept."""
+        """Discard the upload unless it has been kept."""
         if self._id:
             with suppress(OSError):
                 values = {"Key": self._url.key, "UploadId": self._id}
-                call("abort_multipart_upload", self._url, **values)
+                call_s3("abort_multipart_upload", self._url, **values)
             self._id = ""
 
     def _send(self, size: int) -> None:
         if not self._id:
-            begun = call("create_multipart_upload", self._url, Key=self._url.key)
+            begun = call_s3("create_multipart_upload", self._url, Key=self._url.key)
             self._id = begun["UploadId"]
         part: dict[str, Any] = {"PartNumber": len(self._parts) + 1}
         body = bytes(self._waiting[:size])
         values = {"Key": self._url.key, "UploadId": self._id, "Body": body}
-        sent = call("upload_part", self._url, **values, **part)
+        sent = call_s3("upload_part", self._url, **values, **part)
         sums = [name for name in sent if name.startswith("Checksum") and name != "ChecksumType"]
         self._parts.append(part | {name: sent[name] for name in ("ETag", *sums)})
         del self._waiting[:size]
@@ -250,13 +252,13 @@ def _encryption() -> dict[str, str]:
 
 
 def _client() -> Any:
-    """Return the client of this process: its threads share it, a fork has connections anew."""
-    return _made(os.getpid(), _given, settings().s3_endpoint or _given.endpoint)
+    """Return this process's client: threads share it, a forked process makes its own."""
+    return _make_client(os.getpid(), _given, settings().s3_endpoint or _given.endpoint)
 
 
 @cache
-def _made(_process: int, given: Credentials, endpoint: str | None) -> Any:
-    return Session().client(  # a session of its own: threads cannot share one
+def _make_client(_process: int, given: Credentials, endpoint: str | None) -> Any:
+    return Session().client(  # clients may be shared by threads, boto3's default session may not
         "s3",
         aws_access_key_id=given.key,
         aws_secret_access_key=given.secret,
@@ -272,29 +274,29 @@ def _made(_process: int, given: Credentials, endpoint: str | None) -> Any:
 
 
 @contextmanager
-def _spoken(url: S3Url) -> Iterator[None]:
-    """Turn the words of every layer below into ours; the cause is kept."""
+def _wording_errors(url: S3Url) -> Iterator[None]:
+    """Raise the errors of botocore and urllib3 as OSErrors with our words; the cause is kept."""
     try:
         yield
     except (OSError, boto.ClientError, boto.BotoCoreError, BrokenTransfer) as error:
-        raise _worded(url, error) from error
+        raise _as_os_error(url, error) from error
 
 
-def _worded(url: S3Url, error: Exception) -> OSError:
+def _as_os_error(url: S3Url, error: Exception) -> OSError:
     code = str(error.response["Error"]["Code"]) if isinstance(error, boto.ClientError) else ""
     if code in _GONE:
         return FileNotFoundError(errno.ENOENT, "there is no such object")
-    if code in _ELSE:
-        hint = "wait until it is written, then run it again"
+    if code in _REPLACED:
+        hint = "wait until it is completely written, then run it again"
         return Failure(errno.ESTALE, "it was replaced while it was read", hint)
-    for codes, sentence, hint in _SPOKEN:
+    for codes, sentence, hint in _WORDS:
         if code in codes:
             return Failure(errno.EIO, sentence.format(bucket=url.bucket), hint)
     if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
         hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role"
         return Failure(errno.EIO, "there are no credentials for S3", hint)
     if code:
-        return Failure(errno.EIO, f"the server answers {code}", "look into the server's log")
+        return Failure(errno.EIO, f"the server answers {code}", "look in the server's log")
     if isinstance(error, boto.ParamValidationError | boto.ProfileNotFound | boto.ConfigParseError):
         return Failure(errno.EIO, str(error).splitlines()[0], "correct the configuration of AWS")
     where = settings().s3_endpoint or _given.endpoint or "S3"

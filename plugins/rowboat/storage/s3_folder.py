@@ -1,4 +1,4 @@
-"""A folder of files that is a prefix of a bucket: its objects come, and go, whole."""
+"""raw_data as a prefix of a bucket; S3 shows an object only when it is complete."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +10,13 @@ from rowboat.storage import s3
 from rowboat.storage.disk import DiskFolder
 from rowboat.storage.file_names import is_left_out, unprintable
 from rowboat.storage.interfaces import StoredFile
-from rowboat.storage.s3 import Found, Upload
+from rowboat.storage.s3 import FoundObject, MultipartUpload
 
-_POLL = 10.0  # seconds: a listing is paid for
+_POLL = 10.0  # seconds; each listing costs money
 
 
-class BucketFolder:
-    """All objects whose keys begin so."""
+class S3Folder:
+    """The objects below a prefix, as a folder of files."""
 
     settle = 0.0
 
@@ -25,17 +25,17 @@ class BucketFolder:
         self.poll = settings().poll or _POLL
 
     def entries(self) -> Iterator[StoredFile]:
-        """List all that lies there, hidden and unfinished files left out; raises FileRefused."""
+        """Yield every file but hidden and unfinished ones; raises FileRefused."""
         try:
-            for found in s3.listing(self._url):
-                lying = self._lying(found)
-                if not lying.name.endswith("/") and not any(map(is_left_out, _parts(lying))):
-                    yield lying
+            for found in s3.list_objects(self._url):
+                file = self._stored_file(found)
+                if not file.name.endswith("/") and not any(map(is_left_out, _parts(file))):
+                    yield file
         except OSError as error:
             raise self._refused(error) from error
 
     def entry(self, path: Address) -> StoredFile:
-        """Look at one object, or at a file of this machine; raises FileRefused."""
+        """Return one object, or a file of this machine; raises FileRefused."""
         if isinstance(path, Path):
             if path.is_absolute() or path.exists():
                 return DiskFolder(path.parent / "elsewhere").entry(path)
@@ -43,34 +43,34 @@ class BucketFolder:
         if path.bucket != self._url.bucket or not path.key.startswith(self._url.prefix):
             raise FileRefused(f"{path} is not in {self._url}", "name a file of raw_data")
         try:
-            return self._lying(s3.look(path))
+            return self._stored_file(s3.stat_object(path))
         except OSError as error:
             raise FileRefused(
                 f"{path} cannot be read: {reason(error)}", remedy(error, "check the path")
             ) from error
 
     def name(self, given: str) -> str:
-        """Return the name that a file has in ingest_status, for a name, a path or a URL."""
+        """Return a file's name in ingest_status, given its name, path or URL."""
         if given.startswith(f"{self._url}/"):
             return given[len(f"{self._url}/") :]
         return str(Path(given).absolute()) if Path(given).exists() else given
 
-    def arriving(self, name: str, overwrite: bool) -> "Arriving":
-        """Begin to take a file; raises FileExistsError."""
+    def arriving(self, name: str, overwrite: bool) -> "S3Incoming":
+        """Start to receive a file; raises FileExistsError."""
         url = S3Url(self._url.bucket, f"{self._url.prefix}{name}")
-        if not overwrite and s3.exists(url):
+        if not overwrite and s3.object_exists(url):
             raise FileExistsError
-        return Arriving(url, overwrite)
+        return S3Incoming(url, overwrite)
 
     def look(self, setting: str) -> str:
-        """Tell that it can be listed; raises FileRefused where it cannot."""
+        """Return a sentence that the prefix can be listed; raises FileRefused if it cannot."""
         try:
-            next(s3.listing(self._url, most=1), None)
+            next(s3.list_objects(self._url, most=1), None)
         except OSError as error:
             raise self._refused(error, f"correct {setting}") from error
         return f"{self._url} can be listed"
 
-    def _lying(self, found: Found) -> StoredFile:
+    def _stored_file(self, found: FoundObject) -> StoredFile:
         name = found.key[len(self._url.prefix) :]
         problem = unprintable(name)
         if name.startswith("/"):
@@ -82,17 +82,17 @@ class BucketFolder:
         return FileRefused(f"{self._url} cannot be read: {reason(error)}", remedy(error, usual))
 
 
-class Arriving:
-    """A file on its way into a bucket."""
+class S3Incoming:
+    """A file being received into a bucket."""
 
     def __init__(self, url: S3Url, overwrite: bool) -> None:
-        self._upload, self._overwrite = Upload(url), overwrite
+        self._upload, self._overwrite = MultipartUpload(url), overwrite
         self.write, self.leave = self._upload.write, self._upload.leave
 
     def keep(self) -> None:
-        """Let it be there; raises FileExistsError."""
+        """Make the file visible; raises FileExistsError."""
         self._upload.keep(self._overwrite)
 
 
-def _parts(lying: StoredFile) -> list[str]:
-    return lying.name.split("/")
+def _parts(file: StoredFile) -> list[str]:
+    return file.name.split("/")

@@ -20,20 +20,20 @@ from rowboat.cli.commands import main
 from rowboat.database.connections import transaction
 from rowboat.errors import BackupRefused, ShelfUnusable, UnknownSet
 from rowboat.settings import settings
-from rowboat.storage import s3 as bucket
+from rowboat.storage import s3
 from tests.conftest import Boat
 from tests.support import backups
 from tests.support.backups import DEPARTMENTS, EMPLOYEES, JOBS, take
-from tests.support.s3 import Bucket, s3, s3_server
+from tests.support.s3 import Bucket, bucket, s3_server
 
-__all__ = ["s3", "s3_server"]
+__all__ = ["bucket", "s3_server"]
 Setting = Callable[[str, str], None]
 FILES = ["departments.avro", "hired_employees.avro", "jobs.avro", "manifest.json"]
 
 
 @pytest.fixture(autouse=True)
-def _shelf(boat: Boat, s3: Bucket, setting: Setting) -> None:
-    setting("backups", f"{s3.url}/shelf")
+def _shelf(boat: Boat, bucket: Bucket, setting: Setting) -> None:
+    setting("backups", f"{bucket.url}/shelf")
     backups.fill(boat)
 
 
@@ -55,11 +55,11 @@ def grow(boat: Boat) -> None:
     boat.query(f"insert into {DEPARTMENTS} {rows_}")
 
 
-def test_a_set_from_its_writing_to_its_end(boat: Boat, s3: Bucket) -> None:
+def test_a_set_from_its_writing_to_its_end(boat: Boat, bucket: Bucket) -> None:
     before = rows(boat)
     name = take(boat, pinned=True).set
-    assert s3.keys() == [f"shelf/{name}/{file}" for file in [*FILES, "pinned"]]
-    written = [path for method, path, _ in s3.requests.asked if method == "PUT"]
+    assert bucket.keys() == [f"shelf/{name}/{file}" for file in [*FILES, "pinned"]]
+    written = [path for method, path, _ in bucket.requests.asked if method == "PUT"]
     assert written[-1].endswith(f"{name}/manifest.json")
     assert [(each.name, each.state, each.counts, each.pinned) for each in backups.known(boat)] == [
         (name, "whole", True, True)
@@ -72,24 +72,26 @@ def test_a_set_from_its_writing_to_its_end(boat: Boat, s3: Bucket) -> None:
     assert rows(boat) == before
     with transaction(boat.connect()) as cursor:
         safety = restore.recorded_plan(cursor, done["id"])["safety_set"]
-    assert f"shelf/{safety}/manifest.json" in s3.keys("shelf/")
+    assert f"shelf/{safety}/manifest.json" in bucket.keys("shelf/")
     run("undo", str(done["id"]), "--yes")
     assert rows(boat) == after
-    url = f"{s3.url}/shelf/{name}/jobs.avro"
+    url = f"{bucket.url}/shelf/{name}/jobs.avro"
     run("restore", "jobs", "--from", url, "--yes")
     assert rows(boat)[1] == before[1]
     assert run("drill")["ok"]
     run("pin", name, "--off")
     assert not shelf.is_pinned(name)
     shelf.remove_set(name)
-    assert s3.keys(f"shelf/{name}") == []
-    deleted = [path for method, path, _ in s3.requests.asked if method == "DELETE" and name in path]
+    assert bucket.keys(f"shelf/{name}") == []
+    deleted = [
+        path for method, path, _ in bucket.requests.asked if method == "DELETE" and name in path
+    ]
     assert deleted[-5].endswith(f"{name}/manifest.json")
     with pytest.raises(UnknownSet):
         shelf.read_manifest(name)
 
 
-def test_a_lost_database_takes_its_sets_on_record_again(boat: Boat, s3: Bucket) -> None:
+def test_a_lost_database_takes_its_sets_on_record_again(boat: Boat, bucket: Bucket) -> None:
     name = take(boat).set
     boat.query("delete from backup_status.backup_status")
     assert [each.name for each in backups.known(boat)] == [name]
@@ -98,33 +100,33 @@ def test_a_lost_database_takes_its_sets_on_record_again(boat: Boat, s3: Bucket) 
     assert len(backups.record(boat)) == 6
 
 
-def test_one_flipped_byte_is_found(boat: Boat, s3: Bucket) -> None:
+def test_one_flipped_byte_is_found(boat: Boat, bucket: Bucket) -> None:
     name = take(boat).set
     key = f"shelf/{name}/jobs.avro"
-    content = bytearray(s3.get(key))
+    content = bytearray(bucket.get(key))
     content[len(content) // 2] ^= 1
-    s3.put(key, bytes(content))
+    bucket.put(key, bytes(content))
     assert "jobs.avro: is not byte for byte the file that was written" in backups.findings(boat)
     with pytest.raises(BackupRefused):
         source_of_set(name, JOBS)
-    s3.remove(key)
+    bucket.remove(key)
     assert [each.state for each in backups.known(boat)] == ["damaged"]
     assert backups.findings(boat, name) == ["jobs.avro: cannot be read: there is no such object"]
-    s3.put(f"shelf/{name}/manifest.json", "?")
+    bucket.put(f"shelf/{name}/manifest.json", "?")
     assert backups.findings(boat, name) == [f"the manifest of {name} is damaged"]
     assert [each.state for each in backups.known(boat)] == ["damaged"]
 
 
-def test_what_is_replaced_while_it_is_restored(boat: Boat, s3: Bucket) -> None:
+def test_what_is_replaced_while_it_is_restored(boat: Boat, bucket: Bucket) -> None:
     name = take(boat).set
     found = source_of_set(name, JOBS)
-    content = s3.get(f"shelf/{name}/departments.avro")
+    content = bucket.get(f"shelf/{name}/departments.avro")
 
     def replace(method: str, path: str) -> None:
         if method == "GET" and path.endswith(f"{name}/jobs.avro"):
-            s3.put(f"shelf/{name}/jobs.avro", content)
+            bucket.put(f"shelf/{name}/jobs.avro", content)
 
-    s3.requests.before = replace
+    bucket.requests.before = replace
     order = RestoreOrder({JOBS: found}, "replace", "tester")
     before = rows(boat)
     with pytest.raises(BackupRefused) as raised:
@@ -136,14 +138,14 @@ def test_what_is_replaced_while_it_is_restored(boat: Boat, s3: Bucket) -> None:
 
 
 def test_large_files_go_out_in_parts(
-    boat: Boat, s3: Bucket, setting: Setting, monkeypatch: Any
+    boat: Boat, bucket: Bucket, setting: Setting, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(bucket, "_PART", 5 * 2**20)
+    monkeypatch.setattr(s3, "_PART", 5 * 2**20)
     setting("backup_codec", "null")
     grow(boat)
     name = take(boat).set
-    parts = [path for method, path, _ in s3.requests.asked if "partNumber" in path]
-    assert (len(parts), s3.uploads()) == (2, [])
+    parts = [path for method, path, _ in bucket.requests.asked if "partNumber" in path]
+    assert (len(parts), bucket.uploads()) == (2, [])
     assert backups.findings(boat, name) == []
     before = rows(boat)
     boat.query(f"delete from {DEPARTMENTS} where id > 1000")
@@ -156,7 +158,7 @@ import sys
 from rowboat.storage import s3; from rowboat.database import connections
 from rowboat.backup.take import take_backup
 connections.uri = lambda role: sys.argv[1]
-s3._PART = 5 * 2**20
+bucket._PART = 5 * 2**20
 print("begun", flush=True)
 take_backup(connections.connect(sys.argv[1]))
 """
@@ -164,7 +166,7 @@ take_backup(connections.connect(sys.argv[1]))
 
 @pytest.mark.parametrize("moment", ["partNumber=2", "manifest.json"])
 def test_a_killed_writer_leaves_nothing_that_is_seen(
-    boat: Boat, s3: Bucket, setting: Setting, moment: str
+    boat: Boat, bucket: Bucket, setting: Setting, moment: str
 ) -> None:
     """It dies as soon as the server sees the request."""
     setting("backup_codec", "null")
@@ -179,48 +181,48 @@ def test_a_killed_writer_leaves_nothing_that_is_seen(
             return 500, "InternalError"
         return None
 
-    s3.requests.refuse = kill
+    bucket.requests.refuse = kill
     assert writer.wait(120) == -signal.SIGKILL
-    s3.requests.reset()
+    bucket.requests.reset()
     assert backups.names(boat) == [old]
     assert backups.findings(boat) == []
     if moment == "partNumber=2":
-        assert len(s3.uploads()) == 1
+        assert len(bucket.uploads()) == 1
     new = take(boat).set
-    assert s3.keys() == [f"shelf/{name}/{file}" for name in (old, new) for file in FILES]
-    assert s3.uploads() == []
+    assert bucket.keys() == [f"shelf/{name}/{file}" for name in (old, new) for file in FILES]
+    assert bucket.uploads() == []
 
 
-def test_a_set_that_lost_only_its_mark_stays(boat: Boat, s3: Bucket) -> None:
+def test_a_set_that_lost_only_its_mark_stays(boat: Boat, bucket: Bucket) -> None:
     """Killed between the manifest and the end: the set is whole. Others' files stay too."""
     name = take(boat).set
-    s3.put(f"shelf/.{name}.part", "")
-    s3.put("shelf/notes/readme.txt", "mine")
-    s3.put("shelf/.notes", "mine")
+    bucket.put(f"shelf/.{name}.part", "")
+    bucket.put("shelf/notes/readme.txt", "mine")
+    bucket.put("shelf/.notes", "mine")
     assert shelf.clean_shelf() == []
-    assert s3.keys("shelf/.") == ["shelf/.notes"]
+    assert bucket.keys("shelf/.") == ["shelf/.notes"]
     assert backups.findings(boat, name) == []
-    assert s3.get("shelf/notes/readme.txt") == b"mine"
+    assert bucket.get("shelf/notes/readme.txt") == b"mine"
 
 
-def test_a_removal_that_was_killed_is_ended(boat: Boat, s3: Bucket) -> None:
+def test_a_removal_that_was_killed_is_ended(boat: Boat, bucket: Bucket) -> None:
     name = take(boat).set
-    s3.requests.refuse = lambda method, path: (
+    bucket.requests.refuse = lambda method, path: (
         (403, "AccessDenied") if method == "DELETE" and path.endswith("avro") else None
     )
     with pytest.raises(ShelfUnusable) as raised:
         shelf.remove_set(name)
     assert (raised.value.fact, raised.value.hint) == (
-        f"{s3.url}/shelf cannot be written: access is denied",
+        f"{bucket.url}/shelf cannot be written: access is denied",
         "give the credentials the rights that docs/s3.md lists",
     )
     assert shelf.set_names() == []
-    s3.requests.reset()
+    bucket.requests.reset()
     assert shelf.clean_shelf() == [name]
-    assert s3.keys() == []
+    assert bucket.keys() == []
 
 
-def test_old_sets_are_pruned(boat: Boat, s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_sets_are_pruned(boat: Boat, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [take(boat).set for _ in range(5)]
     boat.query("update backup_status.backup_status set taken_at = taken_at - interval '900 days'"
                " where set_name = %s", [names[0]])  # fmt: skip
@@ -234,20 +236,20 @@ def test_old_sets_are_pruned(boat: Boat, s3: Bucket, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(("encryption", "key"), [("AES256", None), ("aws:kms", "alias/boat")])
 def test_encryption_is_asked_for(
-    boat: Boat, s3: Bucket, setting: Setting, encryption: str, key: str | None, monkeypatch: Any
+    boat: Boat, bucket: Bucket, setting: Setting, encryption: str, key: str | None, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(bucket, "_PART", 2**20)
+    monkeypatch.setattr(s3, "_PART", 2**20)
     setting("s3_encryption", encryption)
     if key:
         setting("s3_kms_key", key)
     take(boat)
     url = settings().backups / "large"
-    large = bucket.Upload(url)
+    large = s3.MultipartUpload(url)
     large.write(b"x" * 2**20)
     large.leave()
     written = [
         (method, path, headers)
-        for method, path, headers in s3.requests.asked
+        for method, path, headers in bucket.requests.asked
         if (method == "PUT" and "partNumber" not in path) or path.endswith("?uploads")
     ]
     assert len(written) == 6
@@ -257,18 +259,18 @@ def test_encryption_is_asked_for(
 
 
 def test_what_cannot_be_used_is_told(
-    boat: Boat, s3: Bucket, monkeypatch: pytest.MonkeyPatch
+    boat: Boat, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bucket, "_TRIES", 1)
-    s3.requests.refuse = lambda *_: (403, "AccessDenied")
+    monkeypatch.setattr(s3, "_TRIES", 1)
+    bucket.requests.refuse = lambda *_: (403, "AccessDenied")
     with pytest.raises(ShelfUnusable) as raised:
         shelf.set_names()
-    assert raised.value.fact == f"{s3.url}/shelf cannot be read: access is denied"
+    assert raised.value.fact == f"{bucket.url}/shelf cannot be read: access is denied"
     found = health.check_shelf(settings().backups)
-    assert (found.ok, found.fact) == (False, f"{s3.url}/shelf cannot be read: access is denied")
-    s3.requests.refuse = lambda method, _: (403, "AccessDenied") if method == "PUT" else None
+    assert (found.ok, found.fact) == (False, f"{bucket.url}/shelf cannot be read: access is denied")
+    bucket.requests.refuse = lambda method, _: (403, "AccessDenied") if method == "PUT" else None
     with pytest.raises(ShelfUnusable) as raised:
         take_backup(boat.connect())
-    assert raised.value.fact == f"{s3.url}/shelf cannot be written: access is denied"
+    assert raised.value.fact == f"{bucket.url}/shelf cannot be written: access is denied"
     with transaction(boat.connect()) as cursor:
         assert sets.read_sets(cursor) == []
