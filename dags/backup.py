@@ -1,23 +1,23 @@
 """
-### Backs up all tables and makes room on the shelf
+### Backs up all tables and deletes expired sets
 
 #### When
-Every night at 02:00 UTC; and by hand, with the form above *Trigger*: some tables only, or
-a set that is pinned and stays whatever its age.
+Every night at 02:00 UTC. To start it by hand, use the form under *Trigger*: back up only some
+tables, or pin the set so that it is kept regardless of its age.
 
 #### What
-`take` writes one AVRO file for each table, all from one snapshot, into a new set under
-`backups/`, then reads every row back and compares. `prune` takes the sets off the shelf that no
-rule keeps; its log tells for each set why it stays or goes.
+`take` writes one AVRO file for each table, all from one snapshot, into a new set under `backups/`;
+then it reads every row back and compares. `prune` deletes the sets that no retention rule keeps;
+its log says for each set why it is kept or deleted.
 
-#### When it looks wrong
-A set that is empty, or in which a table has lost many rows since its last
-backup, is marked suspicious: nothing expires because of it. Look at `rowboat backups`.
+#### When a set is suspicious
+A set is marked suspicious if it is empty, or if a table has lost many rows since its last backup.
+It causes no other set to expire. See `rowboat backups`.
 
 #### When it fails
-The log ends with what is wrong and what to do. A failed backup leaves nothing on
-the shelf and makes no older one expire; clearing the task is always safe. A run that has not
-succeeded two hours after it was queued is told as late (`ROWBOAT_ALERT_URL`).
+The log ends with the error and what to do. A failed backup leaves nothing on the shelf and causes
+no older set to expire; clearing the task is always safe. If a run has not succeeded two hours
+after it was queued, an alert is sent (`ROWBOAT_ALERT_URL`).
 """
 
 from airflow.sdk import DAG, CronTriggerTimetable
@@ -29,7 +29,7 @@ from rowboat_airflow.tasks.backup import backup_params, prune, take
 with DAG(
     "backup",
     doc_md=documented(__doc__, "/backups", "The sets on the shelf; take, verify, pin"),
-    description="Backs up all tables as AVRO and makes room on the shelf",
+    description="Backs up all tables as AVRO and deletes expired sets",
     schedule=CronTriggerTimetable("0 2 * * *", timezone="UTC"),
     deadline=deadline(hours=2),
     catchup=False,

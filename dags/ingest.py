@@ -1,25 +1,26 @@
 """
-### Loads what changed in `raw_data` into Postgres
+### Loads what has changed in `raw_data` into Postgres
 
 #### When
-As soon as a file has changed and its size is still; every night at 03:30 UTC with
-checksums, for changes that size and time do not show; and by hand, with the form above *Trigger*.
+As soon as a file has changed and its size is stable. Also every night at 03:30 UTC, when all files
+are read, to find changes that size and time do not show. To start it by hand, use the form under
+*Trigger*.
 
 #### What
-`detect` compares every file with its position in `ingest_status.ingest_status`. Each
-table has its tasks, ordered by its foreign keys: parents load before children, unrelated tables
-side by side, one mapped task for each file. A large file is `cut` into parts, which all workers
-`stage` at once; its `load` merges them in one transaction. A new table appears here by itself.
+`detect` compares every file with its position in `ingest_status.ingest_status`. Each table has its
+own tasks, ordered by foreign keys: parents are loaded before children, other tables in parallel,
+with one mapped task for each file. A large file is `cut` into parts, which all workers `stage` at
+the same time; its `load` then merges them in one transaction. A new table appears here by itself.
 
 #### Rows
-Good rows go in. Bad rows are kept in `ingest_status.rejected_rows` with their original
-bytes and every reason (`rowboat rejects list`); they do not fail a task. Rows that only lack a
-parent go in by themselves when the parent arrives.
+Valid rows are loaded. Rejected rows are kept in `ingest_status.rejected_rows` with their original
+bytes and every reason (`rowboat rejects list`); they do not fail a task. Rows that only lack their
+parent are loaded by themselves once the parent is there.
 
 #### When it fails
-A file that cannot be read fails its task at once; the log ends with what is
-wrong and what to do. A lost connection is tried again. Loads resume where they stopped and load
-everything exactly once, so clearing a task is always safe.
+A file that cannot be read fails its task at once; the log ends with the error and what to do.
+After a lost connection the task is tried again. A load resumes where it stopped and loads every
+row exactly once, so clearing a task is always safe.
 """
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, TaskGroup
@@ -42,7 +43,7 @@ from rowboat_airflow.tasks.ingest import (
 with DAG(
     "ingest",
     doc_md=documented(__doc__, "/files", "Every file with its state; upload one"),
-    description="Loads what changed in raw_data into Postgres",
+    description="Loads what has changed in raw_data into Postgres",
     schedule=AssetOrTimeSchedule(
         timetable=CronTriggerTimetable("30 3 * * *", timezone="UTC"), assets=[RAW_DATA]
     ),

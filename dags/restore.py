@@ -2,21 +2,21 @@
 ### Restores a table from a backup, after a person has approved the plan
 
 #### When
-By hand, with the form above *Trigger*: the table, the set (empty: the newest verified),
-the mode, and whether deletes may touch other tables.
+By hand, with the form under *Trigger*: the table, the set (empty: the newest verified), the mode,
+and whether deletes may change other tables.
 
 #### What
-`plan` tells how many rows would be inserted, updated and deleted, and how many rows of
-other tables foreign keys would touch; nothing is changed. `approve` shows these numbers under
-*Required Actions* and waits for a person; without an answer within 24 hours it is rejected.
-`safety_copy` backs up and verifies what is there. `apply` carries the plan out in one transaction:
-readers see the old rows until they see the new ones. If the plan no longer holds, nothing is done.
+`plan` counts the rows that would be inserted, updated and deleted, and the rows of other tables
+that foreign keys would change; it changes nothing. `approve` shows these numbers under *Required
+Actions* and waits for a person; after 24 hours without an answer the plan is rejected.
+`safety_copy` backs up and verifies the present rows. `apply` restores in one transaction: readers
+see the old rows until they see the new ones. If the plan has become different, nothing is done.
 
-#### Taking it back
+#### How to undo it
 The log of `report` names the command: `rowboat undo ID`.
 
 #### When it fails
-The log ends with what is wrong and what to do; the table is as it was.
+The log ends with the error and what to do. The table has not been changed.
 """
 
 from airflow.sdk import DAG

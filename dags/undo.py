@@ -1,17 +1,17 @@
 """
-### Brings back what a restore overwrote, after a person has approved the plan
+### Brings back the rows that a restore overwrote, after a person has approved the plan
 
 #### When
-By hand, with the form above *Trigger*: the number of the restore, as `rowboat backups`
-shows it, and whether deletes may touch other tables.
+By hand, with the form under *Trigger*: the number of the restore, as `rowboat backups` shows it,
+and whether deletes may change other tables.
 
 #### What
-The same as the DAG `restore` does, from the safety copy of that restore and for every
-table that it touched: `plan` tells the numbers, `approve` waits for a person, `apply` carries it
-out in one transaction. An undo can itself be undone.
+It works like the DAG `restore`, but takes the rows from the safety copy of that restore, for every
+table that the restore changed: `plan` shows the numbers, `approve` waits for a person, and `apply`
+restores in one transaction. An undo can itself be undone.
 
 #### When it fails
-The log ends with what is wrong and what to do; the tables are as they were.
+The log ends with the error and what to do. The tables have not been changed.
 """
 
 from airflow.sdk import DAG
@@ -23,7 +23,7 @@ from rowboat_airflow.tasks.restore import apply, approve, plan, report, safety_c
 with DAG(
     "undo",
     doc_md=documented(__doc__, "/backups", "The restores that can be undone"),
-    description="Brings back what a restore overwrote, after a person has approved the plan",
+    description="Brings back the rows that a restore overwrote, after a person's approval",
     schedule=None,
     catchup=False,
     max_active_runs=1,

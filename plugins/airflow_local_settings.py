@@ -1,7 +1,7 @@
-"""Imported by every Airflow process as it starts.
+"""Airflow imports this module in each of its processes at start.
 
-Tasks are forked from it, so what is imported here need not be imported again by each of them: a
-load through Airflow becomes visible a quarter sooner.
+Tasks are forked from such a process, so they need not import again what is imported here: the rows
+of a load through Airflow become visible in three quarters of the time.
 """
 
 from rowboat.ingest import run

@@ -1,4 +1,4 @@
-"""Where a file or a folder lies: a path of this machine, or a key of an S3 bucket."""
+"""Addresses of files and folders: a path on this machine, or a key in an S3 bucket."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ _URL = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]+)(?:/(.*))?")
 
 @dataclass(frozen=True)
 class S3Url:
-    """An object, or all whose keys begin with `key` and a slash; it is used like a Path."""
+    """An S3 object, or the folder of all objects whose keys begin with `key` and a slash.
+
+    It supports what Rowboat uses of a Path: `/`, `name` and `absolute()`.
+    """
 
     bucket: str
     key: str = ""
@@ -20,21 +23,21 @@ class S3Url:
 
     def __truediv__(self, name: str) -> "Address":
         if name.startswith("/"):
-            return Path(name)  # as of a Path: it lies elsewhere, on this machine
+            return Path(name)  # as Path("a") / "/b" does: an absolute path replaces the whole
         return S3Url(self.bucket, f"{self.prefix}{name}")
 
     @property
     def name(self) -> str:
-        """The last part of its key."""
+        """The last part of the key."""
         return self.key.rpartition("/")[2]
 
     @property
     def prefix(self) -> str:
-        """What the keys of all that lies in it begin with."""
+        """The beginning of all keys in this folder; empty for the whole bucket."""
         return self.key and f"{self.key}/"
 
     def absolute(self) -> "S3Url":
-        """Return it as it is: it always is absolute."""
+        """Return the URL itself: it is always absolute."""
         return self
 
 
@@ -42,7 +45,7 @@ Address: TypeAlias = Path | S3Url
 
 
 def parse_address(text: str) -> Address:
-    """Read a path or an s3:// URL; raises ValueError for other URLs."""
+    """Return the address that a path or s3:// URL names; raises ValueError for other URLs."""
     if found := _URL.fullmatch(text):
         return S3Url(found[1], (found[2] or "").strip("/"))
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):

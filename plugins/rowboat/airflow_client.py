@@ -1,4 +1,4 @@
-"""Talks to a running Airflow over its REST API (apache-airflow-client's paths, v2)."""
+"""A client of Airflow's REST API (version 2), as far as Rowboat needs it."""
 
 import re
 import time
@@ -12,14 +12,14 @@ from rowboat.database.credentials import read_credential
 from rowboat.errors import AirflowRefused, AirflowUnreachable, UnknownRun
 from rowboat.settings import settings
 
-DRY_RUN = "dry_run"  # key under which the task `detect` of a dry run leaves what it found
-MOST_TASKS = 100  # of a run, in one answer: Airflow gives no more
-_RUN = re.compile(r"[\w.~:+-]{3,250}", re.ASCII)  # no dots alone: they would be another address
+DRY_RUN = "dry_run"  # XCom key of the reports that the task `detect` makes in a dry run
+MOST_TASKS = 100  # task instances of a run in one answer: Airflow's own maximum
+_RUN = re.compile(r"[\w.~:+-]{3,250}", re.ASCII)
 _REFUSALS = (400, 409, 422)
 
 
 class Airflow:
-    """One user's session with Airflow; the token is taken again when it has run out."""
+    """One user's session with Airflow; an expired token is renewed."""
 
     def __init__(self, address: str, user: str, password: str, timeout: float = 30) -> None:
         self.address, self._user = address, user
@@ -37,11 +37,11 @@ class Airflow:
         self._http.close()
 
     def healthy(self, timeout: float = 5) -> bool:
-        """Tell whether the web server, scheduler, triggerer and DAG processor all work."""
+        """Return whether the web server, scheduler, triggerer and DAG processor all work."""
         return self.ailing(timeout) == []
 
     def ailing(self, timeout: float = 5) -> list[str] | None:
-        """Name the parts that do not work, or have said nothing for long; None without answer."""
+        """Return the names of the unhealthy parts, or None if Airflow does not answer."""
         try:
             answer = self._http.get("/api/v2/monitor/health", timeout=timeout).json()
             return [
@@ -53,18 +53,18 @@ class Airflow:
             return None
 
     def knows(self, dag: str) -> bool:
-        """Tell whether a DAG has been read."""
+        """Return whether Airflow has parsed a DAG."""
         return self._call("GET", f"/api/v2/dags/{dag}", allowed=(200, 404)).status_code == 200
 
     def trigger(self, dag: str, note: str | None = None, **conf: Any) -> str:
-        """Start a run with the given form values, and a note to whoever looks; return its id."""
+        """Start a run with a note for its page and `conf`, the form's values; return its ID."""
         body = {"logical_date": None, "conf": conf, "note": note}
         answer = self._call("POST", f"/api/v2/dags/{dag}/dagRuns", json=body)
         run: str = self._document(answer)["dag_run_id"]
         return run
 
     def run(self, dag: str, run: str) -> dict[str, Any]:
-        """Return a run: its state, its form's values (conf), its times; raises UnknownRun."""
+        """Return a run as Airflow's API does: `state`, `conf`, times; raises UnknownRun."""
         return self._document(self._call("GET", _path(dag, run)))
 
     def state(self, dag: str, run: str) -> str:
@@ -82,14 +82,14 @@ class Airflow:
             time.sleep(every)
 
     def tasks(self, dag: str, run: str) -> list[dict[str, Any]]:
-        """Return a run's task instances, the first hundred."""
+        """Return the first hundred task instances of a run."""
         path = f"{_path(dag, run)}/taskInstances"
         answer = self._call("GET", path, params={"limit": MOST_TASKS})
         found: list[dict[str, Any]] = self._document(answer)["task_instances"]
         return found
 
     def result(self, dag: str, run: str, task: str, key: str = "return_value") -> Any:
-        """Return what a task returned, or what else it left under a key."""
+        """Return the XCom value of a task, by default the one that it returned."""
         path = f"{_path(dag, run)}/taskInstances/{task}/xcomEntries/{key}"
         return self._document(self._call("GET", path))["value"]
 
@@ -100,11 +100,11 @@ class Airflow:
         return found.text
 
     def question(self, dag: str, run: str, task: str) -> dict[str, Any]:
-        """Return what a task asks of a person: subject, body, options."""
+        """Return the question that a task asks a person: subject, body, options."""
         return self._document(self._call("GET", self._details(dag, run, task)))
 
     def answer(self, dag: str, run: str, task: str, option: str) -> None:
-        """Answer what a task asks; raises AirflowRefused where that is done already."""
+        """Answer the question of a task; raises AirflowRefused if it is answered already."""
         body = {"chosen_options": [option], "params_input": {}}
         self._call("PATCH", self._details(dag, run, task), json=body)
 
@@ -112,13 +112,13 @@ class Airflow:
         return f"{_path(dag, run)}/taskInstances/{task}/-1/hitlDetails"
 
     def runs(self, dag: str, **options: Any) -> list[dict[str, Any]]:
-        """Return a DAG's runs; `options` are those of the address, such as limit and order_by."""
+        """Return a DAG's runs; `options` are query parameters such as limit and order_by."""
         answer = self._call("GET", f"/api/v2/dags/{dag}/dagRuns", params=options)
         found: list[dict[str, Any]] = self._document(answer)["dag_runs"]
         return found
 
     def counts(self, dags: Sequence[str]) -> dict[str, dict[str, int]]:
-        """Return DAG → state → number of its runs; a DAG that never ran is left out."""
+        """Return DAG → state → number of runs; a DAG that never ran is left out."""
         answer = self._call("GET", "/api/v2/dagStats", params={"dag_ids": dags})
         return {
             dag["dag_id"]: {each["state"]: each["count"] for each in dag["stats"]}
@@ -151,7 +151,7 @@ class Airflow:
         try:
             found: dict[str, Any] = answer.json()
         except ValueError as error:
-            raise AirflowUnreachable(f"{self.address} is no Airflow: no JSON came") from error
+            raise AirflowUnreachable(f"{self.address} is not Airflow: it sent no JSON") from error
         return found
 
     def _sign_in(self) -> None:
@@ -166,7 +166,7 @@ class Airflow:
 
 
 def connect_to_airflow(timeout: float = 30) -> Airflow:
-    """Return a session with the Airflow of the settings: by default the one of this machine."""
+    """Return a session with the Airflow of the settings; by default this machine's."""
     now = settings()
     own = now.airflow_password
     password = own.get_secret_value() if own else read_credential(now.home, "airflow_admin")
@@ -174,24 +174,25 @@ def connect_to_airflow(timeout: float = 30) -> Airflow:
 
 
 def airflow_address() -> str:
-    """Return where the Airflow of the settings is."""
+    """Return the URL at which this process reaches Airflow."""
     return settings().airflow_url or f"http://{embedded.HOST}:{settings().airflow_port}"
 
 
 def airflow_pages() -> str:
-    """Return where browsers reach its pages."""
+    """Return the URL at which browsers reach Airflow's pages."""
     return (settings().airflow_pages or airflow_address()).rstrip("/")
 
 
 def _path(dag: str, run: str) -> str:
-    """Return a run's address; raises UnknownRun for what is no run's name."""
+    """Return the path of a run; raises UnknownRun if the text cannot be the ID of one."""
+    # A name of dots alone would be normalised away and address another resource.
     if not _RUN.fullmatch(run) or not run.strip("."):
         raise UnknownRun
     return f"/api/v2/dags/{dag}/dagRuns/{run}"
 
 
 def _detail(answer: httpx.Response) -> str:
-    """Return Airflow's own words."""
+    """Return the message in Airflow's answer."""
     try:
         return str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):

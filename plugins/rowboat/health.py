@@ -1,4 +1,4 @@
-"""Looks whether the parts of a system work; each finding names the remedy."""
+"""Checks whether the parts of a system work; each finding says what to do."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,14 +17,13 @@ from rowboat.errors import RowboatError
 from rowboat.settings import settings
 from rowboat.storage import opening
 
-_OLD = 2 * 86_400  # seconds after which the newest backup should long have had a successor
-
-_APART = 60  # seconds between two clocks that no network explains
+_OLD = 2 * 86_400  # seconds; a backup is taken every night, so one this old means trouble
+_APART = 60  # seconds: more than network delay can explain between two clocks
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One part: whether it works, what was seen, and what to do where it does not."""
+    """One part: whether it works, what was found, and what to do if it does not work."""
 
     part: str
     ok: bool
@@ -33,8 +32,9 @@ class Finding:
 
 
 def check_everything(airflow: Callable[[], list[str] | None]) -> Iterator[Finding]:
-    """Look at every part of this machine's system; `airflow` names the parts of Airflow that ail,
-    or gives None where it does not answer.
+    """Check every part of the system on this machine.
+
+    `airflow` returns the unhealthy parts of Airflow, or None if Airflow does not answer.
     """
     yield from check_database()
     yield check_raw_data(settings().raw_data)
@@ -43,7 +43,7 @@ def check_everything(airflow: Callable[[], list[str] | None]) -> Iterator[Findin
 
 
 def check_database() -> Iterator[Finding]:
-    """Look at Postgres, its schema, and the shelf as far as its record is needed."""
+    """Check Postgres, the schema, the rights of the role, the shelf and the newest backup."""
     try:
         with connections.session("loader") as connection:
             yield _worded("postgres", lambda: _server(connection))
@@ -58,25 +58,25 @@ def check_database() -> Iterator[Finding]:
 
 
 def check_raw_data(place: Address) -> Finding:
-    """Look whether the folder of files can be used."""
+    """Check whether the folder of files can be used."""
     look = opening.open_folder(place).look
     return _worded("raw_data", lambda: Finding("raw_data", True, look("ROWBOAT_RAW_DATA")))
 
 
 def check_shelf(place: Address) -> Finding:
-    """Look whether the shelf of backups can be used."""
+    """Check whether the shelf of backups can be used."""
     return _worded("backups", lambda: Finding("backups", True, opening.open_shelf(place).look()))
 
 
 def check_airflow(ailing: list[str] | None) -> Finding:
-    """Word whether Airflow is healthy."""
+    """Return the finding about Airflow, given its unhealthy parts (None: no answer)."""
     if ailing is None:
         return Finding("airflow", False, "does not answer", "start it with `rowboat up`, or look "
-                       "into ROWBOAT_HOME/logs")  # fmt: skip
+                       "in ROWBOAT_HOME/logs")  # fmt: skip
     if ailing:
-        return Finding("airflow", False, f"answers, but not its {' and '.join(ailing)}",
-                       "look into ROWBOAT_HOME/logs; `rowboat up` starts again what has "
-                       "ended")  # fmt: skip
+        return Finding("airflow", False, "answers, but these parts are unhealthy: "
+                       f"{', '.join(ailing)}", "look in ROWBOAT_HOME/logs; `rowboat up` restarts "
+                       "parts that have ended")  # fmt: skip
     return Finding("airflow", True, "is healthy")
 
 
@@ -89,11 +89,11 @@ def check_api() -> Finding:
         return Finding("api", False, f"{address} does not answer", "start it with `rowboat serve`")
     if ready:
         return Finding("api", True, f"{address} is ready")
-    return Finding("api", False, f"{address} is not ready", f"{address}/ready tells why")
+    return Finding("api", False, f"{address} is not ready", f"{address}/ready says why")
 
 
 def api_address() -> str:
-    """Return where the API is reached from this machine."""
+    """Return the URL at which this machine reaches the API."""
     now = settings()
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(now.api_host, now.api_host)  # noqa: S104
     return f"http://{host}:{now.api_port}"
@@ -107,30 +107,31 @@ def _worded(part: str, look: Callable[[], Finding]) -> Finding:
 
 
 def _server(connection: Connection) -> Finding:
-    """Look at the server: whether it writes, and agrees about the time."""
+    """Check that the server accepts writes, and that its clock agrees with this machine's."""
     with transaction(connection) as cursor:
         cursor.execute(query("health.server"))
         version, role, standby, clock = fetch_one(cursor)
     apart = (clock - datetime.now(UTC)).total_seconds()
-    fact = f"Postgres {version} answers the role {role}"
+    fact = f"Postgres {version} answers as the role {role}"
     if standby:
-        return Finding("postgres", False, f"{fact}, but is a standby, which takes no writes",
+        return Finding("postgres", False, f"{fact}, but is a standby, which accepts no writes",
                        "set ROWBOAT_DATABASE_URL to the primary")  # fmt: skip
     if abs(apart) > _APART:
         return Finding("postgres", False, f"{fact}, but its clock is {apart:+,.0f} seconds off "
-                       "this machine's", "let both keep time by NTP")  # fmt: skip
+                       "this machine's", "synchronise both by NTP")  # fmt: skip
     return Finding("postgres", True, fact)
 
 
 def _rights(connection: Connection) -> Finding:
-    """Look whether the role may load rows, and whether it may do so the fast way."""
+    """Check whether the role may load rows, and whether it may skip row triggers to do so."""
     with transaction(connection) as cursor:
         tables = [table.full_name for table in read_catalog(cursor)]
         cursor.execute(query("health.rights"), {"tables": tables})
         role, name, may_stage, may_skip, refused = fetch_one(cursor)
     if not may_stage:
-        return Finding("rights", False, f"{role} may make no temporary table",
-                       f"let an administrator grant it temporary on database {name}")  # fmt: skip
+        return Finding("rights", False, f"{role} may not create temporary tables",
+                       "let an administrator grant it: grant temporary on database "
+                       f'"{name}" to "{role}"')  # fmt: skip
     if refused:
         return Finding("rights", False, f"{role} may not read and change {', '.join(refused)}",
                        "run `rowboat migrate` as the owner; it grants to rowboat_loader and "
@@ -144,11 +145,11 @@ def _schema(connection: Connection) -> Finding:
     with transaction(connection) as cursor:
         cursor.execute(query("health.is_migrated"))
         if not fetch_one(cursor)[0]:
-            return Finding("schema", False, "is not there", "run `rowboat migrate` as its owner")
+            return Finding("schema", False, "does not exist", "run `rowboat migrate` as its owner")
         done = migrations.applied_migrations(cursor)
     if more := sorted(done.keys() - known.keys()):
-        return Finding("schema", False, f"has migration {more[-1]:04}, which this Rowboat lacks",
-                       "use the version that made it")  # fmt: skip
+        return Finding("schema", False, f"has migration {more[-1]:04}, which this version of "
+                       "Rowboat lacks", "use the version of Rowboat that applied it")  # fmt: skip
     missing = [known[number] for number in sorted(known.keys() - done.keys())]
     if missing:
         return Finding("schema", False, f"{', '.join(missing)} is missing", "run `rowboat migrate`")
@@ -161,8 +162,8 @@ def _newest_backup(connection: Connection) -> Finding:
     seconds = (datetime.now(UTC) - found.taken_at).total_seconds()
     if seconds < -_APART:
         return Finding("newest backup", False, f"{found.name} was taken {-seconds / 3600:,.1f} "
-                       "hours from now", "this machine's clock went back, or was ahead then: let "
-                       "it keep time by NTP")  # fmt: skip
+                       "hours from now", "this machine's clock was set back, or was ahead then: "
+                       "synchronise it by NTP")  # fmt: skip
     fact = f"{found.name} is verified and {seconds / 3600:,.0f} hours old"
     if seconds > _OLD:
         return Finding("newest backup", False, fact, "look at the DAG backup; `rowboat backup` "

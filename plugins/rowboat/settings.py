@@ -1,8 +1,8 @@
 """Every setting of Rowboat, declared once: name, default, help.
 
-A setting NAME is read from ROWBOAT_NAME in the environment, else from `.env` beside the project,
-else from the file /run/secrets/rowboat_name, where containers have their secrets. No secret has a
-default.
+A setting NAME is read from ROWBOAT_NAME in the environment, else from `.env` in the project folder,
+else from the file /run/secrets/rowboat_name, where container platforms mount secrets. No secret
+has a default.
 """
 
 import re
@@ -222,7 +222,7 @@ class Settings(BaseSettings):
     @classmethod
     def _audience(cls, value: str | None, others: ValidationInfo) -> str | None:
         if value is None and others.data.get("oidc_issuer"):
-            raise ValueError("must be set where ROWBOAT_OIDC_ISSUER is")
+            raise ValueError("must be set if ROWBOAT_OIDC_ISSUER is set")
         return value
 
     @field_validator("alert_url")
@@ -247,7 +247,7 @@ class Settings(BaseSettings):
         return value
 
     def allowed_rejects(self, read: int) -> float:
-        """Return how many of `read` rows may be rejected before nothing is kept."""
+        """Return how many of `read` rows may be rejected; above that, nothing is kept."""
         if self.reject_limit is None:
             return float("inf")
         if self.reject_limit.endswith("%"):
@@ -256,7 +256,7 @@ class Settings(BaseSettings):
 
 
 def is_guarded(address: str) -> bool:
-    """Tell whether nobody on the way to an address can answer in its place."""
+    """Return whether an address is safe from interception: HTTPS, or HTTP to this machine."""
     parts = urlsplit(address)
     here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     return bool(parts.hostname) and parts.scheme in (("https", "http") if here else ("https",))
@@ -264,7 +264,7 @@ def is_guarded(address: str) -> bool:
 
 @cache
 def settings() -> Settings:
-    """Return the settings of this process; raises SettingError with the variable's name."""
+    """Return the settings of this process, read once; raises SettingError naming the variable."""
     try:
         return Settings()  # type: ignore[call-arg]  # pydantic fills every field
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The state of everything: tables, files and positions, quarantine, newest backup."""
+"""The state of the system: tables, files with their positions, quarantine, newest backup."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from rowboat.ingest.position import Position
 
 @dataclass(frozen=True)
 class TableStatus:
-    """A table with its number of rows (exact or estimated) and of open refused rows."""
+    """A table, its number of rows (exact or estimated), and its open rejected rows."""
 
     table: str
     rows: int
@@ -23,19 +23,19 @@ class TableStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """What `rowboat status` shows; `backup` is the newest set with its age in seconds."""
+    """What `rowboat status` shows; `backup` is the newest set, its `age` in seconds."""
 
     tables: list[TableStatus]
     files: list[Position]
     backup: dict[str, Any] | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as one JSON document."""
+        """Return the status as one JSON document."""
         return asdict(self)
 
 
 def read_status(cursor: Cursor) -> Status:
-    """Read the state of everything."""
+    """Read the state of all tables, files and the newest backup."""
     cursor.execute(query("status.quarantine"))
     rejected = {row["table_name"]: row["open"] for row in fetch_rows(cursor)}
     tables = [

@@ -1,6 +1,7 @@
-"""Tells of tasks that failed and runs that are late: a line in the log, and a post to a webhook.
+"""Alerts for failed tasks and late runs: a line in the log, and a POST to a webhook.
 
-The webhook is ROWBOAT_ALERT_URL. Whoever holds such an address can write to it, so no log gets it.
+The webhook is ROWBOAT_ALERT_URL. The address is a secret, as it is all that one needs to post
+there, so it is never logged.
 """
 
 import asyncio
@@ -22,38 +23,38 @@ from rowboat.settings import settings
 from rowboat_airflow.console import console_address
 
 log = logging.getLogger(__name__)
-logging.getLogger("httpx").setLevel(logging.WARNING)  # below that it logs addresses
+logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it would log the webhook's address
 
-PATIENCE = 10  # seconds that the webhook has to take an alert
+PATIENCE = 10  # seconds that the webhook has to answer
 
 
 def failed(context: Any) -> None:
-    """Tell that a task failed for good: Airflow's `on_failure_callback`."""
+    """Send the alert for a task that failed its last try (Airflow's `on_failure_callback`)."""
     ti = context["ti"]
     first = str(context.get("exception") or "").strip().partition("\n")[0]
-    error = first or "the task ended without a word"
+    error = first or "the task ended without a message"
     text = f"{ti.dag_id}: {ti.task_id} failed: {error}"
     asyncio.run(_tell(text, ti.dag_id, ti.run_id, ti.task_id, error))
 
 
 async def late(context: Any, hours: float) -> None:
-    """Tell that a run has not ended in time; Airflow's triggerer calls it."""
+    """Send the alert for a run that has not ended in time; called by Airflow's triggerer."""
     run = context["dag_run"]
     dag, error = run["dag_id"], f"has not ended {hours:g} hours after it was queued"
     await _tell(f"{dag} is late: the run {error}", dag, run["dag_run_id"], None, error)
 
 
 def deadline(hours: float) -> DeadlineAlert:
-    """Return the alert for a run that succeeds no sooner than so many hours after it was queued."""
+    """Return the alert for runs that have not succeeded some hours after they were queued."""
     return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,  # a run by hand has no logical date
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,  # a manual run has no logical date
         interval=timedelta(hours=hours),
         callback=AsyncCallback(late, kwargs={"hours": hours}),
     )
 
 
 async def _tell(text: str, dag: str, run: str, task: str | None, error: str) -> None:
-    """Log an alert and post it; that it could not be posted is logged too, and no more."""
+    """Log an alert and post it; if it cannot be posted, log that and raise nothing."""
     of_dag, of_run = quote(dag, safe=""), quote(run, safe="")
     airflow = conf.get("api", "base_url", fallback="").rstrip("/")
     alert = {

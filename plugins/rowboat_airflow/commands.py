@@ -8,6 +8,6 @@ from rowboat.cli.terminal import command, err, main
 @command(main)
 def up() -> Any:
     """Run everything on this machine until Ctrl-C."""
-    from rowboat_airflow.up import run_system  # half a second, which only this command pays
+    from rowboat_airflow.up import run_system  # takes half a second, so not at import
 
     return run_system(err)

@@ -1,4 +1,4 @@
-"""The console in Airflow: an entry in the navigation, and a link in the docs of every DAG."""
+"""Links from Airflow to the console: in the navigation, and in the docs of every DAG."""
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -7,27 +7,29 @@ from rowboat.settings import settings
 
 
 def console_address(page: str) -> str:
-    """Return the address of a page of the console, as browsers reach it."""
+    """Return the URL at which browsers reach a page of the console."""
     return f"{(settings().console_url or api_address()).rstrip('/')}{page}"
 
 
 def documented(text: str, page: str, shows: str) -> str:
-    """Return a DAG's docs with a link, below the title, to the console's page of its work.
+    """Return a DAG's docs with a link, below the title, to the console page that shows its work.
 
-    An external view of a DAG would be a frame, which the console does not allow.
+    A link, not an external view of the DAG: Airflow shows that in a frame, which the console
+    forbids.
     """
     title, _, rest = text.strip().partition("\n")
     return f"{title}\n\n**In the console:** [{shows}]({console_address(page)})\n{rest}\n"
 
 
 class ConsolePlugin(AirflowPlugin):
-    """Leads from Airflow's navigation, under Browse, to the console.
+    """Adds an entry for the console to Airflow's menu *Browse*.
 
-    Outside the menus an external view is a button that leads nowhere (Airflow 3.3).
+    It must be in a menu: at the top level an external view is a button without effect
+    (Airflow 3.3).
     """
 
     name = "rowboat"
-    external_views = [  # noqa: RUF012  # Airflow reads it so
+    external_views = [  # noqa: RUF012  # Airflow expects a plain attribute
         {
             "name": "Rowboat",
             "href": console_address("/"),

@@ -1,4 +1,4 @@
-"""What the library shows, in the log of a task."""
+"""Writes progress and the views of the library to the log of a task."""
 
 import logging
 from collections.abc import Callable
@@ -9,20 +9,20 @@ log = logging.getLogger(__name__)
 
 
 def percent() -> Callable[[str, int, int], None]:
-    """Return a progress that logs a line for each tenth of a piece of work."""
-    told: dict[str, int] = {}
+    """Return a progress callback (name, done, total) that logs each tenth of a piece of work."""
+    logged: dict[str, int] = {}
 
     def progress(name: str, done: int, size: int) -> None:
         tenth = 10 * done // max(size, 1)
-        if tenth > told.get(name, 0):
-            told[name] = tenth
+        if tenth > logged.get(name, 0):
+            logged[name] = tenth
             log.info("%s: %d %%", name, 10 * tenth)
 
     return progress
 
 
 def text(shown: RenderableType) -> str:
-    """Return what the command line would show, as plain text."""
+    """Return a view as plain text, 160 characters wide."""
     console = Console(width=160, force_terminal=False)
     with console.capture() as capture:
         console.print(shown)
@@ -30,6 +30,6 @@ def text(shown: RenderableType) -> str:
 
 
 def tell(shown: RenderableType) -> None:
-    """Log what the command line would show."""
+    """Log a view, line by line."""
     for line in text(shown).splitlines():
         log.info("%s", line)

@@ -1,4 +1,4 @@
-"""The outline of the catalog that DAGs follow, on whatever machine they are read."""
+"""The tables that the DAGs are built from, on any machine that parses them."""
 
 from contextlib import suppress
 
@@ -13,10 +13,12 @@ from rowboat_airflow.connections import use_connection
 
 
 def outline() -> list[Outline]:
-    """Read the outline; first anew from the database where this machine's file is old or missing.
+    """Return the outline; it is first renewed from the database if this machine's file is old.
 
-    Where the database cannot be asked, the old file serves; empty before the first migration.
+    If the database cannot be reached, the old file is used. The outline is empty before the first
+    migration.
     """
+    # Airflow parses DAG files all the time: most parses must not connect to the database.
     if not outline_is_fresh():
         with suppress(AirflowNotFoundException, RowboatError):
             use_connection()

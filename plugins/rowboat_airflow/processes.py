@@ -1,4 +1,4 @@
-"""Starts programs, keeps them running, and stops all that they started."""
+"""Starts programs, restarts those that end, and stops them with all their children."""
 
 import os
 import signal
@@ -9,13 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PATIENCE = 11  # seconds between the polite signal and the last one
-LAST_PATIENCE = 4
+PATIENCE = 11  # seconds between SIGTERM and SIGKILL
+LAST_PATIENCE = 4  # the same for the program that is stopped last
 
 
 @dataclass
 class Program:
-    """A program that is to run: its log, environment, process, and when it was started."""
+    """A program that is to run: its log, environment, process, and times at which it started."""
 
     name: str
     command: list[str]
@@ -26,7 +26,7 @@ class Program:
 
 
 class Programs:
-    """A group of programs that live and end together."""
+    """A group of programs that are started and stopped together."""
 
     def __init__(self, environment: dict[str, str], logs: Path) -> None:
         self._environment, self._logs = environment, logs
@@ -36,7 +36,7 @@ class Programs:
     def start(self, name: str, command: list[str], without: str | None = None) -> None:
         """Start a program in a session of its own; its output goes to LOGS/NAME.log.
 
-        Variables whose names begin with `without` are kept from it.
+        It does not get environment variables whose names begin with `without`.
         """
         kept = {
             variable: value
@@ -48,7 +48,7 @@ class Programs:
         self._spawn(program)
 
     def revive(self, tell: Callable[[str], None]) -> None:
-        """Start again whatever has ended; after five ends in a minute, once in 20 seconds."""
+        """Restart programs that have ended; after five ends in a minute, only every 20 seconds."""
         for program in self._programs:
             if program.process is None or program.process.poll() is None:
                 continue
@@ -57,12 +57,12 @@ class Programs:
             if len(recent) >= 5 and now - recent[-1] < 20:
                 continue
             code = program.process.returncode
-            tell(f"{program.name} ended with code {code} and is started again: see {program.log}")
+            tell(f"{program.name} ended with code {code} and is restarted: see {program.log}")
             _signal(program, signal.SIGKILL)
             self._spawn(program)
 
     def stop(self) -> None:
-        """End every program and what it started; the first last, as the others report to it."""
+        """Stop all programs and their children; the first one last, as the others report to it."""
         _end(self._programs[1:], PATIENCE)
         _end(self._programs[:1], LAST_PATIENCE)
 
@@ -80,7 +80,7 @@ class Programs:
 
 
 def _end(programs: list[Program], seconds: float) -> None:
-    """Ask programs to end, and end the stubborn by force."""
+    """Ask programs to end, and kill those that have not after some seconds."""
     for program in programs:
         _signal(program, signal.SIGTERM)
     end = time.monotonic() + seconds
@@ -97,7 +97,7 @@ def _lives(program: Program) -> bool:
 
 
 def _signal(program: Program, which: signal.Signals) -> None:
-    """Signal a program and all that it started, even after its own end."""
+    """Send a signal to a program and its children, even if the program itself has ended."""
     if program.process:
         with suppress(ProcessLookupError):
             os.killpg(program.process.pid, which)

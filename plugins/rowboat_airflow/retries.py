@@ -1,4 +1,4 @@
-"""When a task is tried again: a lost connection, yes; bad input, never."""
+"""Which failed tasks are tried again: those that lost a connection, not those with bad input."""
 
 from datetime import timedelta
 
@@ -11,12 +11,12 @@ POLICY = ExceptionRetryPolicy(
             exception=["rowboat.errors.ConnectionLost", "rowboat.errors.Contended"],
             action=RetryAction.RETRY,
             retry_delay=timedelta(seconds=5),
-            reason="the database could not be reached or others held the rows",
+            reason="the database could not be reached, or other writers held the rows",
         ),
         RetryRule(
             exception="rowboat.errors.RowboatError",
             action=RetryAction.FAIL,
-            reason="trying again cannot help",
+            reason="a retry would fail in the same way",
         ),
     ]
 )

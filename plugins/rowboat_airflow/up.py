@@ -1,4 +1,4 @@
-"""Everything on this machine: embedded Postgres, schema, Airflow, API, the first load."""
+"""Runs the whole system on this machine: embedded Postgres, Airflow, API, the first load."""
 
 import json
 import os
@@ -30,20 +30,20 @@ from rowboat.settings import PROJECT, settings
 from rowboat_airflow.processes import Programs
 
 ADMIN = "admin"
-KEY = "up"  # the name of the API's first key
+KEY = "up"  # name of the API key that is created at the first start
 PARTS = (
     ["api-server"],
     ["dag-processor"],
     ["triggerer", "--skip-serve-logs"],  # the API server reads the log files itself
     ["scheduler", "--skip-serve-logs"],
 )
-_START = 180  # seconds that a slow machine may take
+_START = 180  # seconds that a slow machine may take to start everything
 
 
 def run_system(console: Console) -> tuple[dict[str, Any], str, bool]:
-    """Start everything, load raw_data by a run of the DAG `ingest`, and stay up until Ctrl-C.
+    """Start everything, load raw_data by a run of the DAG `ingest`, and keep it up until Ctrl-C.
 
-    Raises PortTaken before anything is started.
+    Raises PortTaken before anything is started, NotUp if a part does not start.
     """
     check_ports()
     home = settings().home
@@ -60,7 +60,8 @@ def run_system(console: Console) -> tuple[dict[str, Any], str, bool]:
             prepare(environment)
         for part in PARTS:
             programs.start(part[0], [script("airflow"), *part])
-        programs.start("api", [script("rowboat"), "serve"], without="AIRFLOW_")  # and its secrets
+        # The API gets none of Airflow's variables, as they contain its secrets.
+        programs.start("api", [script("rowboat"), "serve"], without="AIRFLOW_")
         with connect_to_airflow() as airflow:
             with console.status("starting Airflow …"):
                 wait_until_healthy(airflow, keep_up)
@@ -72,15 +73,16 @@ def run_system(console: Console) -> tuple[dict[str, Any], str, bool]:
     except KeyboardInterrupt:
         pass
     finally:
+        # A second Ctrl-C must not leave programs behind.
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
         console.print("stopping …")
         programs.stop()
-    return {"stopped": True}, "everything has stopped; `make run` goes on where this ended", True
+    return {"stopped": True}, "everything has stopped; `make run` continues where this ended", True
 
 
 def check_ports() -> None:
-    """Raise PortTaken where something listens on a port that is needed."""
+    """Raise PortTaken if a program listens on a port that Rowboat needs."""
     needed = (
         (settings().airflow_port, "Airflow's web page needs", "ROWBOAT_AIRFLOW_PORT"),
         (settings().api_port, "the API needs", "ROWBOAT_API_PORT"),
@@ -94,7 +96,7 @@ def check_ports() -> None:
 
 
 def airflow_environment(embedded: EmbeddedServer) -> dict[str, str]:
-    """Return the environment of Airflow's programs; metadata lie in the embedded server."""
+    """Return the environment of Airflow's programs; the embedded server has its metadata."""
     home = settings().home.resolve()
     port = settings().airflow_port
     folder = home / "airflow"
@@ -109,7 +111,7 @@ def airflow_environment(embedded: EmbeddedServer) -> dict[str, str]:
         "CORE__EXECUTOR": "rowboat_airflow.executor.Executor",
         "CORE__PARALLELISM": str(max(4, os.cpu_count() or 1)),
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "CORE__DEFAULT_TASK_RETRY_DELAY": "5",  # of what begins before the API server is up
+        "CORE__DEFAULT_TASK_RETRY_DELAY": "5",  # for tasks that start before the API server
         "CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
         "CORE__FERNET_KEY": read_credential(home, "airflow_fernet") + "=",
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
@@ -124,7 +126,7 @@ def airflow_environment(embedded: EmbeddedServer) -> dict[str, str]:
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs" / "tasks"),
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
-        # what a stop interrupted is taken up again within seconds of the next start
+        # Tasks that a stop interrupted are run again seconds after the next start, not minutes.
         "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
@@ -145,12 +147,12 @@ def airflow_environment(embedded: EmbeddedServer) -> dict[str, str]:
 
 
 def script(name: str) -> str:
-    """Return the path of a program of this environment."""
+    """Return the path of a program in this Python environment."""
     return str(Path(sysconfig.get_path("scripts")) / name)
 
 
 def prepare(environment: dict[str, str]) -> None:
-    """Bring Airflow's own tables up to date; raises NotUp with its last words."""
+    """Migrate Airflow's own tables; raises NotUp with the last lines of its output."""
     done = subprocess.run(
         [script("airflow"), "db", "migrate"],
         env=environment,
@@ -165,7 +167,7 @@ def prepare(environment: dict[str, str]) -> None:
 
 
 def wait_until_healthy(airflow: Airflow, keep_up: Callable[[], None]) -> None:
-    """Wait until all parts work and the DAG `ingest` is known; raises NotUp."""
+    """Wait until Airflow and the API work and the DAG `ingest` is parsed; raises NotUp."""
     end = time.monotonic() + _START
     while not (airflow.healthy() and knows_ingest(airflow) and api_answers()):
         if time.monotonic() > end:
@@ -175,28 +177,28 @@ def wait_until_healthy(airflow: Airflow, keep_up: Callable[[], None]) -> None:
 
 
 def knows_ingest(airflow: Airflow) -> bool:
-    """Tell whether Airflow answers and has read the DAG `ingest`."""
+    """Return whether Airflow answers and has parsed the DAG `ingest`."""
     with suppress(AirflowUnreachable):
         return airflow.knows("ingest")
     return False
 
 
 def revive(embedded: EmbeddedServer, programs: Programs, console: Console) -> None:
-    """Start again whatever has ended; what cannot be started now is tried again."""
+    """Restart what has ended; what cannot be restarted now is tried again by the next call."""
 
     def tell(line: str) -> None:
         console.print(line, style="yellow", highlight=False)
 
     try:
         if embedded.revive():
-            tell(f"Postgres ended and is started again: see {embedded.folder}/server.log")
+            tell(f"Postgres ended and is restarted: see {embedded.folder}/server.log")
     except RowboatError as error:
         tell(error.fact)
     programs.revive(tell)
 
 
 def api_answers() -> bool:
-    """Tell whether the API lives."""
+    """Return whether the API answers."""
     try:
         return httpx.get(f"{health.api_address()}/health", timeout=5, trust_env=False).is_success
     except httpx.HTTPError:
@@ -204,12 +206,13 @@ def api_answers() -> bool:
 
 
 def load_raw_data(airflow: Airflow, keep_up: Callable[[], None], console: Console) -> None:
-    """Load raw_data by a run of the DAG `ingest` and show where everything stands.
+    """Load raw_data by a run of the DAG `ingest`, and print the status.
 
-    Where Airflow falls silent, that run, or one that the files start, goes on when it is back.
+    If Airflow stops answering, loading continues when it is back, by that run or by one that the
+    changed files trigger.
     """
     run = state = ""
-    with console.status("loading raw_data by the DAG ingest …"):
+    with console.status("loading raw_data with the DAG ingest …"):
         try:
             run = airflow.trigger("ingest")
             for each in airflow.states("ingest", run):
@@ -220,15 +223,15 @@ def load_raw_data(airflow: Airflow, keep_up: Callable[[], None], console: Consol
     with connections.session("loader") as connection, transaction(connection) as cursor:
         console.print(loads.status_view(status.read_status(cursor)), highlight=False)
     if state == "failed":
-        console.print(f"the run {run} of the DAG ingest failed: its log tells why", style="red")
+        console.print(f"the run {run} of the DAG ingest failed: see its log", style="red")
 
 
 def tell_addresses(console: Console, embedded: EmbeddedServer) -> None:
-    """Print where everything is and how to get in."""
+    """Print the addresses of everything, and how to sign in."""
     home = settings().home
     own = settings().database_url is not None
-    reader = f"{embedded.uri('rowboat_reader')}  (may read)"
-    postgres = "that of ROWBOAT_DATABASE_URL" if own else reader
+    reader = f"{embedded.uri('rowboat_reader')}  (read only)"
+    postgres = "see ROWBOAT_DATABASE_URL" if own else reader
     lines = [
         "",
         "Rowboat is up.",
@@ -238,7 +241,7 @@ def tell_addresses(console: Console, embedded: EmbeddedServer) -> None:
         f"  API        {health.api_address()}/docs",
         f"  API key    {first_key()}",
         f"  Postgres   {postgres}",
-        f"  raw_data   {settings().raw_data}: what you put there is loaded at once",
+        f"  raw_data   {settings().raw_data}: files that you put there are loaded at once",
         f"  backups    {settings().backups}: every night, `rowboat backup` takes one now",
         f"  passwords  {home / 'secrets.json'}, logs {home / 'logs'}",
         "",
@@ -249,8 +252,8 @@ def tell_addresses(console: Console, embedded: EmbeddedServer) -> None:
 
 
 def first_key() -> str:
-    """Make the API's first key and return it; later, tell how to make another."""
+    """Create the first API key and return it; if it exists, return how to create another."""
     with connections.session("owner") as connection, transaction(connection) as cursor:
         if any(each["name"] == KEY for each in keys.list_keys(cursor)):
-            return "`rowboat keys create NAME --scope operate` makes another"
+            return "create another with `rowboat keys create NAME --scope operate`"
         return f"{keys.create_key(cursor, KEY, 'operate')[1]} (operate; shown once)"

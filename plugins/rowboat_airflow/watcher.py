@@ -1,4 +1,7 @@
-"""Wakes the DAG `ingest` when raw_data changed. A wake-up only: the first task finds out what."""
+"""The trigger that starts the DAG `ingest` when raw_data has changed.
+
+It only starts a run; the first task of the run finds out which files to load.
+"""
 
 import asyncio
 import math
@@ -16,21 +19,22 @@ from rowboat.ingest.discovery import open_raw_data
 from rowboat_airflow.connections import use_aws_async, use_connection_async
 
 Listing = dict[str, tuple[int, str]]
-AGAIN, RARELY = 5.0, 60.0  # seconds after which an event that woke nobody is sent again
+AGAIN, RARELY = 5.0, 60.0  # seconds after which an event without effect is sent again
 
 
 class RawDataChanged(BaseEventTrigger):
-    """Fires when a file of raw_data has changed, is still, and is not what was loaded last."""
+    """Fires when a file in raw_data has changed, has stopped changing, and has not been loaded."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class and its arguments, as Airflow keeps them."""
+        """Return the class and its arguments, which Airflow stores."""
         return "rowboat_airflow.watcher.RawDataChanged", {}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look at the folder every ROWBOAT_POLL seconds; ask the database only when it changed.
+        """List the folder every ROWBOAT_POLL seconds, and yield an event if files have changed.
 
-        Airflow may fold an event into a run that has looked already; so while what changed stays
-        unknown to the database, the event is sent again.
+        The database is asked only when the listing has changed. Airflow may assign an event to a
+        run that has already listed the folder, so it is sent again until the database knows the
+        files.
         """
         seen: Listing = {}
         due, pause = math.inf, AGAIN
@@ -54,12 +58,12 @@ class RawDataChanged(BaseEventTrigger):
 
 
 def listing() -> Listing:
-    """Return name → (size, version) of what lies in raw_data."""
+    """Return name → (size, version) of the files in raw_data."""
     return {each.name: (each.size, each.version) for each in open_raw_data().entries()}
 
 
 def news(found: Listing) -> list[str]:
-    """Return the names that are not known to the database as they are now."""
+    """Return the names of files whose present version the database does not know."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
         known = position.seen_versions(cursor)
     return [name for name, state in sorted(found.items()) if known.get(name) != state]

@@ -126,7 +126,7 @@ def test_restore_waits_for_a_person_who_sees_the_plan(
     assert system.query(f"select count(*) from {EMPLOYEES}") == before
     log = system.airflow.log("restore", run, "report")
     [number] = [each["id"] for each in result(system, "backups")["restores"] if each["run"] == run]
-    assert f"`rowboat undo {number}` brings back what was there before" in log
+    assert f"`rowboat undo {number}` brings back the rows from before" in log
     undone = result(system, "undo", str(number), "--yes")
     assert undone["insert"] == 2
     assert system.query(f"select count(*) from {DEPARTMENTS} where id in (910, 911)") == [(2,)]

@@ -5,8 +5,16 @@ from threading import Lock
 from typing import Any
 
 import httpx
-from joserfc import errors as jose
 from joserfc import jwt
+from joserfc.errors import (
+    BadSignatureError,
+    ExpiredTokenError,
+    InvalidClaimError,
+    InvalidKeyIdError,
+    JoseError,
+    MissingClaimError,
+    UnsupportedAlgorithmError,
+)
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
@@ -20,14 +28,14 @@ _PAUSE = 60.0  # seconds between two questions to the issuer
 _OLD = 3600.0  # seconds for which its keys are good: one that it withdraws goes within the hour
 _PATIENCE = 5.0  # seconds that it has to answer
 _LONGEST = 255  # characters of a subject (OpenID Connect Core, section 2)
-_FACTS: dict[type[jose.JoseError], str] = {
-    jose.ExpiredTokenError: "the token has expired",
-    jose.BadSignatureError: "the token is not signed by its issuer",
-    jose.InvalidKeyIdError: "the token is signed by a key that its issuer does not have",
-    jose.UnsupportedAlgorithmError: "the token is not signed by RS256 or ES256",
+_FACTS: dict[type[JoseError], str] = {
+    ExpiredTokenError: "the token has expired",
+    BadSignatureError: "the token is not signed by its issuer",
+    InvalidKeyIdError: "the token is signed by a key that its issuer does not have",
+    UnsupportedAlgorithmError: "the token is not signed by RS256 or ES256",
 }
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError)  # a document of another form
-_TROUBLE = (httpx.HTTPError, httpx.InvalidURL, jose.JoseError, *_MALFORMED)
+_TROUBLE = (httpx.HTTPError, httpx.InvalidURL, JoseError, *_MALFORMED)
 
 
 class Issuer:
@@ -67,7 +75,7 @@ class Issuer:
         try:
             claims = self._read(token)
             registry.validate(claims)
-        except (jose.JoseError, *_MALFORMED) as error:
+        except (JoseError, *_MALFORMED) as error:
             raise KeyRefused(_fact(error), "ask its issuer for a new one") from None
         return claims
 
@@ -86,7 +94,7 @@ class Issuer:
     def _read(self, token: str) -> dict[str, Any]:
         try:
             return self._decoded(token, self._current())
-        except jose.InvalidKeyIdError:
+        except InvalidKeyIdError:
             return self._decoded(token, self._renewed())
 
     def _decoded(self, token: str, keys: KeySet) -> dict[str, Any]:
@@ -141,7 +149,7 @@ def _get(address: str) -> Any:
 
 
 def _fact(error: Exception) -> str:
-    if isinstance(error, jose.InvalidClaimError | jose.MissingClaimError):
+    if isinstance(error, InvalidClaimError | MissingClaimError):
         return f"the token's {error.claim} is missing or not the right one"
     facts = (fact for kind, fact in _FACTS.items() if isinstance(error, kind))
     return next(facts, "the token cannot be read")

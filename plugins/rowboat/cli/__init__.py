@@ -1,5 +1,5 @@
-"""The command line, the library's face.
+"""The command line: how a person or a script uses Rowboat.
 
-Read `commands` first, then `backups`, `keys`, `metrics`, `serve`; `terminal` is what all commands
-share, `show` and `show_backups` draw tables. No other room imports it.
+Read `terminal` first, which all commands share, then `commands`, `backups`, `keys`, `metrics`,
+`health`. No other package of the library imports it; it knows neither the API nor Airflow.
 """

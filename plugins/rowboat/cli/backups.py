@@ -1,4 +1,4 @@
-"""The commands of the shelf: backups, proofs, restores."""
+"""The commands for backups: take, list, verify, pin, prune, drill, restore, undo."""
 
 import getpass
 import sys
@@ -65,7 +65,7 @@ def pin(set_name: str, off: bool) -> Any:
     """Keep a set regardless of its age."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
         sets.pin_set(cursor, set_name, not off)
-    shown = f"{set_name} goes when its time comes" if off else f"{set_name} stays"
+    shown = f"{set_name} expires by the rules again" if off else f"{set_name} is kept"
     return {"set": set_name, "pinned": not off}, shown, True
 
 
@@ -139,8 +139,9 @@ def undo(number: int, cascade: bool, plan_only: bool, yes: bool) -> Any:
 
 
 def _carry_out(connection: Connection, order: RestoreOrder, plan_only: bool, yes: bool) -> Any:
-    """Plan, ask, restore."""
+    """Plan, ask for confirmation, and restore."""
     if plan_only or not yes:
+        # The restore repeats the plan in its own transaction and fails if it is no longer the same.
         with progress_bars() as order.progress:
             order.expected = restore.plan_restore(connection, order)
         shown = backups.plan_view(order.expected)
@@ -161,7 +162,7 @@ def _ask(shown: Any) -> None:
 
 
 def _sources(connection: Connection, table: str | None, from_: str | None) -> dict[str, Source]:
-    """Open the named set or file, each table proven whole first."""
+    """Return the source of each table, each verified first: the named set or file, or a default."""
     with transaction(connection) as cursor:
         catalog = read_catalog(cursor)
         name = catalog.table(table).full_name if table else None

@@ -1,4 +1,4 @@
-"""The command line: the library's face. `--json` gives one document on stdout."""
+"""The commands for loading, the quarantine, the state of the system, and tracing."""
 
 import getpass
 from dataclasses import asdict

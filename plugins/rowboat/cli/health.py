@@ -1,4 +1,4 @@
-"""The command `check`: whether all parts of the running system work."""
+"""The command `check`."""
 
 from typing import Any
 

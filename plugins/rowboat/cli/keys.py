@@ -1,4 +1,4 @@
-"""The commands of the API's keys."""
+"""The commands for API keys."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from rowboat.access.keys import PER_MINUTE, SCOPES
 from rowboat.cli.terminal import command, main
 from rowboat.database import connections
 from rowboat.database.connections import transaction
-from rowboat.rendering.loads import plain_text, table_of
+from rowboat.rendering.elements import plain_text, table_of
 
 _COLOURS = {"good": "green", "expired": "yellow", "revoked": "red"}
 
@@ -43,7 +43,7 @@ def create(
     with connections.session("owner") as connection, transaction(connection) as cursor:
         key, token = keys.create_key(cursor, name, scope, tables or None, days, per_minute)
     shown = Text(f"{token}\n")
-    shown.append("this is shown only once: keep it where only its user can read it", "yellow")
+    shown.append("this is shown only once: store it where only its user can read it", "yellow")
     listed = None if key.tables is None else sorted(key.tables)
     return vars(key) | {"tables": listed, "days": days, "token": token}, shown, True
 
@@ -54,7 +54,7 @@ def list_() -> Any:
     with connections.session("owner") as connection, transaction(connection) as cursor:
         found = keys.list_keys(cursor)
     if not found:
-        return found, "there are no keys: `rowboat keys create` makes one", True
+        return found, "there are no keys: `rowboat keys create` creates one", True
     return found, _table(found), True
 
 

@@ -1,4 +1,4 @@
-"""The command of the metrics."""
+"""The command `metric`."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from rowboat.database.connections import transaction
 from rowboat.metrics.definitions import Metric, all_metrics, find_metric
 from rowboat.metrics.figures import MetricFigures, begin_moment, compute_figures
 from rowboat.metrics.parameters import Parameter
-from rowboat.rendering.loads import plain_text, table_of
+from rowboat.rendering.elements import plain_text, table_of
 
 
 @command(main, "metric")

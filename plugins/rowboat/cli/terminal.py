@@ -1,4 +1,4 @@
-"""What every command of the line shares: consoles, bars, `--json`, errors, exit codes."""
+"""What all commands share: consoles, progress bars, `--json`, errors, exit codes."""
 
 import json
 import os
@@ -17,19 +17,19 @@ from rich.segment import Segment
 
 from rowboat import __version__
 from rowboat.errors import RowboatError
-from rowboat.rendering.loads import harmless
+from rowboat.rendering.elements import harmless
 
 ADDED = "rowboat.commands"  # entry points
-WIDE = 200  # columns of a table that goes into a pipe or a file
+WIDE = 200  # characters of a line that goes into a pipe or a file, which have no width
 
 
 class Terminal(Console):
-    """A console that shows text as it is written."""
+    """A console that obeys no control characters in the texts that it shows."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Render as rich does; the orders to the terminal are those of rich alone."""
+        """Render as rich does; the only control sequences are rich's own."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else harmless(text), style, control)
 
@@ -41,7 +41,8 @@ err = Terminal(stderr=True, width=None if sys.stderr.isatty() else WIDE)
 class _Commands(click.Group):
     """The library's commands, and those that installed packages add (`rowboat.commands`).
 
-    An added command is imported only when it is run or listed: the API's takes half a second.
+    An added command is imported only when it is run or listed, as importing the API takes half a
+    second.
     """
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -63,9 +64,10 @@ def main() -> None:
 
 
 def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Add a command: `--json`, errors as a fact and a hint, exit code 1 for them.
+    """Decorate a function as a command of a group, with `--json`, error messages and exit codes.
 
-    A command returns (document, how to show it, whether it went well); bytes are shown as they are.
+    The function returns (document for `--json`, what to show, whether it succeeded); bytes are
+    written unchanged. The command exits with 1 if it did not succeed, and after a RowboatError.
     """
 
     def add(function: Callable[..., Any]) -> click.Command:
@@ -79,7 +81,7 @@ def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], c
                     err.print(str(error), style="red", highlight=False, markup=False)
                     sys.exit(1)
             except KeyboardInterrupt:
-                err.print("stopped: run it again, and it goes on from here", style="yellow")
+                err.print("stopped: run it again to continue from here", style="yellow")
                 sys.exit(1)
             if as_json:
                 text = json.dumps(document, indent=2, default=str, ensure_ascii=False)
@@ -91,7 +93,7 @@ def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], c
             sys.exit(0 if well else 1)
 
         option = click.option(
-            "--json", "as_json", is_flag=True, help="One JSON document on stdout."
+            "--json", "as_json", is_flag=True, help="Write one JSON document to stdout."
         )
         name = names[0] if names else function.__name__.rstrip("_")
         return group.command(name)(option(run))
@@ -100,7 +102,7 @@ def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], c
 
 
 def _readable(given: Any) -> Any:
-    """Write bytes of arguments that are no UTF-8 as \\xNN, as in the names of files."""
+    """Replace bytes of arguments that are not UTF-8 by \\xNN, as discovery does in file names."""
     if isinstance(given, str):
         return os.fsencode(given).decode("utf-8", "backslashreplace")
     if isinstance(given, dict):
@@ -110,7 +112,7 @@ def _readable(given: Any) -> Any:
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for each piece of work on a terminal; yields what is told (name, done, of)."""
+    """Show progress bars if stderr is a terminal; yields a callback (name, done, total)."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,5 +1,5 @@
-"""Tables for a terminal and for task logs, from the reports of the library.
+"""Views for a terminal and for task logs: tables and sentences made from the library's reports.
 
-Read `elements` first, then `loads`, `backups`. They only draw: what is shown is a dataclass that
-another room made, and no other room of the library but `cli` imports them.
+Read `elements` first, then `loads`, `backups`. A view only draws: it gets a dataclass that another
+package made, and asks neither the database nor the disk.
 """

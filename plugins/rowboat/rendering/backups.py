@@ -1,4 +1,4 @@
-"""Backups and restores as documents for programs and tables for eyes."""
+"""Views of backups, restores and drills."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,32 +15,34 @@ from rowboat.backup.sets import Set
 from rowboat.backup.take import Taken
 from rowboat.backup.verify import CheckedSet
 from rowboat.door.passage import Report
-from rowboat.rendering.loads import ago, plain_text, short_name, table_of
+from rowboat.rendering.elements import ago, plain_text, short_name, table_of
 
 _NUMBERS = ("insert", "update", "delete", "unchanged", "rejected")
 
 
-def taken_view(taken_: Taken) -> RenderableType:
-    """Show a set that was taken."""
+def taken_view(taken: Taken) -> RenderableType:
+    """Return a new set: its tables, findings, and whether it can be trusted."""
     table = table_of("table", numbers=("rows", "bytes"))
-    for copy in taken_.tables:
+    for copy in taken.tables:
         table.add_row(plain_text(copy.table), f"{copy.rows:,}", f"{copy.bytes:,}")
-    parts: list[RenderableType] = [table, *_findings(taken_.findings)]
-    if taken_.suspicion:
+    parts: list[RenderableType] = [table, *_findings(taken.findings)]
+    if taken.suspicion:
         parts.append(
-            Text(f"suspicious: {taken_.suspicion}; nothing expires because of it", style="yellow")
+            Text(f"suspicious: {taken.suspicion}; it causes no other set to expire", style="yellow")
         )
-    if taken_.findings:
-        parts.append(Text(f"{taken_.set} cannot be trusted: look at the disk, then take another"))
+    if taken.findings:
+        parts.append(
+            Text(f"{taken.set} cannot be trusted: check the disk, then take another backup")
+        )
     else:
-        parts.append(Text(f"{taken_.set} is taken and verified", style="green"))
+        parts.append(Text(f"{taken.set} is taken and verified", style="green"))
     return Group(*parts)
 
 
 def shelf_view(found: Sequence[Set], restores: Sequence[dict[str, Any]]) -> RenderableType:
-    """Show the sets, newest last, and the restores, newest first."""
+    """Return the sets, newest last, and the restores, newest first."""
     if not found:
-        return Text("there is no backup yet: `rowboat backup` takes one")
+        return Text("there is no backup yet: take one with `rowboat backup`")
     now = datetime.now(UTC)
     table = table_of("set", "age", "state", "tables", numbers=("rows", "bytes"))
     for each in found:
@@ -64,31 +66,31 @@ def shelf_view(found: Sequence[Set], restores: Sequence[dict[str, Any]]) -> Rend
 
 
 def checked_view(found: CheckedSet) -> RenderableType:
-    """Show what was found in a set."""
+    """Return the digests of a set, findings, and whether it is intact."""
     table = table_of("table", "digest", numbers=("rows", "bytes"))
     for each in found.tables:
         table.add_row(
             plain_text(each.table), each.digest or "-", f"{each.rows:,}", f"{each.bytes:,}"
         )  # fmt: skip
     if found.ok:
-        last = Text(f"{found.set} is whole: every row was read, every digest is right")
+        last = Text(f"{found.set} is intact: every row was read and every digest matches")
     else:
         last = Text(f"{found.set} is damaged: take another backup, and restore from an older one")
     return Group(table, *_findings(found.findings), last)
 
 
 def verdicts_view(found: Sequence[Verdict], dry_run: bool) -> RenderableType:
-    """Show for each set why it stays or goes."""
+    """Return for each set whether it is kept or deleted, and why."""
     if not found:
-        return Text("there is no backup yet: `rowboat backup` takes one")
+        return Text("there is no backup yet: take one with `rowboat backup`")
     lines = [Text(str(each), style="" if each.keep else "yellow") for each in found]
     gone = sum(not each.keep for each in found)
-    last = f"dry run: {gone} sets would go" if dry_run else f"{gone} sets went"
+    last = f"dry run: {gone} sets would be deleted" if dry_run else f"{gone} sets deleted"
     return Group(*lines, Text(last, style="cyan"))
 
 
 def drilled_view(done: Drilled) -> RenderableType:
-    """Show a drill."""
+    """Return the result of a drill."""
     if done.ok:
         rows = sum(done.tables.values())
         return Text(
@@ -99,7 +101,7 @@ def drilled_view(done: Drilled) -> RenderableType:
 
 
 def plan_view(found: Plan) -> RenderableType:
-    """Show what a restore would do."""
+    """Return what a restore would do: counts, dependents, rejects."""
     table = table_of("table", numbers=_NUMBERS)
     for each in found.tables:
         numbers = (f"{getattr(each, name):,}" for name in _NUMBERS)
@@ -123,20 +125,20 @@ def plan_view(found: Plan) -> RenderableType:
 
 
 def restored_view(done: Restored) -> RenderableType:
-    """Show a restore and how to take it back."""
+    """Return what a restore did and the command that undoes it."""
     rejected = sum(each.rejected for each in done.plan.tables)
     parts = [plan_view(done.plan)]
     if rejected:
         parts.append(Text("`rowboat rejects list` shows the rejected rows and why", style="cyan"))
-    parts.append(Text(f"restored; `rowboat undo {done.id}` brings back what was there before "
+    parts.append(Text(f"restored; `rowboat undo {done.id}` brings back the rows from before "
                       f"(set {done.safety})", style="green"))  # fmt: skip
     return Group(*parts)
 
 
 def copied_view(table: str, into: str, set_name: str, report: Report) -> RenderableType:
-    """Show a restore into a new table."""
+    """Return the result of a restore into a new table."""
     return Text(
-        f"{into}, made like {table} without its foreign keys, holds {report.inserted:,} rows of "
+        f"{into}, a copy of {table} without its foreign keys, holds {report.inserted:,} rows of "
         f"{set_name}; {report.rejected:,} were rejected"
     )
 

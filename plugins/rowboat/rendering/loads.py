@@ -1,26 +1,23 @@
-"""Documents for programs and tables for eyes, from the reports of the library."""
+"""Views of loads, status, the quarantine and traces."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from rowboat.door.rejected_rows import Reject
 from rowboat.ingest.reports import FileReport, total_of
+from rowboat.rendering.elements import ago, plain_text, short_name, table_of
 from rowboat.rows.read.trace import LineTrace, Origin, RowTrace
 from rowboat.status import Status
 
 COUNTS = ("read", "inserted", "updated", "unchanged", "rejected")
-_ORDERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _COLOURS = {"loaded": "green", "failed": "red", "unmatched": "yellow", "loading": "cyan"}
 
 
 def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType:
-    """Show reports as a table, then what to do next."""
+    """Return a table of reports, errors, and what to do next."""
     table = table_of("file", "table", "state", numbers=COUNTS)
     for each in reports:
         row = [plain_text(each.file), short_name(each.table), _state(each.state)]
@@ -36,7 +33,7 @@ def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType
         if each.vanished:
             some = ", ".join(each.vanished[:5]) + (", …" if each.vanished_count > 5 else "")
             parts.append(
-                Text(f"{each.file}: {each.vanished_count:,} keys are no longer in it: {some}")
+                Text(f"{each.file}: {each.vanished_count:,} keys are no longer in the file: {some}")
             )
     if dry_run:
         parts.append(Text("dry run: nothing was changed", style="cyan"))
@@ -46,7 +43,7 @@ def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType
 
 
 def status_view(found: Status) -> RenderableType:
-    """Show tables, files and backup."""
+    """Return the tables, the files, and the state of the backups."""
     tables = table_of("table", numbers=("rows", "in quarantine"))
     for each in found.tables:
         about = "" if each.exact else "about "
@@ -68,20 +65,12 @@ def status_view(found: Status) -> RenderableType:
         backup = f"newest backup: {found.backup['set_name']}, {ago(found.backup['age'])}, {proven}"
         drilled = found.backup["drilled_age"]
         backup += "\nlast proven restore: "
-        backup += "none yet, `rowboat drill` makes one" if drilled is None else ago(drilled)
+        backup += "none yet: run `rowboat drill`" if drilled is None else ago(drilled)
     return Group(tables, Text(), files, *errors, Text(), Text(backup))
 
 
-def ago(seconds: float) -> str:
-    """Tell how long ago something was, in the unit that suits."""
-    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{max(seconds, 0):.0f} seconds ago"
-
-
 def rejects_view(found: Sequence[Reject], limit: int) -> RenderableType:
-    """Show refused rows: place, text, reasons."""
+    """Return a table of the first `limit` rejected rows with their reasons."""
     if not found:
         return Text("the quarantine is empty")
     table = table_of("file", "line")
@@ -93,27 +82,27 @@ def rejects_view(found: Sequence[Reject], limit: int) -> RenderableType:
     rest = len(found) - limit
     if rest <= 0:
         return table
-    more = f"{rest:,} more: --limit shows them, `rowboat rejects export` writes all"
+    more = f"{rest:,} more: show them with --limit, or write all with `rowboat rejects export`"
     return Group(table, Text(more, style="cyan"))
 
 
 def row_trace_view(found: RowTrace) -> RenderableType:
-    """Tell a row's story in sentences."""
+    """Return where a row came from, in sentences."""
     lines = [f"{found.table} {','.join(found.key)}"]
     lines += [f"  {name}: {value}" for name, value in found.fields.items()]
     if found.writer is None:
-        lines.append("written not through the door: by someone with SQL, or before Rowboat")
+        lines.append("not written by Rowboat: written in SQL, or before Rowboat was installed")
     else:
         lines.append(f"written by {_origin(found.writer)}")
     lines += [f"before that by {_origin(each)}" for each in found.earlier]
     if found.held_by:
         more = f", and {len(found.held_by) - 3} older ones" if len(found.held_by) > 3 else ""
-        lines.append(f"held as it stands by the backups {', '.join(found.held_by[:-4:-1])}{more}")
+        lines.append(f"held unchanged by the backups {', '.join(found.held_by[:-4:-1])}{more}")
     return Text("\n".join(lines))
 
 
 def line_trace_view(found: LineTrace) -> RenderableType:
-    """Tell a line's story in sentences."""
+    """Return what became of a line, in sentences."""
     lines = [f"{found.file}:{found.line} {found.state}"]
     if found.key:
         lines.append(f"  {found.table} {','.join(found.key)}")
@@ -139,31 +128,6 @@ def _load(load: dict[str, Any]) -> str:
     return f"load {load['id']} of {load['source_name']} by {load['actor']}{run} at {at}"
 
 
-def table_of(*names: str, numbers: Sequence[str] = ()) -> Table:
-    """Make a table of plain columns and, to their right, columns of numbers."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in names:
-        table.add_column(name, no_wrap=True)
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def short_name(table: str | None) -> str:
-    """Leave out the schema where a column is narrow."""
-    return plain_text(table.rpartition(".")[2]) if table else "-"
-
-
 def _state(state: str) -> str:
     colour = _COLOURS.get(state)
     return f"[{colour}]{state}[/]" if colour else state
-
-
-def plain_text(text: str) -> str:
-    """Keep a text from being read as markup, or obeyed by a terminal."""
-    return escape(harmless(text))
-
-
-def harmless(text: str) -> str:
-    """Spell out what a terminal would obey or turn around: names and rows are strangers' text."""
-    return _ORDERS.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)

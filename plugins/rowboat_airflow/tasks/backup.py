@@ -1,4 +1,4 @@
-"""The tasks of the DAGs `backup`, `verify` and `drill`: take a set, make room, prove one."""
+"""The tasks of the DAGs `backup`, `verify` and `drill`."""
 
 import logging
 from typing import Any
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 
 def tables() -> list[str]:
-    """The tables that forms offer, by full name."""
+    """Return the full names of the tables that forms offer."""
     return [each.table for each in outline()]
 
 
 def backup_params() -> dict[str, Param]:
-    """The form of the DAG `backup`."""
+    """Return the form of the DAG `backup`."""
     names = tables()
     return {
         "tables": Param(
@@ -36,37 +36,37 @@ def backup_params() -> dict[str, Param]:
             items={"type": "string", **({"enum": names} if names else {})},
             examples=names,
             title="Tables",
-            description="Empty: all of them.",
+            description="Tables to back up. Empty: all tables.",
         ),
         "pin": Param(
-            False, type="boolean", title="Pin", description="Keep the set whatever its age."
+            False, type="boolean", title="Pin", description="Keep the set regardless of its age."
         ),
     }
 
 
 def verify_params() -> dict[str, Param]:
-    """The form of the DAG `verify`."""
+    """Return the form of the DAG `verify`."""
     return {"set": set_param("the newest")}
 
 
 def drill_params() -> dict[str, Param]:
-    """The form of the DAG `drill`."""
+    """Return the form of the DAG `drill`."""
     return {"set": set_param()}
 
 
 def set_param(empty: str = "the newest verified") -> Param:
-    """The choice of a set, and which it is where none is named."""
+    """Return the field for a set; `empty` says which one is used if none is given."""
     return Param(
         None,
         type=["null", "string"],
         title="Set",
-        description=f"As `rowboat backups` names it. Empty: {empty}.",
+        description=f"Name of the set, as `rowboat backups` shows it. Empty: {empty}.",
     )
 
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
 def take() -> dict[str, Any]:
-    """Take a set from one snapshot and read it back."""
+    """Back up the tables from one snapshot into a set, and read it back."""
     use_connection()
     context = get_current_context()
     params = context["params"]
@@ -81,7 +81,7 @@ def take() -> dict[str, Any]:
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
 def prune() -> list[dict[str, Any]]:
-    """Take the sets off the shelf that no rule keeps; tell why each stays or goes."""
+    """Delete the sets that no retention rule keeps; log why each is kept or deleted."""
     use_connection()
     with connections.session("loader") as connection:
         verdicts = retention.prune_sets(connection)
@@ -91,7 +91,7 @@ def prune() -> list[dict[str, Any]]:
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
 def read_back() -> dict[str, Any]:
-    """Read every file of the set and compute everything again; record what was found."""
+    """Read every file of the set, recompute counts and digests, and record the result."""
     use_connection()
     name = get_current_context()["params"]["set"]
     with connections.session("loader") as connection:
@@ -104,7 +104,7 @@ def read_back() -> dict[str, Any]:
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
 def restore_on_trial() -> dict[str, Any]:
-    """Restore the set into a scratch schema, compare, throw it away, record it."""
+    """Restore the set into a scratch schema, compare digests, drop it, and record the result."""
     use_connection()
     context = get_current_context()
     name = context["params"]["set"]
@@ -118,9 +118,12 @@ def restore_on_trial() -> dict[str, Any]:
 
 
 def _skip_what_was_before(connection: Connection, context: Any) -> None:
-    """Skip the tick that Airflow makes up for when the DAG is new and there was no database yet."""
+    """Skip a run that was due before the database existed.
+
+    Airflow creates one for the last due time of a schedule when it first parses a DAG.
+    """
     dag_run = context["dag_run"]
     with transaction(connection) as cursor:
         made = migrations.schema_age(cursor)
     if dag_run.run_type == "scheduled" and dag_run.logical_date < made:
-        raise AirflowSkipException("the database was made after the time of this run")
+        raise AirflowSkipException("the database did not exist yet when this run was due")

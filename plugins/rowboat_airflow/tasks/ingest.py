@@ -1,4 +1,4 @@
-"""The tasks of the DAG `ingest`: detect, parts of large files, one load per file, report."""
+"""The tasks of the DAG `ingest`: detect, cut, stage, load, report."""
 
 import logging
 import re
@@ -31,7 +31,7 @@ from rowboat_airflow.watcher import RawDataChanged
 log = logging.getLogger(__name__)
 
 REPORT = "report"
-FIRST = 100  # priority of what waits for no parent, while small files could be loaded
+FIRST = 100  # priority weight: parts of large files are staged before small files are loaded
 
 RAW_DATA = Asset("raw_data", watchers=[AssetWatcher(name="raw_data", trigger=RawDataChanged())])  # type: ignore[no-untyped-call]
 PARAMS = {
@@ -40,22 +40,22 @@ PARAMS = {
         type=["null", "array"],
         items={"type": "string"},
         title="Files",
-        description="Names relative to raw_data, one a line. Empty: everything that changed.",
+        description="Names relative to raw_data, one per line. Empty: all files that changed.",
     ),
     "dry_run": Param(
-        False, type="boolean", title="Dry run", description="Judge everything, change nothing."
+        False, type="boolean", title="Dry run", description="Judge every row, but change nothing."
     ),
     "checksum": Param(
         False,
         type="boolean",
         title="Checksum",
-        description="Look into files of the same size and time too.",
+        description="Also read files whose size and time have not changed.",
     ),
 }
 
 
 def task_name(table: str, outline: list[Outline]) -> str:
-    """Return a name for a table's tasks: without schema where no other table has it."""
+    """Return a name for a table's tasks: without its schema if that is unambiguous."""
     short = table.rpartition(".")[2]
     alike = sum(each.table.rpartition(".")[2] == short for each in outline)
     return re.sub(r"[^\w-]", "_", short if alike == 1 else table)
@@ -63,10 +63,10 @@ def task_name(table: str, outline: list[Outline]) -> str:
 
 @task.branch(retries=RETRIES, retry_policy=POLICY)
 def detect(names: dict[str, str]) -> list[str]:
-    """Find the files that changed; only their tables' tasks will run.
+    """Find the files that changed, and return the tasks that are to run.
 
-    `names` is table → name of its tasks. A dry run happens here, whole: in a transaction of its
-    own no task would see what another one would have loaded.
+    `names` is table → name of its task group. A dry run is done here as a whole, in one transaction
+    that is rolled back: separate tasks would not see each other's rows.
     """
     use_connection()
     context = get_current_context()
@@ -87,14 +87,14 @@ def detect(names: dict[str, str]) -> list[str]:
         ] or discovery.scan_folder(catalog)
         todo, reports = triage_files(connection, found, run)
         with transaction(connection) as cursor:
-            parts.sweep_parts(cursor)  # what a run that died has left
+            parts.sweep_parts(cursor)  # parts that a killed run has left
             large = {file.name for file in todo if split.is_large_file(cursor, file)}
     _tell([report for report in reports if report.state == "unmatched"])
     changed: dict[str, list[str]] = {}
     for file in order_files(todo, catalog):
         changed.setdefault(str(file.table and file.table.full_name), []).append(file.name)
     for table in [table for table in changed if table not in names]:
-        log.warning("%s is new: its files load when Airflow has read the DAG again", table)
+        log.warning("%s is new: its files are loaded after Airflow has parsed the DAG again", table)
         del changed[table]
     log.info("%d files changed", sum(map(len, changed.values())))
     context["ti"].xcom_push(key="changed", value=changed)
@@ -108,14 +108,14 @@ def detect(names: dict[str, str]) -> list[str]:
 
 @task(retries=RETRIES, retry_policy=POLICY)
 def files(table: str) -> list[str]:
-    """Hand the changed files of one table to its load."""
+    """Return the changed files of one table; one load is mapped to each."""
     changed: dict[str, list[str]] = get_current_context()["ti"].xcom_pull("detect", key="changed")
     return changed[table]
 
 
 @task(priority_weight=FIRST, retries=RETRIES, retry_policy=POLICY)
 def cut(table: str) -> list[dict[str, Any]]:
-    """Cut the large files of one table into parts that end at record borders."""
+    """Cut the large files of one table into parts, each a whole number of records."""
     use_connection()
     ti = get_current_context()["ti"]
     large = set(ti.xcom_pull("detect", key="large"))
@@ -137,25 +137,26 @@ def cut(table: str) -> list[dict[str, Any]]:
     show_return_value_in_logs=False,
 )
 def stage(part: dict[str, Any]) -> None:
-    """Stage one part of a large file for its load; nothing enters the table."""
+    """Stage one part of a large file in a table of `rowboat_parts`, from which its load reads."""
     use_connection()
     wanted = Part.from_json(part)
     name = f"{wanted.file} from byte {wanted.first:,}"
     get_current_context()["part_name"] = name  # type: ignore[typeddict-unknown-key]  # for the map index
     with connections.session("loader") as connection, _left_to_the_load(wanted.file):
         made = split.stage_part(connection, _locate(connection, wanted.file), wanted)
-        log.info("%s: %d rows lie ready", name, made.staged)
+        log.info("%s: %d rows staged", name, made.staged)
 
 
 @task(
     map_index_template="{{ file_name }}",
-    trigger_rule=TriggerRule.ALL_DONE,  # what a failed parent leaves out waits in quarantine
+    # Also after a failed load of the parent: rows without their parent wait in quarantine.
+    trigger_rule=TriggerRule.ALL_DONE,
     retries=RETRIES,
     retry_policy=POLICY,
-    show_return_value_in_logs=False,  # so that the report is the log's last word
+    show_return_value_in_logs=False,  # so that the report is the last line of the log
 )
 def load(file: str) -> dict[str, Any]:
-    """Load one file from its position on; its rejected rows do not fail the task."""
+    """Load one file from its position on; rejected rows do not fail the task."""
     use_connection()
     context = get_current_context()
     context["file_name"] = file  # type: ignore[typeddict-unknown-key]  # for the map index
@@ -177,7 +178,7 @@ def load(file: str) -> dict[str, Any]:
 
 @task(task_id=REPORT, trigger_rule=TriggerRule.ALL_DONE, retries=RETRIES, retry_policy=POLICY)
 def report() -> dict[str, int]:
-    """Add up what the run did, and fail it where a file or a task failed."""
+    """Return the total counts of the run; fail it if a task failed."""
     context = get_current_context()
     ti, run_id = context["ti"], context["run_id"]
     use_connection()
@@ -192,13 +193,13 @@ def report() -> dict[str, int]:
     if failed:
         raise FileRefused(
             f"{len(failed)} tasks of this run failed: {', '.join(failed)}",
-            "their logs tell why; what could be loaded is loaded",
+            "see their logs; everything else has been loaded",
         )
     return vars(totals)
 
 
 def _run(context: Any) -> Run:
-    """Read who runs, and how, from the DAG run; the sweep by the clock looks into every file."""
+    """Return the actor and options of the DAG run; the nightly run reads every file."""
     params, dag_run = context["params"], context["dag_run"]
     return Run(
         actor=actor(context),
@@ -216,7 +217,7 @@ def _locate(connection: Connection, file: str) -> FoundFile:
 
 @contextmanager
 def _left_to_the_load(file: str) -> Iterator[None]:
-    """Go on where a file cannot be read in parts: its load will, or tells what is wrong with it."""
+    """Log, but ignore, that a file cannot be read in parts: its load reads it, or fails."""
     try:
         yield
     except FileRefused as error:
@@ -228,7 +229,7 @@ def _paths(context: Any) -> list[Any]:
 
 
 def _tell(reports: list[FileReport]) -> None:
-    """Log reports as the command line shows them."""
+    """Log reports as a table."""
     if not reports:
         return
     tell(loads.ingest_table(reports, dry_run=False))

@@ -1,7 +1,7 @@
-"""Tells a lineage server what a load or a restore read and wrote, where Airflow knows one.
+"""Reports to an OpenLineage server which files a load or a restore read and tables it wrote.
 
-Airflow's OpenLineage provider tells by itself when a task starts and how it ends; what is told here
-belongs to the same run. Without the provider, or without a transport for it, nothing happens.
+Airflow's OpenLineage provider reports the start and end of each task; these reports belong to the
+same run. Nothing is sent if the provider is not installed or no transport is configured.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,9 +15,9 @@ from rowboat.door.passage import Report
 
 @contextmanager
 def told(connection: Connection, files: Mapping[Address, str]) -> Iterator[dict[Address, Report]]:
-    """Tell at the end of a block, however it ends, which file went into which table.
+    """Report at the end of a block, even a failed one, which file was loaded into which table.
 
-    The block gets a dict to fill: file → what became of its rows.
+    The block gets a dict to fill: file → the counts of its rows.
     """
     reports: dict[Address, Report] = {}
     place = connection.info
@@ -25,7 +25,7 @@ def told(connection: Connection, files: Mapping[Address, str]) -> Iterator[dict[
     try:
         yield reports
     finally:
-        if files and _somebody_listens():
+        if files and _is_active():
             from airflow.providers.openlineage.api import emit_dataset_lineage
 
             emit_dataset_lineage(
@@ -37,7 +37,7 @@ def told(connection: Connection, files: Mapping[Address, str]) -> Iterator[dict[
             )
 
 
-def _somebody_listens() -> bool:
+def _is_active() -> bool:
     try:
         from airflow.providers.openlineage.api import is_openlineage_active
     except ImportError:  # a plain install lacks the provider
@@ -46,39 +46,46 @@ def _somebody_listens() -> bool:
 
 
 def _file(file: Address, report: Report | None) -> Any:
-    """Return a file as a dataset, with the rows that were read and how many of them are good."""
+    """Return a file as an input dataset: rows read, and an assertion that none was rejected."""
     from openlineage.client.event_v2 import InputDataset
-    from openlineage.client.facet_v2 import data_quality_assertions_dataset as assertions
-    from openlineage.client.facet_v2 import input_statistics_input_dataset as statistics
+    from openlineage.client.facet_v2 import (
+        data_quality_assertions_dataset,
+        input_statistics_input_dataset,
+    )
     from openlineage.client.naming.dataset import S3, LocalFileSystem
 
     named = S3(file.bucket, file.key) if isinstance(file, S3Url) else LocalFileSystem(str(file))
     found = InputDataset(named.get_namespace(), named.get_name())
     if report:
-        judged = assertions.Assertion(
-            assertion="row_count", name="rejected", success=not report.rejected,
-            description="Rows that were refused and wait in the quarantine.",
-            severity="warn", expected="0", actual=str(report.rejected),
-        )  # fmt: skip
+        judged = data_quality_assertions_dataset.Assertion(
+            assertion="row_count",
+            name="rejected",
+            success=not report.rejected,
+            description="Rows that were rejected and are in quarantine.",
+            severity="warn",
+            expected="0",
+            actual=str(report.rejected),
+        )
         found.inputFacets = {
-            "inputStatistics": statistics.InputStatisticsInputDatasetFacet(
+            "inputStatistics": input_statistics_input_dataset.InputStatisticsInputDatasetFacet(
                 rowCount=report.read, fileCount=1
             ),
-            "dataQualityAssertions":
-                assertions.DataQualityAssertionsDatasetFacet([judged]),
-        }  # fmt: skip
+            "dataQualityAssertions": (
+                data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet([judged])
+            ),
+        }
     return found
 
 
 def _table(server: str, name: str, report: Report | None) -> Any:
-    """Return a table as a dataset, with the rows that were written."""
+    """Return a table as an output dataset, with the number of rows written."""
     from openlineage.client.event_v2 import OutputDataset
-    from openlineage.client.facet_v2 import output_statistics_output_dataset as statistics
+    from openlineage.client.facet_v2 import output_statistics_output_dataset
 
     found = OutputDataset(server, name)
     if report:
         found.outputFacets = {
-            "outputStatistics": statistics.OutputStatisticsOutputDatasetFacet(
+            "outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
                 rowCount=report.inserted + report.updated
             )
         }

@@ -1,4 +1,4 @@
-"""The tasks of the DAGs `restore` and `undo`: plan, a person's approval, safety copy, apply."""
+"""The tasks of the DAGs `restore` and `undo`: plan, approve, safety_copy, apply, report."""
 
 import logging
 from datetime import timedelta
@@ -23,12 +23,12 @@ from rowboat_airflow.tasks.backup import set_param, tables
 
 log = logging.getLogger(__name__)
 
-PATIENCE = timedelta(hours=24)  # that a plan waits for its approval; then it is rejected
+PATIENCE = timedelta(hours=24)  # for which a plan waits for approval before it is rejected
 _MEANING = {mode: f"{mode}: {does}" for mode, does in MODES.items()}
 
 
 def restore_params() -> dict[str, Param]:
-    """The form of the DAG `restore`."""
+    """Return the form of the DAG `restore`."""
     names = tables()
     return {
         "table": Param(type="string", title="Table", enum=names or [""]),
@@ -41,13 +41,13 @@ def restore_params() -> dict[str, Param]:
 
 
 def undo_params() -> dict[str, Param]:
-    """The form of the DAG `undo`."""
+    """Return the form of the DAG `undo`."""
     return {
         "restore": Param(
             type="integer",
             minimum=1,
             title="Restore",
-            description="As `rowboat backups` numbers it.",
+            description="Number of the restore, as `rowboat backups` shows it.",
         ),
         "cascade": _cascade_param(),
     }
@@ -58,13 +58,13 @@ def _cascade_param() -> Param:
         False,
         type="boolean",
         title="Cascade",
-        description="Let deletes touch rows of other tables, by their foreign keys.",
+        description="Let deletes change rows of other tables through foreign keys.",
     )
 
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
 def plan() -> dict[str, Any]:
-    """Tell what the restore would do; nothing is changed."""
+    """Return what the restore would do; nothing is changed."""
     use_connection()
     context = get_current_context()
     with connections.session("loader") as connection:
@@ -78,7 +78,7 @@ def plan() -> dict[str, Any]:
 def approve(
     subject: str = "Restore {{ params.table }} ({{ params.mode }})?",
 ) -> ApprovalOperator:
-    """Wait for a person who has seen the plan's numbers; without an answer: rejected."""
+    """Wait until a person approves the plan; without an answer it is rejected."""
     return ApprovalOperator(
         task_id="approve",
         subject=subject,
@@ -92,18 +92,18 @@ def approve(
 
 @task(retries=RETRIES, retry_policy=POLICY)
 def safety_copy(planned: dict[str, Any]) -> str:
-    """Back up and verify what the restore may overwrite; return the set."""
+    """Back up and verify the rows that the restore may overwrite; return the set's name."""
     use_connection()
     context = get_current_context()
     with connections.session("loader") as connection:
         name = restore.back_up_first(connection, _order(connection, context, planned))
-    log.info("what is there now is safe in the set %s", name)
+    log.info("the present rows are backed up in the set %s", name)
     return name
 
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
 def apply(planned: dict[str, Any], safety: str) -> dict[str, Any]:
-    """Carry the plan out in one transaction; it must still hold."""
+    """Restore in one transaction; fails if the plan is no longer the same."""
     use_connection()
     context = get_current_context()
     with connections.session("loader") as connection:
@@ -119,7 +119,7 @@ def apply(planned: dict[str, Any], safety: str) -> dict[str, Any]:
 
 @task(retries=RETRIES, retry_policy=POLICY, show_return_value_in_logs=False)
 def report(done: dict[str, Any]) -> dict[str, Any]:
-    """Tell what was done and how to take it back."""
+    """Log what was done and the command that undoes it."""
     for each in done.get("tables", [done]):
         log.info(
             "%s is restored from %s: %s inserted, %s updated, %s deleted, %s unchanged, "
@@ -127,12 +127,12 @@ def report(done: dict[str, Any]) -> dict[str, Any]:
             each["table"], done["set"], each["insert"], each["update"], each["delete"],
             each["unchanged"], each["rejected"],
         )  # fmt: skip
-    log.info("`rowboat undo %s` brings back what was there before", done["id"])
+    log.info("`rowboat undo %s` brings back the rows from before", done["id"])
     return done
 
 
 def _report(did: TablePlan) -> Report:
-    """Return what became of the rows of a backup."""
+    """Return the counts of a restored table as a load's report."""
     counts = did.insert, did.update, did.unchanged, did.rejected
     return Report(sum(counts), *counts)
 
@@ -140,7 +140,7 @@ def _report(did: TablePlan) -> Report:
 def _order(
     connection: Connection, context: Any, planned: dict[str, Any] | None = None
 ) -> RestoreOrder:
-    """Read from the form what to restore; after the plan from the same set."""
+    """Return the restore that the form asks for; after the plan, from the plan's set."""
     params, who = context["params"], actor(context)
     if "restore" in params:
         order = restore.undo_order(connection, params["restore"], who)

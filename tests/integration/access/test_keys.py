@@ -255,7 +255,7 @@ def test_create_shows_the_token_once(run: Any, boat: Boat, cursor: Cursor) -> No
     result = run("create", "a press", "--scope", "write", "--table", "jobs", "--days", "3")
     assert result.exit_code == 0, result.output
     token, sentence = result.stdout.splitlines()
-    assert sentence == "this is shown only once: keep it where only its user can read it"
+    assert sentence == "this is shown only once: store it where only its user can read it"
     key = keys.find_key(cursor, token)
     assert (key.name, key.scope, key.tables, key.per_minute) == ("a press", "write", {JOBS}, 600)
     assert boat.query("select (expires_at - created_at)::text from rowboat.keys") == ["P3D"]
@@ -293,7 +293,7 @@ def test_wrong_use(run: Any, arguments: list[str], code: int, words: str) -> Non
 
 
 def test_list_and_revoke(run: Any, boat: Boat, make: Any, cursor: Cursor) -> None:
-    assert run("list").stdout == "there are no keys: `rowboat keys create` makes one\n"
+    assert run("list").stdout == "there are no keys: `rowboat keys create` creates one\n"
     key, token = make("[bold]a", "read", ["jobs"], days=2)
     keys.count_request(cursor, keys.find_key(cursor, token).id, 600)
     [listed] = document(run("list", "--json"))

@@ -106,7 +106,7 @@ def test_every_command_has_help_and_json(path: tuple[str, ...]) -> None:
     result = rowboat(*path, "--help")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Usage: rowboat {' '.join(path)} ")
-    assert "One JSON document on stdout." in result.stdout
+    assert "Write one JSON document to stdout." in result.stdout
     assert re.fullmatch(r"[A-Z].*\.", command.get_short_help_str(200))
     for option in command.params:
         if isinstance(option, click.Option):
@@ -291,7 +291,7 @@ def test_rejects_list(dirty: Boat) -> None:
     assert len(document("rejects", "list", "departments")) == 5
     text = shown("rejects", "list", "--limit", "2")
     assert "has 3 fields instead of 2" in text
-    assert "3 more: --limit shows them, `rowboat rejects export` writes all" in text
+    assert "3 more: show them with --limit, or write all with `rowboat rejects export`" in text
     assert shown("rejects", "list", "jobs") == "the quarantine is empty\n"
     assert failure("rejects", "list", "boats") == "there is no table boats"
 

@@ -120,8 +120,8 @@ def test_a_right_that_is_missing_is_named(rented: Rented) -> None:
     assert rented.run("migrate") == {"ran": []}
     rented.administrate("revoke temporary on database rented from {}")
     assert rented.checked()["rights"] == (
-        False, "customer may make no temporary table",
-        "let an administrator grant it temporary on database rented",
+        False, "customer may not create temporary tables",
+        'let an administrator grant it: grant temporary on database "rented" to "customer"',
     )  # fmt: skip
     rented.administrate("grant temporary on database rented to {}",
                         "revoke update on hired_employees.jobs from {}")  # fmt: skip
@@ -169,7 +169,7 @@ def test_a_standby(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.cache_clear()
     found = Rented(copy)
     _, fact, hint = found.checked()["postgres"]
-    assert fact.endswith("answers the role rowboat_owner, but is a standby, which takes no writes")
+    assert fact.endswith("answers as the role rowboat_owner, but is a standby, which accepts no writes")
     assert hint == "set ROWBOAT_DATABASE_URL to the primary"
     assert found.run("migrate", code=1)["hint"] == (
         "it may be a standby: set ROWBOAT_DATABASE_URL to the primary, or add "

@@ -91,7 +91,7 @@ def test_each_login_does_its_work(managed: BareServer, rowboat: Callable[..., An
     assert rowboat("loader", "drill")["ok"] is True
     found = {each["part"]: each for each in rowboat("loader", "check", code=1)}
     assert found["postgres"]["fact"].startswith("Postgres 16.")
-    assert found["postgres"]["fact"].endswith(" answers the role rowboat_loader")
+    assert found["postgres"]["fact"].endswith(" answers as the role rowboat_loader")
     assert found["rights"]["fact"] == (
         "rowboat_loader may load rows; "
         "foreign keys are checked row by row, which is slower: docs/managed.md"

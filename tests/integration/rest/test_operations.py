@@ -210,7 +210,7 @@ def test_a_token_that_ran_out_is_renewed(client: FlaskClient, airflow: FakeAirfl
          "Airflow at {} answered 404 to POST /api/v2/dags/ingest/dagRuns"),
         ({"refusal": (500, {})}, 503,
          "Airflow at {} answered 500 to POST /api/v2/dags/ingest/dagRuns"),
-        ({"refusal": (200, b"<html>")}, 503, "{} is no Airflow: no JSON came"),
+        ({"refusal": (200, b"<html>")}, 503, "{} is not Airflow: it sent no JSON"),
     ],
 )  # fmt: skip
 def test_what_airflow_refuses(

@@ -73,7 +73,7 @@ def test_what_fails_names_its_remedy(boat: Boat, monkeypatch: pytest.MonkeyPatch
 def test_it_is_readable(boat: Boat) -> None:
     done = CliRunner().invoke(main, ["check"])
     assert done.exit_code == 1
-    assert re.search(r"^postgres +works  Postgres 1\d\.\d+ answers the role rowboat_loader$",
+    assert re.search(r"^postgres +works  Postgres 1\d\.\d+ answers as the role rowboat_loader$",
                      done.stdout, re.MULTILINE)  # fmt: skip
     assert "rowboat_loader may load rows; foreign keys are checked set by set\n" in done.stdout
     assert "newest backup  FAILS  there is no verified backup\n    HINT: " in done.stdout

@@ -58,13 +58,13 @@ def test_airflow_is_away_or_a_part_of_it_ails(
     monkeypatch.setitem(HEALTHY, "scheduler", {"status": "unhealthy"})
     monkeypatch.setitem(HEALTHY, "dag_processor", {"status": None})
     assert failing() == {"airflow": (
-        "answers, but not its scheduler and dag processor",
-        "look into ROWBOAT_HOME/logs; `rowboat up` starts again what has ended",
+        "answers, but these parts are unhealthy: scheduler, dag processor",
+        "look in ROWBOAT_HOME/logs; `rowboat up` restarts parts that have ended",
     )}  # fmt: skip
     assert ready(client, 200)["airflow"] is False
     airflow.stop()
     assert failing() == {"airflow": (
-        "does not answer", "start it with `rowboat up`, or look into ROWBOAT_HOME/logs",
+        "does not answer", "start it with `rowboat up`, or look in ROWBOAT_HOME/logs",
     )}  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_clock_went_back(boat: Boat, client: FlaskClient, airflow: FakeAirflow) 
     boat.query("update backup_status.backup_status set taken_at = taken_at + interval '3 hours'")
     [(fact, hint)] = failing().values()
     assert fact.endswith(" was taken 3.0 hours from now")
-    assert hint == ("this machine's clock went back, or was ahead then: let it keep time by NTP")
+    assert hint == ("this machine's clock was set back, or was ahead then: synchronise it by NTP")
 
 
 def test_folder_is_missing(boat: Boat, client: FlaskClient, airflow: FakeAirflow) -> None:
@@ -96,7 +96,7 @@ def test_folder_is_missing(boat: Boat, client: FlaskClient, airflow: FakeAirflow
 
 def test_schema_is_missing(boat: Boat, client: FlaskClient, airflow: FakeAirflow) -> None:
     boat.query("alter table rowboat.migrations rename to moved")
-    assert failing()["schema"] == ("is not there", "run `rowboat migrate` as its owner")
+    assert failing()["schema"] == ("does not exist", "run `rowboat migrate` as its owner")
     found = ready(client, 503)
     assert found["remedies"] == {"database": "`rowboat migrate` brings the schema up to date"}
     assert "moved" not in str(found)

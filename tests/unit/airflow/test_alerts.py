@@ -58,7 +58,7 @@ def test_failed_task(hook: Posts, caplog: pytest.LogCaptureFixture) -> None:
 def test_killed_task(hook: Posts) -> None:
     alerts.failed({"ti": CONTEXT["ti"]})
     [alert] = hook.at(SECRET)
-    assert alert["text"] == "backup: take failed: the task ended without a word"
+    assert alert["text"] == "backup: take failed: the task ended without a message"
 
 
 def test_late_run(hook: Posts) -> None:
