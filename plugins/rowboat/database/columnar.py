@@ -1,8 +1,9 @@
 """Rows of bytes of different lengths, written and read by columns with numpy.
 
-A table of rows lies in one buffer, one row behind the other. Each column is written for all rows
-at once, eight bytes at a time: a column may write beyond its own end, because the columns behind
-it are written later. Buffers have bytes to spare at their end.
+All rows are in one buffer, one after the other. Each column is written for all rows at once, eight
+bytes at a time; `_put` explains why it may write more than its own bytes. Every buffer has SPARE
+bytes behind its content. Numbers are in the binary encoding of AVRO (Apache Avro 1.12, "Binary
+Encoding", "Primitive Types") or of Postgres (most significant byte first).
 """
 
 from collections.abc import Sequence
@@ -16,15 +17,15 @@ Buffer: TypeAlias = npt.NDArray[np.uint8]
 Words: TypeAlias = npt.NDArray[np.uint64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
-SPARE = 16  # bytes behind the end of a buffer, so that a varint can be read at any of its bytes
-_LONG = 256  # bytes; longer cells are copied one by one
-_AT_ONCE = 2**16  # bytes of a long row
+SPARE = 16  # bytes behind the content of a buffer: a varint (10) is read from any of its bytes
+_LONG = 256  # bytes; longer cells are copied one by one, with one memcpy each
+_AT_ONCE = 2**16  # bytes of a long row that are hashed at a time
 
 _U = np.uint64
-# number of bytes of a varint → its continuation bits; of a cell → its bytes
+# _MORE: size of a varint → its continuation bits; _FIRST: size of a cell → a mask of its bytes
 _MORE = np.array([0, *(int.from_bytes(b"\x80" * n, "little") for n in range(8))], np.uint64)
 _FIRST = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)
-# each word of a row is told from those that stand elsewhere
+# A different number is added to each word of a row, so that swapped words change its hash.
 _KEY = _U(0x9E3779B97F4A7C15)
 _KEYS = np.arange(1, _AT_ONCE // 8 + 1, dtype=np.uint64) * _KEY
 _HIGH, _LOW = _U(0x8080808080808080), _U(0x7F7F7F7F7F7F7F7F)
@@ -40,7 +41,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Cells:
-    """A column of cells that lie in a buffer: `size` bytes from `at`; `size` -1 stands for NULL."""
+    """A column of cells in a buffer: `size` bytes from `at`, both of shape (rows,).
+
+    A size of -1 means NULL.
+    """
 
     buffer: Buffer
     at: Ints
@@ -55,11 +59,11 @@ class Cells:
 
     @property
     def is_null(self) -> npt.NDArray[np.bool_]:
-        """Which cells are NULL."""
+        """A boolean per cell: whether it is NULL."""
         return self.size < 0
 
     def select(self, which: Any) -> "Cells":
-        """Return some of the cells."""
+        """Return the cells that a numpy index or mask selects, without copying their bytes."""
         return Cells(self.buffer, self.at[which], self.size[which])
 
 
@@ -67,17 +71,17 @@ Piece: TypeAlias = Word | Cells
 
 
 def empty_buffer(size: int) -> Buffer:
-    """Return a buffer of `size` bytes and those to spare."""
+    """Return a buffer of `size` zero bytes, and the spare bytes."""
     return np.zeros(size + SPARE, np.uint8)
 
 
 def buffer_of(content: bytes) -> Buffer:
-    """Return a copy of bytes that can be read by words."""
+    """Return a copy of bytes as a buffer, with the spare bytes behind them."""
     return np.frombuffer(content + bytes(SPARE), np.uint8)
 
 
 def cells_of(contents: Sequence[bytes | None]) -> Cells:
-    """Lay contents out in one buffer."""
+    """Return contents as cells of one new buffer; None is NULL."""
     size = np.array([-1 if each is None else len(each) for each in contents], np.int64)
     whole = np.maximum(size, 0)
     joined = b"".join(each for each in contents if each is not None)
@@ -85,7 +89,7 @@ def cells_of(contents: Sequence[bytes | None]) -> Cells:
 
 
 def cells_of_integers(values: Sequence[int], width: int) -> Cells:
-    """Lay integers of some bytes out, the greatest byte first."""
+    """Return integers as cells of `width` bytes, most significant byte first."""
     count = len(values)
     found = np.array(values, f">i{width}")
     sizes = np.full(count, width, np.int64)
@@ -93,7 +97,7 @@ def cells_of_integers(values: Sequence[int], width: int) -> Cells:
 
 
 def read_integers(buffer: Buffer, at: Ints, form: str) -> npt.NDArray[Any]:
-    """Read a number of a numpy format such as `>i4` at each place."""
+    """Return the number at each place, in a numpy format such as `>i4`."""
     return _at_any_byte(buffer, form)[at]
 
 
@@ -103,7 +107,10 @@ def constant_column(value: int, size: int, rows: int) -> Word:
 
 
 def assemble_rows(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
-    """Write columns as rows, one behind the other; return the buffer and rows + 1 offsets."""
+    """Write columns as rows, one after the other.
+
+    Returns a buffer and an array of rows + 1 offsets: row n is buffer[offsets[n]:offsets[n + 1]].
+    """
     pieces = _joined(pieces)
     lengths = np.zeros(rows, np.int64)
     for piece in pieces:
@@ -111,7 +118,7 @@ def assemble_rows(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
     offsets = np.zeros(rows + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     buffer, at, end = empty_buffer(int(offsets[-1])), offsets[:-1].copy(), offsets[1:]
-    for piece in pieces:
+    for piece in pieces:  # first to last: see _put
         if isinstance(piece, Word):
             _put(buffer, at, piece.value, piece.size, end)
             at += piece.size
@@ -122,7 +129,7 @@ def assemble_rows(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
 
 
 def expand_piece(piece: Piece, given: Any) -> Piece:
-    """Give a piece empty rows where nothing is given."""
+    """Spread a piece over more rows: its nth row to the nth row that is `given`, others empty."""
     size = np.zeros(len(given), np.int64)
     size[given] = piece.size
     if isinstance(piece, Word):
@@ -135,7 +142,7 @@ def expand_piece(piece: Piece, given: Any) -> Piece:
 
 
 def with_nulls(cells: Cells, given: Any) -> Cells:
-    """Give cells NULLs where nothing is given."""
+    """Spread cells over more rows: the nth cell to the nth row that is `given`, NULL to others."""
     found = expand_piece(cells, given)
     assert isinstance(found, Cells)
     found.size[~given] = -1
@@ -143,19 +150,23 @@ def with_nulls(cells: Cells, given: Any) -> Cells:
 
 
 def zigzag(values: Ints) -> Words:
-    """Fold signed numbers into unsigned ones (Avro specification, "Binary encoding")."""
+    """Map signed numbers to unsigned ones: 0, -1, 1, -2 become 0, 1, 2, 3.
+
+    AVRO encodes them so (specification, "Primitive Types": int and long are zig-zag coded).
+    """
     return ((values << 1) ^ (values >> 63)).view(np.uint64)
 
 
 def unzigzag(values: Words) -> Ints:
-    """Take the fold back."""
+    """Return the signed numbers of which `zigzag` made these."""
     return ((values >> _U(1)) ^ -(values & _U(1))).view(np.int64)
 
 
 def varint(values: Words, given: npt.NDArray[np.bool_] | None = None) -> list[Piece]:
-    """Encode unsigned numbers by seven bits a byte, lowest first; rows not `given` stay empty.
+    """Encode unsigned numbers as varints: seven bits in a byte, the lowest first.
 
-    Numbers of more than 56 bits have a second column for their ninth and tenth byte.
+    Rows that are not `given` are left empty. If any number has more than 56 bits, a second column
+    has the ninth and tenth bytes, which do not fit into a word.
     """
     least, most = int(values.min(initial=2**64 - 1)), int(values.max(initial=0))
     fewest = max(1, -(-least.bit_length() // 7))
@@ -176,9 +187,9 @@ def varint(values: Words, given: npt.NDArray[np.bool_] | None = None) -> list[Pi
 
 
 def read_varint(buffer: Buffer, at: Ints) -> tuple[Words, Ints]:
-    """Read the varint at each place; return the numbers and how many bytes each takes.
+    """Read the varint at each place; return the numbers and the sizes in bytes.
 
-    One of more than ten bytes, or of more than 64 bits, is returned with size 0.
+    The size of a varint of more than ten bytes or more than 64 bits is returned as 0.
     """
     word = _at_any_byte(buffer, "<u8")[at]
     size = _varint_size(word)
@@ -194,7 +205,7 @@ def read_varint(buffer: Buffer, at: Ints) -> tuple[Words, Ints]:
 
 
 def skip_varint(buffer: Buffer, at: Ints) -> Ints:
-    """Return the place behind the varint at each place; at most ten bytes further."""
+    """Return the place behind each varint; at most ten bytes further."""
     size = _varint_size(_at_any_byte(buffer, "<u8")[at])
     if (size > 8).any():
         long = np.flatnonzero(size > 8)
@@ -203,10 +214,10 @@ def skip_varint(buffer: Buffer, at: Ints) -> Ints:
 
 
 def hash_rows(buffer: Buffer, at: Ints, size: Ints) -> Words:
-    """Hash each row, `size` bytes from `at`, to 64 bits: mixed words, mixed with the length.
+    """Hash each row, `size` bytes from `at`, to 64 bits: a sum of mixed words, and the size, mixed.
 
     The mixing function is the finalizer of SplitMix64 (Steele, Lea, Flood: "Fast splittable
-    pseudorandom number generators", 2014).
+    pseudorandom number generators", 2014). Backups keep these hashes: they must never change.
     """
     sums = np.zeros(len(at), np.uint64)
     words = _at_any_byte(buffer, "<u8")
@@ -226,7 +237,7 @@ def hash_rows(buffer: Buffer, at: Ints, size: Ints) -> Words:
 
 
 def _long_sum(rest: Buffer) -> int:
-    """Return the sum of a row's mixed words behind its first 256 bytes."""
+    """Return the sum of the mixed words of a row after its first 256 bytes."""
     total = 0
     for begin in range(0, len(rest), _AT_ONCE):
         part = rest[begin : begin + _AT_ONCE].tobytes()
@@ -246,12 +257,12 @@ def _mix(word: Words) -> Words:
 
 
 def mix_words(words: Words) -> Words:
-    """Return words mixed once more."""
+    """Return the words mixed, leaving those given as they are."""
     return _mix(words.copy())
 
 
 def _at_any_byte(buffer: Buffer, form: str) -> npt.NDArray[Any]:
-    """View a buffer as numbers that begin at any of its bytes."""
+    """View a buffer as overlapping numbers, one beginning at each byte."""
     size = np.dtype(form).itemsize
     return np.ndarray((max(len(buffer) - size + 1, 0),), form, buffer, strides=(1,))
 
@@ -261,7 +272,7 @@ def _given(size: Ints, given: npt.NDArray[np.bool_] | None) -> Ints:
 
 
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:
-    """Put words that stand side by side into one, as long as there is room."""
+    """Merge adjacent words that fit into one, so that there are fewer columns to write."""
     found: list[Piece] = []
     for piece in pieces:
         last = found[-1] if found else None
@@ -276,11 +287,23 @@ def _joined(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _put(buffer: Buffer, at: Ints, value: Words, size: Ints, end: Ints) -> None:
-    """Write the first `size` bytes of each word.
+    """Write the first `size` bytes of each word at the places `at`, which ascend.
 
-    All eight are written, from the first row to the last. What lies behind a row's end is
-    written as it was: should it change in this very call, then by a row that comes later.
+    The rows end at `end`. Columns must be written from the first to the last.
     """
+    # All eight bytes of each word are written, in one operation for all rows. The rows ab1 and cd2
+    # in two columns (| ends a row, the dots are what was there before the call):
+    #
+    #     place            0 1 2|3 4 5|6 7 8 9    6 and more are spare bytes
+    #     column 1, row 0  a b . . . . . .        writes old bytes over c and d's places, 3 and 4,
+    #     column 1, row 1        c d . . . . .    so row 1 has to be written after row 0
+    #     column 2, row 0      1 c d . . . . .    writes c and d back as they were
+    #     column 2, row 1            2 . . . .
+    #
+    # Rows are safe from others because numpy assigns in the order of the index, which ascends, so
+    # any byte is written last by its own row. If every row has eight bytes left, the mask is saved:
+    # the rest of the word falls on later columns of the same row, which are written afterwards.
+    # test_rows_and_columns_are_written_first_to_last fails if either order is changed.
     words = _at_any_byte(buffer, "<u8")
     if (at + 8 > end).any():
         own = _FIRST[size]
@@ -289,7 +312,7 @@ def _put(buffer: Buffer, at: Ints, value: Words, size: Ints, end: Ints) -> None:
 
 
 def _copy(buffer: Buffer, at: Ints, cells: Cells, end: Ints) -> None:
-    """Copy cells of any length, the short ones by words."""
+    """Write cells of any size at the places `at`: short ones eight bytes at a time."""
     words, size = _at_any_byte(cells.buffer, "<u8"), cells.size
     long = size > _LONG
     rows: Any = np.flatnonzero(~long & (size > 0)) if long.any() else slice(None)
@@ -298,29 +321,30 @@ def _copy(buffer: Buffer, at: Ints, cells: Cells, end: Ints) -> None:
             rows = np.flatnonzero((size > step) & ~long)
         rest = np.minimum(size[rows] - step, 8)
         _put(buffer, at[rows] + step, words[cells.at[rows] + step], rest, end[rows])
-    for row in np.flatnonzero(long):
+    for row in np.flatnonzero(long):  # exactly its own bytes: their order does not matter
         begin, count = cells.at[row], size[row]
         buffer[at[row] : at[row] + count] = cells.buffer[begin : begin + count]
 
 
 def _spread(value: Words) -> Words:
-    """Put each seven of 56 bits into a byte of their own."""
+    """Spread 56 bits over eight bytes, seven to each; the opposite of `_gather`."""
+    # In three steps: halves of 28 bits to 32, quarters of 14 to 16, eighths of 7 to 8.
     value = (value & _U(0xFFFFFFF)) | ((value & _U(0xFFFFFFF0000000)) << _U(4))
     value = (value & _U(0x3FFF00003FFF)) | ((value & _U(0xFFFC0000FFFC000)) << _U(2))
     return (value & _U(0x7F007F007F007F)) | ((value & _U(0x3F803F803F803F80)) << _U(1))
 
 
 def _gather(value: Words) -> Words:
-    """Put the seven low bits of each byte side by side."""
+    """Join the seven low bits of each of eight bytes to 56 bits; the opposite of `_spread`."""
     value = (value & _U(0x7F007F007F007F)) | ((value & _U(0x7F007F007F007F00)) >> _U(1))
     value = (value & _U(0x3FFF00003FFF)) | ((value & _U(0x3FFF00003FFF0000)) >> _U(2))
     return (value & _U(0xFFFFFFF)) | ((value & _U(0xFFFFFFF00000000)) >> _U(4))
 
 
 def _varint_size(word: Words) -> Ints:
-    """Count the bytes of the varint at the start of each word; 9 where the word has no end."""
-    ends = ~word & _HIGH
-    bits = np.bitwise_count((ends & -ends) - _U(1)).astype(np.int64)  # below the first end
+    """Return the size of the varint at the start of each word; 9 if it does not end in it."""
+    ends = ~word & _HIGH  # the top bit of each byte that ends a varint
+    bits = np.bitwise_count((ends & -ends) - _U(1)).astype(np.int64)  # below the lowest of them
     size = (bits + 1) >> 3
     size[ends == 0] = 9
     return size

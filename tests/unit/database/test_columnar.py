@@ -63,7 +63,7 @@ def by_fastavro(values: list[int]) -> list[bytes]:
 
 
 def as_word(cells: list[bytes | None], junk: int) -> Word:
-    """Make a column of at most eight bytes a row; what lies beyond them is junk."""
+    """Make a column of at most eight bytes a row; the bytes beyond them are junk."""
     whole = [(each or b"")[:8] for each in cells]
     value = [int.from_bytes(each.ljust(8, bytes([junk])), "little") for each in whole]
     return Word(np.array(value, np.uint64), np.array([*map(len, whole)], np.int64))
@@ -144,6 +144,56 @@ def test_assemble_is_plain_concatenation(table: list[list[bytes | None]], as_: l
     assert len(buffer) == sum(map(len, expected)) + columnar.SPARE
 
 
+TWO_ROWS = [[b"ab", b"cd"], [b"1", b"2"]]  # the drawing in columnar._put
+ROOM = [[b"ab", b"cd"], [b"12345678", b"87654321"]]  # every row has eight bytes left
+short = st.integers(1, 8).flatmap(
+    lambda rows: st.lists(
+        st.lists(st.binary(max_size=20), min_size=rows, max_size=rows), min_size=2, max_size=4
+    )
+)
+
+
+@thorough
+@given(short)
+@example(TWO_ROWS)
+@example(ROOM)
+def test_rows_and_columns_are_written_first_to_last(table: list[list[bytes]]) -> None:
+    """Each write is of eight bytes, but no byte of another row or column is lost, nor a spare one.
+
+    `cells_of` puts the cells of a column side by side, so what is written too much is never zero.
+    """
+    buffer, offsets = assemble_rows([cells_of(cells) for cells in table], len(table[0]))
+    assert cut(buffer, offsets) == [b"".join(row) for row in zip(*table, strict=True)]
+    assert not buffer[offsets[-1] :].any()
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "columns", "is_right"),
+    [
+        (TWO_ROWS, 1, 1, True),
+        (TWO_ROWS, -1, 1, False),
+        (ROOM, 1, 1, True),
+        (ROOM, 1, -1, False),
+    ],
+)
+def test_another_order_loses_bytes(
+    table: list[list[bytes]], rows: int, columns: int, is_right: bool
+) -> None:
+    """Why `_put` needs its order: rows or columns written last to first overwrite others."""
+    pieces = [as_word([*cells], 0xFF) for cells in table]
+    ends = np.cumsum(sum(piece.size for piece in pieces))
+    behind = np.cumsum([piece.size for piece in pieces], axis=0)
+    begins = ends - behind[-1]
+    buffer = columnar.empty_buffer(int(ends[-1]))
+    for n in range(len(pieces))[::columns]:
+        at = begins + behind[n] - pieces[n].size
+        columnar._put(
+            buffer, at[::rows], pieces[n].value[::rows], pieces[n].size[::rows], ends[::rows]
+        )
+    expected = b"".join(b"".join(row) for row in zip(*table, strict=True))
+    assert (buffer[: ends[-1]].tobytes() == expected) is is_right
+
+
 @thorough
 @given(st.lists(st.none() | contents, max_size=20), st.randoms(use_true_random=False))
 def test_cells(cells: list[bytes | None], chance: Any) -> None:
@@ -190,7 +240,7 @@ def hashed(buffer: Buffer, at: list[int], size: list[int]) -> list[int]:
 @thorough
 @given(st.lists(contents, max_size=12), contents, contents)
 def test_hash_of_a_row(rows: list[bytes], before: bytes, behind: bytes) -> None:
-    """It depends on the row's bytes alone, wherever they lie and whatever lies around."""
+    """It depends on the row's bytes alone, not on their place or on the bytes around them."""
     at, joined = [], before
     for row in rows:
         at.append(len(joined))
