@@ -223,50 +223,76 @@ def _patterns(delimiter: str, newline: str) -> tuple[re.Pattern[bytes], re.Patte
 
 
 def _cut_irregular(text: bytes, dialect: Dialect, at_end: bool) -> Records:
-    """Cut record by record; one that makes no sense ends with its line and is refused."""
-    whole, some = _patterns(dialect.delimiter, dialect.newline)
-    newline = dialect.newline.encode()
+    """Cut record by record; one that breaks the grammar ends with its line and is refused."""
+    scanner = _Scanner(text, dialect, at_end)
     starts: list[int] = []
     ends: list[int] = []
-    refused: dict[int, str] = {}
+    faults: dict[int, str] = {}
     position = 0
-    while position < len(text):
-        match = whole.match(text, position)
-        if match and (at_end or match.group(1).endswith(newline)):
-            end, after = match.start(1), match.end()
-        else:
-            found = some.match(text, position)
-            stop = found.end() if found else position
-            reason = _reason(text, stop, dialect)
-            undecided = reason == _OPEN or stop >= len(text) - 1  # what follows may close it
-            end = text.find(newline, position)
-            if not at_end and (end < 0 or undecided) and len(text) - position <= LONGEST:
-                break
-            if end < 0:
-                end = len(text)
-                if end - position > LONGEST:
-                    raise FileRefused(
-                        f"a line is longer than {LONGEST // 2**20} MiB",
-                        "look whether it is a CSV file at all",
-                    )
-            after = min(end + 1, len(text))
-            refused[len(starts)] = reason
+    while position < len(text) and (found := scanner.scan(position)):
+        end, after, broken = found
+        if broken:
+            faults[position] = broken
         starts.append(position)
         ends.append(end)
         position = after
-    data = np.frombuffer(text, np.uint8)
-    newlines = np.flatnonzero(data == ord(dialect.newline))
+    newlines = np.flatnonzero(np.frombuffer(text, np.uint8) == ord(dialect.newline))
     bounds = np.array(starts, np.int64), np.array(ends, np.int64)
     records = _records(text, dialect, *bounds, newlines, position)
-    at = {start: index for index, start in enumerate(records.starts.tolist())}
-    for index, reason in refused.items():
-        if starts[index] in at:
-            records.refuse(at[starts[index]], "shape", reason)
+    # `_records` has left out blank lines, so a record is found again by where it starts.
+    indexes = np.searchsorted(records.starts, [*faults]).tolist()
+    for index, fault in zip(indexes, faults.values(), strict=True):
+        records.refuse(index, "shape", fault)
     return records
 
 
-def _reason(text: bytes, position: int, dialect: Dialect) -> str:
-    """Tell why a record stops making sense at a position."""
+# One scanned record: where it ends, where the next one starts, and what is wrong with it. A plain
+# tuple, because an irregular chunk makes one for each of its records.
+_Scanned = tuple[int, int, str | None]
+
+
+class _Scanner:
+    """Reads single records of a text whose quotes cannot be counted."""
+
+    def __init__(self, text: bytes, dialect: Dialect, at_end: bool) -> None:
+        self._text, self._dialect, self._at_end = text, dialect, at_end
+        self._newline = dialect.newline.encode()
+        self._whole, self._fields = _patterns(dialect.delimiter, dialect.newline)
+
+    def scan(self, position: int) -> _Scanned | None:
+        """Return the record at a position, or None if only the text of the next chunk can tell.
+
+        Raises FileRefused for a line longer than any record may be.
+        """
+        match = self._whole.match(self._text, position)
+        if match and (self._at_end or match[1].endswith(self._newline)):
+            return match.start(1), match.end(), None
+        return self._scan_faulty(position)
+
+    def _scan_faulty(self, position: int) -> _Scanned | None:
+        """Return what breaks the grammar as a record that ends with its line."""
+        text = self._text
+        match = self._fields.match(text, position)
+        stop = match.end() if match else position
+        fault = _fault(text, stop, self._dialect)
+        end = text.find(self._newline, position)
+        # A quote may be closed, and one at the very end may be doubled, by the next chunk. That is
+        # waited for only while the record can still be one of allowed length.
+        is_open = end < 0 or fault == _OPEN or stop >= len(text) - 1
+        if is_open and not self._at_end and len(text) - position <= LONGEST:
+            return None
+        if end < 0:
+            end = len(text)
+            if end - position > LONGEST:
+                raise FileRefused(
+                    f"a line is longer than {LONGEST // 2**20} MiB",
+                    "check whether it is a CSV file at all",
+                )
+        return end, min(end + 1, len(text)), fault
+
+
+def _fault(text: bytes, position: int, dialect: Dialect) -> str:
+    """Return how a record breaks the grammar at a position."""
     stopper = text[position : position + 1]
     if stopper != b'"':
         return "text follows a closing quote"

@@ -147,7 +147,7 @@ def test_record_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
         split_records(b"x" * 101, dialect(), at_end=False)
     assert (raised.value.fact, raised.value.hint) == (
         "a line is longer than 0 MiB",
-        "look whether it is a CSV file at all",
+        "check whether it is a CSV file at all",
     )
     assert split_records(b"x" * 100, dialect(), at_end=False).consumed == 0
 
