@@ -17,7 +17,8 @@ from rowboat.storage import opening
 
 BLOCK = 2**18
 GZIP_MAGIC = b"\x1f\x8b"
-_FREE_GROWTH = 2**20  # below this much text no ratio is a bomb
+_FREE_GROWTH = 2**20  # bytes of text; a smaller one is no bomb, whatever its ratio
+_GZIP = zlib.MAX_WBITS | 16  # let zlib read gzip's header and check its trailer
 
 
 class FileText:
@@ -154,35 +155,52 @@ def detect_encoding(start: bytes) -> str:
 
 
 def gunzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Unpack gzip members (RFC 1952) in bounded steps.
+    """Unpack gzip members (RFC 1952), yielding at most BLOCK bytes at a time.
 
-    Raises FileRefused for a damaged or cut stream, and as soon as the text has grown beyond
-    ROWBOAT_GZIP_RATIO times what was read.
+    Raises FileRefused for a damaged or cut-off stream, and as soon as the text exceeds
+    ROWBOAT_GZIP_RATIO times the bytes read.
     """
-    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
     taken = given = 0
-    for block in blocks:
-        taken += len(block)
-        while True:
-            if unpack.eof:
-                unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            try:
-                text = unpack.decompress(block, BLOCK)
-            except zlib.error:
-                raise FileRefused("its gzip stream is damaged", "pack the file again") from None
+
+    def counted() -> Iterator[bytes]:
+        nonlocal taken
+        for block in blocks:
+            taken += len(block)
+            yield block
+
+    try:
+        for text in _unpack_members(counted()):
             given += len(text)
             if given > _FREE_GROWTH and given > taken * settings().gzip_ratio:
                 raise FileRefused(
                     f"it unpacks to more than {settings().gzip_ratio} times its size",
                     "unpack it yourself, or raise ROWBOAT_GZIP_RATIO if you trust it",
                 )
+            yield text
+    except EOFError:
+        raise FileRefused("its gzip stream is cut off", "pack the file again, whole") from None
+    except zlib.error:
+        raise FileRefused("its gzip stream is damaged", "pack the file again") from None
+
+
+def _unpack_members(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the text of one member after the other; raises EOFError inside one, or zlib.error."""
+    # gzip.GzipFile would do this too, but it needs 1.2 to 1.3 times the CPU time for 200 MB: it
+    # reads 8 KiB at a time and copies what it unpacks. It also accepts zeros after the last member.
+    member = zlib.decompressobj(_GZIP)
+    for block in blocks:
+        rest = block
+        while rest:
+            if member.eof:
+                member = zlib.decompressobj(_GZIP)
+            text = member.decompress(rest, BLOCK)
             if text:
                 yield text
-            block = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
-            if not block and (unpack.eof or len(text) < BLOCK):
-                break
-    if not unpack.eof:
-        raise FileRefused("its gzip stream is cut off", "pack the file again, whole")
+            # Text for which BLOCK had no room comes with the next call. There always is one, as a
+            # member ends with a checksum, which zlib reads last.
+            rest = member.unused_data if member.eof else member.unconsumed_tail
+    if not member.eof:
+        raise EOFError
 
 
 @contextmanager
