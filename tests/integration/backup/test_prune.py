@@ -15,7 +15,7 @@ from tests.conftest import Boat
 from tests.support import backups
 from tests.support.backups import EMPLOYEES, HIRING, JOBS, take
 
-GOES = "newer ones stand for its day, week and month"
+GOES = "newer backups cover its day, week and month"
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +41,10 @@ def test_what_goes_is_gone_and_what_stays_is_untouched(boat: Boat) -> None:
     assert done == dry
     day = {name: f"daily {name[:4]}-{name[4:6]}-{name[6:8]}" for name in (third, fourth)}
     assert [str(each) for each in done] == [
-        f"{first} stays: pinned",
-        f"{second} goes: {GOES}",
-        f"{third} stays: {day[third]}",
-        f"{fourth} stays: the newest verified, one of the last 1, {day[fourth]}",
+        f"{first} is kept: pinned",
+        f"{second} expires: {GOES}",
+        f"{third} is kept: {day[third]}",
+        f"{fourth} is kept: the newest verified, one of the last 1, {day[fourth]}",
     ]
     assert backups.names(boat) == [first, third, fourth]
     assert backups.record(boat) == [row for row in before if row[1] != second]
@@ -126,10 +126,10 @@ def test_a_backup_that_cannot_be_proven_makes_none_go(boat: Boat) -> None:
     )
     verdicts = {each.set: str(each) for each in prune_sets(boat.connect())}
     assert "the newest verified" in verdicts[old]
-    assert " stays: daily " in verdicts[older]
-    assert verdicts[flipped] == f"{flipped} stays: not verified, of the last 2 days"
-    assert verdicts[truncated] == f"{truncated} stays: damaged, of the last 2 days"
-    assert verdicts[emptied] == f"{emptied} stays: damaged, of the last 2 days"
+    assert " is kept: daily " in verdicts[older]
+    assert verdicts[flipped] == f"{flipped} is kept: not verified, of the last 2 days"
+    assert verdicts[truncated] == f"{truncated} is kept: damaged, of the last 2 days"
+    assert verdicts[emptied] == f"{emptied} is kept: damaged, of the last 2 days"
 
 
 def test_a_suspicious_backup_makes_none_go(boat: Boat) -> None:
