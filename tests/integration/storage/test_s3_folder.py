@@ -274,9 +274,9 @@ FAILURES: dict[str, tuple[tuple[int, str], str, str]] = {
     "denied": ((403, "AccessDenied"), "access is denied",
                "give the credentials the rights that docs/s3.md lists"),
     "wrong key": ((403, "InvalidAccessKeyId"), "the credentials are not accepted",
-                  "renew them, or correct them where they come from: docs/s3.md tells where"),
-    "busy": ((503, "SlowDown"), "the server asks to slow down", "try it again in a minute"),
-    "defect": ((418, "Teapot"), "the server answers Teapot", "look into the server's log"),
+                  "renew or correct them; docs/s3.md lists the places they are read from"),
+    "busy": ((503, "SlowDown"), "the server asks to slow down", "try again in a minute"),
+    "defect": ((418, "Teapot"), "the server answers Teapot", "look in the server's log"),
 }  # fmt: skip
 
 
@@ -349,7 +349,7 @@ def test_no_bucket_and_no_server(
     assert (found.ok, found.fact, found.hint) == (
         False,
         "s3://nobodys-bucket/raw cannot be read: there is no bucket nobodys-bucket",
-        "make it, or correct the URL",
+        "create it, or correct the URL",
     )
     setting("s3_endpoint", "http://127.0.0.1:1")
     found = health.check_raw_data(settings().raw_data)

@@ -155,10 +155,11 @@ def test_large_files_go_out_in_parts(
 
 KILLED = """
 import sys
-from rowboat.storage import s3; from rowboat.database import connections
 from rowboat.backup.take import take_backup
+from rowboat.database import connections
+from rowboat.storage import s3
 connections.uri = lambda role: sys.argv[1]
-bucket._PART = 5 * 2**20
+s3._PART = 5 * 2**20
 print("begun", flush=True)
 take_backup(connections.connect(sys.argv[1]))
 """
