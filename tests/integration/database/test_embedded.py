@@ -20,18 +20,7 @@ import pytest
 from rowboat.database.credentials import read_credential
 from rowboat.database.embedded import HOST, ROLES, SYSTEM_USER, EmbeddedServer
 from rowboat.errors import ConnectionLost, HomeUnusable, ServerError
-
-# Uses the server of a home from one line on stdin to the next; answers with the port.
-USER = """
-import sys
-from pathlib import Path
-from rowboat.database.embedded import EmbeddedServer
-server = EmbeddedServer(Path(sys.argv[1]))
-server.acquire()
-print(server.port, flush=True)
-sys.stdin.readline()
-server.release()
-"""
+from tests.support.postgres import USER
 
 
 @pytest.fixture

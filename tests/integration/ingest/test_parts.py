@@ -17,7 +17,7 @@ from rowboat.ingest import discovery, parts, split
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.parts import Part
 from tests.conftest import Boat
-from tests.integration.ingest.test_properties import (
+from tests.support.dirty_files import (
     EMPTY_TABLES,
     Result,
     account,

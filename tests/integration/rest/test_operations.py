@@ -14,6 +14,7 @@ from rowboat.database import connections
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf
 from tests.support.fake_airflow import NOW, FakeAirflow
+from tests.support.problems import wrong
 
 JOBS = "hired_employees.jobs"
 DEPARTMENTS = "hired_employees.departments"
@@ -28,14 +29,6 @@ def taken(boat: Boat, tmp_path: Path, setting: Setting) -> str:
     boat.ingest(boat.write("departments.csv", "1,Oars\n"))
     with connections.session("loader") as connection:
         return take.take_backup(connection).set
-
-
-def wrong(answer: Any) -> tuple[int, str, list[str]]:
-    """Return status, detail, and the messages of a problem."""
-    assert answer.content_type == "application/problem+json"
-    said = answer.get_json()
-    assert {"type", "title", "status", "detail", "errors", "request"} <= set(said)
-    return said["status"], said["detail"], [each["message"] for each in said["errors"]]
 
 
 def test_ingest_starts_a_run_that_names_its_caller(

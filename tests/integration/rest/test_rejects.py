@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf
-from tests.integration.rest.test_operations import wrong
+from tests.support.problems import wrong
 
 DEPARTMENTS, EMPLOYEES = "hired_employees.departments", "hired_employees.hired_employees"
 ORPHANS = "1,Ann,2021-01-01T00:00:00Z,5,1\n2,Bo,2021-01-01T00:00:00Z,6,1\n"

@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from rowboat.ingest import upload
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf
-from tests.integration.rest.test_operations import wrong
 from tests.support.fake_airflow import FakeAirflow
+from tests.support.problems import wrong
 
 Setting = Callable[[str, str], None]
 ROW = b"1,Rower\n"

@@ -21,8 +21,8 @@ from rowboat.errors import BackupRefused
 from rowboat_airflow.processes import Programs
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf, Visitor
-from tests.integration.server.test_serve import until
 from tests.support.fake_airflow import FakeAirflow
+from tests.support.servers import until
 
 Setting = Callable[[str, str], None]
 Declare = Callable[[str], None]

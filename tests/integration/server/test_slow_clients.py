@@ -9,9 +9,7 @@ from pathlib import Path
 import httpx
 from psycopg2.extensions import parse_dsn
 
-from tests.integration.server.test_serve import Launcher, Served, serve, until
-
-__all__ = ["serve"]  # a fixture
+from tests.support.servers import Launcher, Served, until
 
 MANY = 24  # connections of a kind, three times the threads of the server
 POST = b"POST /api/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

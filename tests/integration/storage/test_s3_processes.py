@@ -5,9 +5,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -17,10 +16,10 @@ from rowboat.storage import s3
 from rowboat_airflow import connections
 from rowboat_airflow.watcher import RawDataChanged, news
 from tests.conftest import Boat
-from tests.integration.server.test_serve import Launcher
 from tests.support.s3 import Bucket, bucket, s3_server
+from tests.support.servers import Launcher, serve
 
-__all__ = ["bucket", "s3_server"]
+__all__ = ["bucket", "s3_server", "serve"]
 Setting = Callable[[str, str], None]
 FORK = """
 import os, signal
@@ -41,16 +40,6 @@ def _raw_data(boat: Boat, bucket: Bucket, setting: Setting) -> None:
     setting("raw_data", f"{bucket.url}/raw")
 
 
-@pytest.fixture
-def launcher(boat: Boat, tmp_path: Path) -> Iterator[Launcher]:
-    """Starts servers, and ends them."""
-    made = Launcher(boat, tmp_path)
-    yield made
-    for process in made.running:
-        process.terminate()
-        process.wait(60)
-
-
 def test_a_fork_has_connections_of_its_own(boat: Boat, bucket: Bucket) -> None:
     bucket.put("raw/jobs.csv", "")
     done = subprocess.run(
@@ -59,8 +48,8 @@ def test_a_fork_has_connections_of_its_own(boat: Boat, bucket: Bucket) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_uploads_to_several_workers(boat: Boat, bucket: Bucket, launcher: Launcher) -> None:
-    served = launcher(API_WORKERS="2", RAW_DATA=f"{bucket.url}/raw", BACKUPS=f"{bucket.url}/shelf")
+def test_uploads_to_several_workers(boat: Boat, bucket: Bucket, serve: Launcher) -> None:
+    served = serve(API_WORKERS="2", RAW_DATA=f"{bucket.url}/raw", BACKUPS=f"{bucket.url}/shelf")
     body = b"1,Rower\n" * 2**17 * 9
 
     def send(n: int) -> int:

@@ -1,16 +1,15 @@
 """Container files that mean harm: each ends in one sentence, soon and in little memory."""
 
 import json
-import multiprocessing
-import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from rowboat.errors import BackupRefused
+from tests.support.bounded import child
 from tests.support.containers import (  # fmt: skip
     ARRAY,
     BOOLEAN,
@@ -39,7 +38,9 @@ from tests.support.containers import (  # fmt: skip
     zstd,
 )
 
-SECONDS, MEMORY = 2, 256 * 2**20
+__all__ = ["child"]  # a fixture
+
+SECONDS = 2
 Content = bytes | Callable[[], bytes]
 
 
@@ -73,7 +74,6 @@ ELEMENTS = "c holds an array of more elements than its size allows"
 ARRAY_END = "c holds an array whose elements do not end where it ends"
 WITHIN = "c holds an array that ends within an element"
 ROWS = "has the number of rows in a block of more than 64 bits"
-
 HEADERS: list[tuple[str, Content, str]] = [
     ("empty", b"", NOT_AVRO),
     ("csv", b"id,name\n1,Heron\n", NOT_AVRO),
@@ -119,7 +119,6 @@ HEADERS: list[tuple[str, Content, str]] = [
      lambda: MAGIC + long(1) + text("a") + text(bytes(2**20 + 1)),
      "has an entry in its header of 1048577 bytes"),
 ]  # fmt: skip
-
 BLOCKS: list[tuple[str, Content, str]] = [
     ("other marker", head(INTEGER) + block(1, long(5))[:-1] + b"x",
      "has a block that does not end in its marker"),
@@ -172,7 +171,6 @@ BLOCKS: list[tuple[str, Content, str]] = [
     ("zstd bombs with rows that hide their size",
      lambda: valid_bombs("zstandard", lambda content: zstd(content, tells_size=False)), BOMB),
 ]  # fmt: skip
-
 MOST = -(2**63)
 VALUES: list[tuple[str, Content, str]] = [
     ("integer beyond 32 bits", row(INTEGER, long(2**31)), RANGE),
@@ -248,13 +246,6 @@ VALUES: list[tuple[str, Content, str]] = [
 ]  # fmt: skip
 
 
-def bound() -> None:
-    """Let this process take no more memory than it may."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
 def tell(path: Path) -> tuple[str, float]:
     """Read a file; return the sentence that refuses it, and the processor's seconds until then."""
     began = time.process_time()
@@ -264,14 +255,6 @@ def tell(path: Path) -> tuple[str, float]:
         except BackupRefused as error:
             found = error.fact
     return found, time.process_time() - began
-
-
-@pytest.fixture(scope="module")
-def child() -> Iterator[ProcessPoolExecutor]:
-    """A process of its own that may take 256 MiB."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn, initializer=bound) as pool:
-        yield pool
 
 
 @pytest.mark.parametrize(

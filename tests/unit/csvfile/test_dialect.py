@@ -4,23 +4,10 @@ import json
 
 import pytest
 
-from rowboat.catalog.tables import Column, Table
+from rowboat.catalog.tables import Column
 from rowboat.csvfile.dialect import Dialect, recognise_dialect
 from rowboat.errors import FileRefused
-
-
-def column(name: str, **facts: object) -> Column:
-    kept = {
-        "type": "text", "base": "text", "modifier": -1, "category": "S", "is_domain": False,
-        "not_null": False, "default": None, "identity": None, "generated": False,
-        "sequence": None, "labels": None, "element": None, "comment": None,
-    }  # fmt: skip
-    return Column(name=name, **(kept | facts))  # type: ignore[arg-type]
-
-
-def table(*columns: Column) -> Table:
-    return Table("s", "boats", None, False, columns, None, (), (), ())
-
+from tests.support.tables import column, table
 
 BOATS = table(column("id", not_null=True), column("name", not_null=True), column("Crew"))
 ALL = ("id", "name", "Crew")

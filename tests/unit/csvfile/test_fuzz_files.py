@@ -23,10 +23,10 @@ from rowboat.ingest import discovery, upload
 from rowboat.metrics import definitions
 from rowboat.storage.disk import DiskFolder
 from tests.conftest import ROOT
+from tests.support.bounded import child
 from tests.support.containers import head, long
 from tests.support.fuzzing import fuzzed
-from tests.unit.backup.test_hostile_avro import child
-from tests.unit.csvfile.test_dialect import column, table
+from tests.support.tables import column, table
 
 __all__ = ["child"]  # a fixture
 

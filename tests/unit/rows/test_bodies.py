@@ -17,7 +17,7 @@ from rowboat.csvfile.dialect import recognise_dialect
 from rowboat.errors import BatchRefused, BodyRefused, FileRefused
 from rowboat.rows.exact_json import write_json
 from rowboat.rows.write import bodies
-from tests.unit.csvfile.test_dialect import column, table
+from tests.support.tables import column, table
 
 BOATS = table(
     column("id", type="integer", base="int4", category="N", not_null=True),
