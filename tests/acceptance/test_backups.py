@@ -63,7 +63,7 @@ def test_backup_by_the_dag(system: System, taken: dict[str, Any]) -> None:
     assert f"{EMPLOYEES}: 100 %" in log
     assert f"{taken['name']} is taken and verified" in log
     log = system.airflow.log("backup", taken["run"], "prune")
-    assert f"{taken['name']} stays: pinned, the newest verified" in log
+    assert f"{taken['name']} is kept: pinned, the newest verified" in log
 
 
 def test_form_offers_the_tables_of_the_catalog(system: System) -> None:

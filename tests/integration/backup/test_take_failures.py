@@ -136,7 +136,7 @@ def test_a_set_that_cannot_be_read_now_makes_none_go_and_stays(boat: Boat, part:
     assert [each.counts for each in found] == [True, False, True]
     verdicts = retention.judge_sets(found, found[-1].taken_at, settings())
     assert [(each.set, each.keep) for each in verdicts][:2] == [(old, True), (new, True)]
-    assert verdicts[1].reasons == ["nobody can tell what it holds"]
+    assert verdicts[1].reasons == ["its contents are unknown"]
 
 
 def test_a_file_that_cannot_be_read(boat: Boat) -> None:

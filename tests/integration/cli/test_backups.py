@@ -148,7 +148,7 @@ def test_restore_from_a_file(run: Any, boat: Boat, tmp_path: Path) -> None:
 def test_pin_prune_and_drill(run: Any) -> None:
     name = document(run("backup", "--json"))["set"]
     assert run("pin", name).stdout == f"{name} is kept\n"
-    assert f"{name} stays: pinned" in run("prune", "--dry-run").stdout
+    assert f"{name} is kept: pinned" in run("prune", "--dry-run").stdout
     assert run("pin", name, "--off").stdout == f"{name} expires by the rules again\n"
     done = run("drill")
     assert f"{name} can be restored: 5 rows of 3 tables" in done.stdout

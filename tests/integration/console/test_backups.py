@@ -139,7 +139,7 @@ def test_pinning_tells_what_it_means(
     assert shelf.is_pinned(old)
     assert [each.pinned for each in backups.known(hired)] == [True, False]
     assert said(visitor, visitor.post_form(address, pinned="no")) == (
-        f"{old} is no longer pinned. The next backup lets it go: newer ones stand for its day, "
+        f"{old} is no longer pinned. The next backup lets it go: newer backups cover its day, "
         "week and month."
     )
     assert not shelf.is_pinned(old)

@@ -1,4 +1,4 @@
-"""What stays on the shelf and what goes: plain cases by their sentences, ten years by an oracle."""
+"""What stays on the shelf and what expires: plain cases by their sentences, ten years by an oracle."""
 
 import random
 from calendar import timegm
@@ -14,7 +14,7 @@ from rowboat.settings import Settings
 
 NOW = datetime(2026, 6, 17, 12, tzinfo=UTC)  # a Wednesday
 DAYS, DAY = 3_650, 86_400
-GOES = "newer ones stand for its day, week and month"
+GOES = "newer backups cover its day, week and month"
 
 
 def rules(**changes: int) -> Settings:
@@ -51,12 +51,12 @@ def test_nothing() -> None:
 def test_reasons() -> None:
     found = ago(40, 30, 8, 1.1, 1, 0)
     assert said(found, keep_daily=2, keep_weekly=2, keep_monthly=2, keep_least=1) == [
-        f"2026-05-08 12:00 goes: {GOES}",
-        "2026-05-18 12:00 stays: monthly 2026-05",
-        "2026-06-09 12:00 stays: weekly 2026-W24",
-        f"2026-06-16 09:36 goes: {GOES}",
-        "2026-06-16 12:00 stays: daily 2026-06-16",
-        "2026-06-17 12:00 stays: the newest verified, one of the last 1, daily 2026-06-17, "
+        f"2026-05-08 12:00 expires: {GOES}",
+        "2026-05-18 12:00 is kept: monthly 2026-05",
+        "2026-06-09 12:00 is kept: weekly 2026-W24",
+        f"2026-06-16 09:36 expires: {GOES}",
+        "2026-06-16 12:00 is kept: daily 2026-06-16",
+        "2026-06-17 12:00 is kept: the newest verified, one of the last 1, daily 2026-06-17, "
         "weekly 2026-W25, monthly 2026-06",
     ]
 
@@ -90,9 +90,9 @@ def test_a_doubtful_one_makes_none_go_and_goes_by_its_age(
     assert len(before) == 3
     doubtful = ago(3.1, 3, 2.9, 1, 0, -5, **changes)
     assert said([*good, *doubtful], keep_daily=3, keep_least=2)[4:] == [
-        f"2026-06-14 09:36 goes: {doubt}, and old enough",
-        f"2026-06-14 12:00 goes: {doubt}, and old enough",
-        *(f"{each.name} stays: {doubt}, of the last 3 days" for each in doubtful[2:]),
+        f"2026-06-14 09:36 expires: {doubt}, and old enough",
+        f"2026-06-14 12:00 expires: {doubt}, and old enough",
+        *(f"{each.name} is kept: {doubt}, of the last 3 days" for each in doubtful[2:]),
     ]
     assert kept([*good, *doubtful], keep_daily=3, keep_least=2)[:3] == before
 
@@ -102,16 +102,16 @@ def test_what_cannot_be_told_stays() -> None:
     unknown = backup(NOW - timedelta(days=900), state="damaged", tables={}, verified_at=None)
     unreadable = backup(NOW - timedelta(days=800), state="unreadable")
     assert said([unknown, unreadable, *good])[:2] == [
-        f"{unknown.name} stays: nobody can tell what it holds",
-        f"{unreadable.name} stays: nobody can tell what it holds",
+        f"{unknown.name} is kept: its contents are unknown",
+        f"{unreadable.name} is kept: its contents are unknown",
     ]
 
 
 def test_pinned_ones_stay_and_stand_for_their_day_too() -> None:
     found = [*ago(5_000, pinned=True), *ago(4_000, pinned=True, verified_at=None), *ago(3, 2, 1)]
     assert said(found, keep_monthly=1)[:2] == [
-        "2012-10-08 12:00 stays: pinned, daily 2012-10-08, weekly 2012-W41",
-        "2015-07-05 12:00 stays: pinned",
+        "2012-10-08 12:00 is kept: pinned, daily 2012-10-08, weekly 2012-W41",
+        "2015-07-05 12:00 is kept: pinned",
     ]  # fmt: skip
 
 
@@ -134,12 +134,12 @@ def test_partial_sets_do_not_replace_whole_ones() -> None:
     parts = [backup(NOW - timedelta(hours=9 - n), "a") for n in range(9)]
     verdicts = said([*whole, *parts], keep_daily=1, keep_weekly=1, keep_monthly=1, keep_least=2)
     assert verdicts == [
-        "2026-06-08 12:00 stays: one of the last 2",
-        "2026-06-09 12:00 stays: the newest verified, one of the last 2, daily 2026-06-09, "
+        "2026-06-08 12:00 is kept: one of the last 2",
+        "2026-06-09 12:00 is kept: the newest verified, one of the last 2, daily 2026-06-09, "
         "weekly 2026-W24, monthly 2026-06",
-        *(f"{each.name} goes: {GOES}" for each in parts[:-2]),
-        f"{parts[-2].name} stays: one of the last 2",
-        f"{parts[-1].name} stays: the newest verified, one of the last 2, daily 2026-06-17, "
+        *(f"{each.name} expires: {GOES}" for each in parts[:-2]),
+        f"{parts[-2].name} is kept: one of the last 2",
+        f"{parts[-1].name} is kept: the newest verified, one of the last 2, daily 2026-06-17, "
         "weekly 2026-W25, monthly 2026-06",
     ]
 
@@ -158,10 +158,10 @@ def test_better_a_doubtful_one_than_none(state: str) -> None:
     found = [*doubtful, *missing, *ago(1, tables={"a": 1})]
     reason = "suspicious" if state == "whole" else "damaged"
     assert said(found, keep_least=2)[:4] == [
-        f"{doubtful[0].name} goes: {reason}, and old enough",
-        f"{doubtful[1].name} stays: no verified backup of b is there",
-        f"{doubtful[2].name} stays: no verified backup of b is there",
-        f"{missing[0].name} goes: missing, and old enough",
+        f"{doubtful[0].name} expires: {reason}, and old enough",
+        f"{doubtful[1].name} is kept: there is no verified backup of b",
+        f"{doubtful[2].name} is kept: there is no verified backup of b",
+        f"{missing[0].name} expires: missing, and old enough",
     ]
 
 
