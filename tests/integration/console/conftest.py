@@ -24,5 +24,5 @@ def taken(hired: Boat) -> str:
 
 @pytest.fixture
 def refused(boat: Boat) -> None:
-    """Three refused departments, one of them no UTF-8, and two employees without parents."""
+    """Three refused departments, one of them not UTF-8, and two employees without parents."""
     quarantine.refuse(boat)

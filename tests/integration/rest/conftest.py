@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conftest import Boat
+from tests.support import quarantine
 
 
 @pytest.fixture
@@ -22,3 +23,9 @@ def employees(boat: Boat) -> None:
         " select n, 'e' || n, '2021-01-01Z'::timestamptz + n * interval '1 day', 1 + n % 3, 1"
         " from generate_series(1, 6) as n"
     )
+
+
+@pytest.fixture
+def refused(boat: Boat) -> None:
+    """Three refused departments, one of them not UTF-8, and two employees without parents."""
+    quarantine.refuse(boat)

@@ -10,17 +10,7 @@ from flask.testing import FlaskClient
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf
 from tests.support.problems import wrong
-
-DEPARTMENTS, EMPLOYEES = "hired_employees.departments", "hired_employees.hired_employees"
-ORPHANS = "1,Ann,2021-01-01T00:00:00Z,5,1\n2,Bo,2021-01-01T00:00:00Z,6,1\n"
-
-
-@pytest.fixture
-def refused(boat: Boat) -> None:
-    """Three refused departments, one of them no text, and two employees without parents."""
-    boat.ingest(boat.write("departments.csv", b"1,\n2,Oars\nx,Sails\n3,\xe9t\xe9\n"))
-    boat.ingest(boat.write("jobs.csv", "1,Rower\n"))
-    boat.ingest(boat.write("hired_employees.csv", ORPHANS))
+from tests.support.quarantine import DEPARTMENTS, EMPLOYEES
 
 
 def test_rows_tell_where_why_and_what(client: FlaskClient, refused: None) -> None:
