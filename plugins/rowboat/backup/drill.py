@@ -58,9 +58,9 @@ def run_drill(
             )
             step = TableRestore(scratch, source, order, number)
             step.prepare(cursor)
-            bench = step.judge(cursor, {})
-            step.foresee(cursor, bench)
-            report = step.let_in(cursor, bench)
+            judged = step.judge(cursor, {})
+            step.foresee(cursor, judged)
+            report = step.let_in(cursor, judged)
             if report.rejected:
                 why = "; ".join(each["example"] for each in step.plan.reasons)
                 done.findings.append(f"{table}: {report.rejected:,} rows break a rule: {why}")

@@ -28,7 +28,7 @@ from rowboat.database.connections import (
     transaction,
 )
 from rowboat.database.statements import query
-from rowboat.door.context import Bench
+from rowboat.door.context import Judged
 from rowboat.door.merge import may_be_silent
 from rowboat.door.passage import Report
 from rowboat.errors import (
@@ -178,7 +178,7 @@ def _prepare(cursor: Cursor, steps: Sequence[TableRestore]) -> None:
         step.count_outside(cursor, inside)
 
 
-def _judged(cursor: Cursor, steps: Sequence[TableRestore]) -> Iterator[tuple[TableRestore, Bench]]:
+def _judged(cursor: Cursor, steps: Sequence[TableRestore]) -> Iterator[tuple[TableRestore, Judged]]:
     """Judge all tables, parents first; one may be let in before the next is judged.
 
     Where tables refer to each other in a ring, rows are judged against parents that are still to
@@ -195,18 +195,18 @@ def _judged(cursor: Cursor, steps: Sequence[TableRestore]) -> Iterator[tuple[Tab
                 promised.add(later.name)
         step.take_up(cursor)
         stand_ins.pop(step.name, None)
-        bench = step.judge(cursor, stand_ins)
-        step.foresee(cursor, bench)
-        if bench.refused and step.name in promised:
+        judged = step.judge(cursor, stand_ins)
+        step.foresee(cursor, judged)
+        if judged.refused and step.name in promised:
             raise RestoreRefused(
-                f"{bench.refused:,} rows of {step.name} would be rejected, and its tables refer to "
-                f"each other: {step.plan.reasons[0]['example']}",
+                f"{judged.refused:,} rows of {step.name} would be rejected, and its tables refer "
+                f"to each other: {step.plan.reasons[0]['example']}",
                 "restore --into new tables, or let the rule go first",
             )
-        for parent in steps if bench.refused else ():
+        for parent in steps if judged.refused else ():
             parent.count_kept(cursor, step, inside)
-        step.stand_in(cursor, bench, stand_ins)
-        yield step, bench
+        step.stand_in(cursor, judged, stand_ins)
+        yield step, judged
 
 
 def _restore(connection: Connection, order: RestoreOrder) -> Restored:
@@ -228,7 +228,7 @@ def _restore(connection: Connection, order: RestoreOrder) -> Restored:
             held = order.safety
             if held is None or not safety.still_holds(cursor, catalog, held, touched):
                 held = taken = safety.take_safety_copy(cursor, catalog, touched, order.progress)
-            done = _carry_out(cursor, _steps(cursor, catalog, order), touched, order)
+            done = carry_out(cursor, catalog, order, touched)
             cursor.execute(
                 query("restore.record"),
                 {
@@ -259,13 +259,16 @@ def _done_before(cursor: Cursor, order: RestoreOrder) -> Restored | None:
     return Restored(found["id"], Plan.from_json(found["report"]), found["safety_set"])
 
 
-def _carry_out(
-    cursor: Cursor, steps: list[TableRestore], touched: Sequence[str], order: RestoreOrder
+def carry_out(
+    cursor: Cursor, catalog: Catalog, order: RestoreOrder, touched: Sequence[str]
 ) -> Plan:
-    """Delete what is free, children first; rows in, parents first; delete the rest.
+    """Delete what is free, children first; let rows in, parents first; delete the rest. Return the
+    plan that was carried out.
 
-    Returns the plan that became true. What is deleted first is in no new row's way.
+    What is deleted first cannot be in the way of a new row. `touched` are the tables of which there
+    is a safety copy, all of them locked.
     """
+    steps = _steps(cursor, catalog, order)
     _prepare(cursor, steps)
     inside = {step.name for step in steps}
     for step in steps:
@@ -275,10 +278,10 @@ def _carry_out(
         if step.doomed:
             step.doomed.delete_free(cursor, inside)
     reports = []
-    for step, bench in _judged(cursor, steps):
+    for step, judged in _judged(cursor, steps):
         for each in steps:
             each.check_dependents(each.dependents)
-        reports.append(step.let_in(cursor, bench, inside))
+        reports.append(step.let_in(cursor, judged, inside))
     for step in reversed(steps):
         step.delete_rest(cursor, steps)
     done = Plan(order.set, order.mode, [step.plan for step in steps])

@@ -15,10 +15,11 @@ from rowboat.catalog.tables import Table
 from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 from rowboat.door import judge, passage, stage
-from rowboat.door.context import Bench, OnKnown
+from rowboat.door.context import Judged, OnKnown
 from rowboat.door.dependents import Dependents, Reference, RowsToDelete, references_to
 from rowboat.door.merge import fire_triggers, holds_wanted_value, skip_triggers
 from rowboat.door.passage import Passage, Report
+from rowboat.door.staged_columns import StagedColumns
 from rowboat.errors import BrokenPromise, RestoreRefused, WouldCascade
 
 _ON_KNOWN: dict[Mode, OnKnown] = {"replace": "update", "merge": "update", "missing": "leave"}
@@ -87,18 +88,21 @@ class TableRestore:
         self._open_door(cursor)
         stage.take_stage_up(cursor, self.number)
 
-    def judge(self, cursor: Cursor, stand_ins: dict[str, sql.Composable]) -> Bench:
+    def judge(self, cursor: Cursor, stand_ins: dict[str, sql.Composable]) -> Judged:
         """Judge the rows on the stage."""
-        bench = self._bench()
-        bench.gone = self.doomed.places if self.doomed and self.doomed.count else None
-        bench.parents = stand_ins
-        bench.replaces = self._replaces
-        judge.judge_cargo(cursor, bench)
-        return bench
+        terms = passage.terms_of(
+            self.table,
+            self.cargo,
+            self._passage(),
+            gone=self.doomed.places if self.doomed and self.doomed.count else None,
+            parents=stand_ins,
+            replaces=self._replaces,
+        )
+        return judge.judge_cargo(cursor, terms, self._columns())
 
-    def foresee(self, cursor: Cursor, bench: Bench) -> None:
+    def foresee(self, cursor: Cursor, judged: Judged) -> None:
         """Put into the plan what letting the rows in would do."""
-        report = passage.foresee(cursor, self.cargo, bench)
+        report = passage.foresee(cursor, self.cargo, judged)
         self.plan.insert, self.plan.update = report.inserted, report.updated
         self.plan.unchanged, self.plan.rejected = report.unchanged, report.rejected
         if report.rejected:
@@ -143,19 +147,19 @@ class TableRestore:
                 )
 
     def stand_in(
-        self, cursor: Cursor, bench: Bench | None, stand_ins: dict[str, sql.Composable]
+        self, cursor: Cursor, judged: Judged | None, stand_ins: dict[str, sql.Composable]
     ) -> None:
-        """Let children be judged against what the table will be; without a bench, that is not
-        judged yet, against what it may be.
+        """Let children be judged against what the table will contain; if it is not judged yet,
+        against all that it may contain.
         """
         wanted = {name for each in self.references for name in each.parent_columns}
         names = sorted(wanted & set(self.cargo.columns))
         if not names or wanted - set(names):
             return
-        name = sql.Identifier(f"rowboat_{'parent' if bench else 'promise'}_{self.number}")
-        found = bench or self._unjudged()
+        name = sql.Identifier(f"rowboat_{'parent' if judged else 'promise'}_{self.number}")
+        columns_ = judged.columns if judged else self._columns()
         values = [
-            sql.SQL("{} as {}").format(found.value(each), sql.Identifier(each)) for each in names
+            sql.SQL("{} as {}").format(columns_.value(each), sql.Identifier(each)) for each in names
         ]
         columns = [sql.Identifier("t", each) for each in names]
         cursor.execute(
@@ -163,8 +167,8 @@ class TableRestore:
                 "restore.stand_in",
                 stand_in=name,
                 values=sql.SQL(", ").join(values),
-                stage=stage.NAME if bench else stage.name_stage_aside(self.number),
-                good=query("merge.good") if bench else sql.SQL("true"),
+                stage=stage.NAME if judged else stage.name_stage_aside(self.number),
+                good=query("merge.good") if judged else sql.SQL("true"),
                 columns=sql.SQL(", ").join(columns),
                 table=self.table.identifier,
                 stays=query("judge.stays", gone=self.doomed.places)
@@ -174,21 +178,22 @@ class TableRestore:
         )
         stand_ins[self.name] = name
 
-    def let_in(self, cursor: Cursor, bench: Bench, inside: Collection[str] = ()) -> Report:
+    def let_in(self, cursor: Cursor, judged: Judged, inside: Collection[str] = ()) -> Report:
         """Let the good rows in, quarantine the others."""
+        leaving = None
         if self.silent:
             skip_triggers(cursor, self.table)
-            if self.doomed and bench.replaces:
-                in_way = holds_wanted_value(bench, sql.SQL("null"))
+            if self.doomed and judged.terms.replaces:
+                in_way = holds_wanted_value(judged, sql.SQL("null"))
                 self.cleared = self.doomed.delete_in_way(cursor, in_way, inside)
         elif self.doomed and self.doomed.count and self.table.refers_to_itself:
-            bench.leaving = self.doomed.leaving(set(inside) - {self.name})
+            leaving = self.doomed.leaving(set(inside) - {self.name})
         if not self.order.on_trial:
             cursor.execute(
                 query("restore.supersede"), {"table": self.name, "source_name": self.source.name}
             )
         try:
-            report, _ = passage.let_in(cursor, self.cargo, bench, self._passage())
+            report, _ = passage.let_in(cursor, self.cargo, judged, self._passage(), leaving)
         except UniqueViolation as error:  # it is no race: other writers are locked out
             raise self._in_way() from error
         if self.silent:
@@ -253,20 +258,15 @@ class TableRestore:
     def _open_door(self, cursor: Cursor) -> None:
         passage.open_door(cursor, self.table, self.cargo.columns, self.cargo.typed)
 
-    def _bench(self) -> Bench:
-        return passage.bench_for(self.table, self.cargo, self._passage())
-
-    def _unjudged(self) -> Bench:
-        bench = self._bench()
-        bench.dirty = set(self.cargo.columns)
-        return bench
+    def _columns(self) -> StagedColumns:
+        return passage.columns_of(self.table, self.cargo, self._passage())
 
     def _absent(self) -> sql.Composable:
         if self.table.key is None:
             return sql.SQL("true")
         columns = self.table.key.columns
         others = [sql.Identifier("t", name) for name in columns]
-        return query("restore.absent", joined=self._unjudged().joined(columns, others))
+        return query("restore.absent", joined=self._columns().joined(columns, others))
 
     def _passage(self) -> Passage:
         return Passage(

@@ -30,8 +30,9 @@ class Statement(sql.Composed):
         self.name = name
 
 
-def query(name: str, **parts: sql.Composable) -> Statement:
-    """Return the statement or fragment `file.name`, its `{…}` filled with the given parts.
+def query(name: str, **parts: sql.Composable) -> sql.Composed:
+    """Return the statement or fragment `file.name`, its `{…}` filled with the given parts, as a
+    `Statement`.
 
     Raises SqlFileError if there is no such statement or a file is malformed.
     """

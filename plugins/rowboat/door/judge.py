@@ -4,7 +4,9 @@ A verdict is (row, rule, column, sentence); a row gets all of its reasons. What 
 read from the catalog, so a new table brings its own rules.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from psycopg2 import sql
 
@@ -13,96 +15,152 @@ from rowboat.catalog.tables import Column, ForeignKey, Unique
 from rowboat.database.connections import Cursor
 from rowboat.database.statements import as_printed, query
 from rowboat.door import stage
-from rowboat.door.context import SHOWN, Bench, Sql
+from rowboat.door.context import Judged, StagedRows, Terms
 from rowboat.door.match import match_keys
+from rowboat.door.staged_columns import SHOWN, Sql, StagedColumns
+
+Constraint = TypeVar("Constraint", ForeignKey, Unique)
 
 _COMMA, _AND, _OR, _CONCAT = sql.SQL(", "), sql.SQL(" and "), sql.SQL(" or "), sql.SQL(" || ")
+_LINES, _OR_LINES = sql.SQL(",\n    "), sql.SQL("\n    or ")  # of a list that people read
 _OTHER_ROW = "belongs to another row"
+_RULES = ("required", "type", "check", "reference", "duplicate")  # in the order of reasons
 
 
-def judge_cargo(cursor: Cursor, bench: Bench) -> None:
-    """Write into `verdict` every reason of every row on the stage.
-
-    Also into `match` the rows whose key the table has.
+@dataclass(frozen=True)
+class _Rule(Generic[Constraint]):
+    """One rule: to which constraints it applies, and the statement that finds the rows that break
+    it. `depends` is true if refusing other rows of the stage may make more rows break it.
     """
-    stage.prefer_set_lookups(cursor, bench.is_large)
-    if bench.told:
-        _find_dirty(cursor, bench)
+
+    applies: Callable[[StagedRows, Constraint], bool]
+    check: Callable[[StagedRows, Constraint], Sql]
+    depends: Callable[[StagedRows, Constraint], bool] = lambda *_: False
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One rule for one constraint of a table, as a statement that writes verdicts."""
+
+    statement: Sql
+    depends: bool
+
+
+def judge_cargo(cursor: Cursor, terms: Terms, columns: StagedColumns) -> Judged:
+    """Write into `verdict` every reason of every row on the stage, and into `match` the rows whose
+    key the table has; return what was found.
+
+    The order matters. Cells come first: values can be cast cheaply once it is known which columns
+    have faulty cells. Matching is next, as it takes rows off the stage that equal the table's. A
+    key that occurs more than once belongs to the first row that is good, so its rule follows all
+    those that judge a row by itself or by the table.
+    """
+    stage.prefer_set_lookups(cursor, terms.staged)
+    if terms.judged_alone:
+        columns = columns.doubting(_dirty_columns(cursor))
     else:
-        _judge_cells(cursor, bench)
-    key = bench.table.key if bench.table.key and bench.has(bench.table.key.columns) else None
-    met = match_keys(cursor, bench, key) if key else 0
-    if not bench.told:
-        _judge_checks(cursor, bench)
-    for reference in bench.table.foreign_keys:
-        if bench.has(reference.columns):
-            _judge_reference(cursor, bench, reference)
-        if reference.all_or_none and set(reference.columns) & set(bench.columns):
-            _judge_halves(cursor, bench, reference)
-    if key and met:
-        _judge_known(cursor, bench, key)
-    if key and (not bench.keys or bench.keys.repeated):
-        _judge_repeated(cursor, bench, key)
-    for unique in bench.table.uniques:
-        if bench.has(unique.columns):
-            _judge_repeated(cursor, bench, unique)
-            _judge_taken(cursor, bench, unique)
-    bench.refused = stage.count_refused(cursor)
-    _judge_again(cursor, bench)
-    stage.prefer_set_lookups(cursor, False)
+        columns = _judge_cells(cursor, columns)
+    rows = match_keys(cursor, terms, columns)
+    if not terms.judged_alone:
+        _judge_checks(cursor, columns)
+    checks, values = _checks_of(rows), _values(rows)
+    for check in checks:
+        cursor.execute(check.statement, values)
+    refused = stage.count_refused(cursor)
+    refused = _refuse_dependents(cursor, checks, values, refused)
+    stage.prefer_set_lookups(cursor, 0)
+    return Judged(rows, refused)
 
 
-def judge_rows_alone(cursor: Cursor, bench: Bench) -> None:
+def judge_rows_alone(cursor: Cursor, columns: StagedColumns) -> None:
     """Write into `verdict` what each row of the stage shows by itself: cells and CHECKs."""
-    _judge_cells(cursor, bench)
-    _judge_checks(cursor, bench)
+    _judge_checks(cursor, _judge_cells(cursor, columns))
 
 
-def _judge_again(cursor: Cursor, bench: Bench) -> None:
-    """Refuse what needed rows of the stage that were refused since it was judged: those that it
-    refers to, and those that would have given up a unique value.
+def _checks_of(rows: StagedRows) -> list[_Check]:
+    """Return the checks of a table's constraints that apply to the staged rows, in order."""
+    table = rows.terms.table
+    return [
+        *_checks_of_kind(rows, table.foreign_keys, _FOREIGN_KEY_RULES),
+        *_checks_of_kind(rows, [table.key] if table.key else [], _KEY_RULES),
+        *_checks_of_kind(rows, table.uniques, _UNIQUE_RULES),
+    ]
+
+
+def _checks_of_kind(
+    rows: StagedRows, constraints: Sequence[Constraint], rules: Sequence[_Rule[Constraint]]
+) -> list[_Check]:
+    return [
+        _Check(rule.check(rows, each), rule.depends(rows, each))
+        for each in constraints
+        for rule in rules
+        if rule.applies(rows, each)
+    ]
+
+
+def _values(rows: StagedRows) -> dict[str, Any]:
+    """Return the values that any of the checks may take."""
+    return {
+        "refuse": rows.terms.on_known == "refuse",
+        "rejected_ids": rows.terms.rejected_ids,
+        "repeated": rows.keys and rows.keys.repeated,
+    }
+
+
+def _refuse_dependents(
+    cursor: Cursor, checks: Sequence[_Check], values: dict[str, Any], refused: int
+) -> int:
+    """Repeat the checks that depend on verdicts until they refuse no more rows; return how many
+    rows are refused then.
+
+    Refusing a row may break a rule for others: those that refer to it, and those that take a unique
+    value that it was to give up. It ends, as verdicts are never withdrawn: each round but the last
+    refuses at least one more of finitely many rows. Most cargoes have no such rule, or no refused
+    row, and need no round at all.
     """
+    dependent = [check for check in checks if check.depends]
     before = 0
-    while bench.refused > before:
-        before = bench.refused
-        for key in bench.table.foreign_keys:
-            if key.parent == bench.table.full_name and bench.has(key.columns):
-                _judge_reference(cursor, bench, key)
-        for unique in bench.table.uniques if bench.exchanges else ():
-            if bench.has(unique.columns):
-                _judge_taken(cursor, bench, unique)
-        if bench.exchanges or bench.table.refers_to_itself:
-            bench.refused = stage.count_refused(cursor)
+    while dependent and refused > before:
+        before = refused
+        for check in dependent:
+            cursor.execute(check.statement, values)
+        refused = stage.count_refused(cursor)
+    return refused
 
 
-def _judge_cells(cursor: Cursor, bench: Bench) -> None:
+def _judge_cells(cursor: Cursor, columns: StagedColumns) -> StagedColumns:
+    """Judge every cell by itself; return the columns, which are doubtful only if a cell is faulty.
+
+    All columns are judged in one pass over the stage.
+    """
     reasons, broken = [], []
-    for name in bench.columns:
-        column, cell = bench.table.by_name[name], bench.raw(name)
-        judged = name not in bench.typed and (name not in bench.plain or name in bench.odd)
+    for name in columns.names:
+        column, cell = columns.table.by_name[name], columns.raw(name)
+        has_text = name not in columns.typed and (name not in columns.plain or name in columns.odd)
         if column.not_null:
-            is_missing = query("judge.is_missing", cell=bench.brought(name))
+            is_missing = query("judge.is_missing", cell=columns.brought(name))
             message = sql.Literal(f"{name} is empty")
-            reasons.append(_reason(bench, "required", name, message, is_missing))
+            reasons.append(_reason(columns, "required", name, message, is_missing))
             broken.append(is_missing)
-        if not literals.always_valid(column) and judged:
-            valid = literals.valid_literal(column, cell, bench.as_written)
-            if bench.as_written:
+        if has_text and not literals.always_valid(column):
+            valid = literals.valid_literal(column, cell, columns.as_written)
+            if columns.as_written:
                 valid = query("judge.valid_whole", valid=valid, whole=_whole(column, cell))
             is_no_value = query("judge.is_no_value", cell=cell, valid=valid)
-            message_ = _type_message(bench, column, cell)
-            reasons.append(_reason(bench, "type", name, message_, is_no_value))
+            message_ = _type_message(columns, column, cell)
+            reasons.append(_reason(columns, "type", name, message_, is_no_value))
             broken.append(is_no_value)
     if not reasons:
-        return
-    cursor.execute(query("judge.cells", reasons=_COMMA.join(reasons), broken=_OR.join(broken)))
-    if cursor.rowcount:
-        _find_dirty(cursor, bench)
+        return columns.doubting(())
+    cursor.execute(
+        query("judge.cells", reasons=_LINES.join(reasons), broken=_OR_LINES.join(broken))
+    )
+    return columns.doubting(_dirty_columns(cursor) if cursor.rowcount else ())
 
 
-def _find_dirty(cursor: Cursor, bench: Bench) -> None:
+def _dirty_columns(cursor: Cursor) -> list[str]:
     cursor.execute(query("judge.dirty_columns"))
-    bench.dirty = {name for (name,) in cursor.fetchall()}
+    return [name for (name,) in cursor.fetchall()]
 
 
 def _whole(column: Column, cell: Sql) -> Sql:
@@ -123,12 +181,12 @@ def _whole(column: Column, cell: Sql) -> Sql:
     return sql.SQL("true")
 
 
-def _type_message(bench: Bench, column: Column, cell: Sql) -> Sql:
+def _type_message(columns: StagedColumns, column: Column, cell: Sql) -> Sql:
     words = literals.literal_of(column)
     return query(
         "judge.type_message",
         cell=cell,
-        whole=_whole(column, cell) if bench.as_written else sql.SQL("true"),
+        whole=_whole(column, cell) if columns.as_written else sql.SQL("true"),
         more=sql.Literal(f"more than {column.type} holds"),
         form=literals.form_of(column, cell),
         beyond=sql.Literal(words.beyond.replace("{type}", column.type)),
@@ -136,180 +194,185 @@ def _type_message(bench: Bench, column: Column, cell: Sql) -> Sql:
     )
 
 
-def _judge_checks(cursor: Cursor, bench: Bench) -> None:
-    checks = [check for check in bench.table.checks if set(check.columns) & set(bench.columns)]
+def _judge_checks(cursor: Cursor, columns: StagedColumns) -> None:
+    checks = [check for check in columns.table.checks if set(check.columns) & set(columns.names)]
     if not checks:
         return
     names = sorted({name for check in checks for name in check.columns})
-    values = [sql.SQL("{} as {}").format(bench.value(name), sql.Identifier(name)) for name in names]
+    values = [
+        sql.SQL("{} as {}").format(columns.value(name), sql.Identifier(name)) for name in names
+    ]
     broken = [query("judge.is_false", expression=as_printed(check.expression)) for check in checks]
     reasons = [
-        _reason(bench, "check", check.columns[0], sql.Literal(check.message), is_false)
+        _reason(columns, "check", check.columns[0], sql.Literal(check.message), is_false)
         for check, is_false in zip(checks, broken, strict=True)
     ]
     cursor.execute(
         query(
             "judge.checks",
             values=_COMMA.join(values),
-            reasons=_COMMA.join(reasons),
-            broken=_OR.join(broken),
+            reasons=_LINES.join(reasons),
+            broken=_OR_LINES.join(broken),
         )
     )
 
 
-def _judge_reference(cursor: Cursor, bench: Bench, key: ForeignKey) -> None:
-    own = key.parent == bench.table.full_name and bench.has(key.parent_columns)
+def _is_covered(rows: StagedRows, constraint: ForeignKey | Unique) -> bool:
+    return rows.columns.cover(constraint.columns)
+
+
+def _is_within_table(rows: StagedRows, key: ForeignKey) -> bool:
+    """Return whether rows of the stage may be the parents of others."""
+    return key.parent == rows.terms.table.full_name and rows.columns.cover(key.parent_columns)
+
+
+def _reference(rows: StagedRows, key: ForeignKey) -> Sql:
+    """SQL: refuse rows whose parent is neither in its table nor, for the table itself, a good row
+    of the stage.
+    """
+    terms, columns = rows.terms, rows.columns
     parents = [sql.Identifier("p", name) for name in key.parent_columns]
     pairs = zip(key.parent_columns, key.columns, strict=True)
     wanted = sql.SQL(" || ', ' || ").join(
         sql.SQL("{} || left({}, {})").format(
-            sql.Literal(f"{parent} "), bench.cell(name), sql.Literal(SHOWN)
+            sql.Literal(f"{parent} "), columns.cell(name), sql.Literal(SHOWN)
         )
         for parent, name in pairs
     )
     parts = {
-        "place": _place(bench, key.columns[0], "reference"),
+        "place": _place(columns, key.columns[0], "reference"),
         "column": sql.Literal(", ".join(key.columns)),
         "message": _CONCAT.join([sql.Literal(f"{key.parent} has no "), wanted]),
-        "given": bench.given(key.columns),
-        "parent": bench.parents.get(key.parent, key.parent_identifier),
-        "joined": bench.joined(key.columns, parents),
+        "given": columns.given(key.columns),
+        "parent": terms.parents.get(key.parent, key.parent_identifier),
+        "joined": columns.joined(key.columns, parents),
     }
-    if not own:
-        cursor.execute(query("judge.reference", **parts))
-        return
-    if bench.gone:
-        parts["parent"] = query("judge.staying", table=key.parent_identifier, stays=_stays(bench))
-    parts["own_key"] = _key_value(bench, key.parent_columns)
-    parts["child_key"] = _key_value(bench, key.columns)
-    cursor.execute(query("judge.own_reference", **parts))
+    if not _is_within_table(rows, key):
+        return query("judge.reference", **parts)
+    if terms.gone:
+        parts["parent"] = query("judge.staying", table=key.parent_identifier, stays=_stays(terms))
+    parts["own_key"] = _key_value(columns, key.parent_columns)
+    parts["child_key"] = _key_value(columns, key.columns)
+    return query("judge.own_reference", **parts)
 
 
-def _judge_halves(cursor: Cursor, bench: Bench, key: ForeignKey) -> None:
-    """Refuse rows that name only a part of a parent's key where it is all or nothing."""
+def _halves(rows: StagedRows, key: ForeignKey) -> Sql:
+    """SQL: refuse rows that name only a part of a parent's key if it is all or nothing."""
     message = f"{' and '.join(key.columns)} are given together or not at all"
-    cursor.execute(
-        query(
-            "judge.halves",
-            place=_place(bench, key.columns[0], "reference"),
-            column=sql.Literal(", ".join(key.columns)),
-            message=sql.Literal(message),
-            values=_COMMA.join(map(bench.value, key.columns)),
-        )
+    return query(
+        "judge.halves",
+        place=_place(rows.columns, key.columns[0], "reference"),
+        column=sql.Literal(", ".join(key.columns)),
+        message=sql.Literal(message),
+        values=_COMMA.join(map(rows.columns.value, key.columns)),
     )
 
 
-def _key_value(bench: Bench, names: tuple[str, ...]) -> Sql:
-    return sql.SQL("jsonb_build_array({})").format(_COMMA.join(map(bench.value, names)))
+def _key_value(columns: StagedColumns, names: tuple[str, ...]) -> Sql:
+    return sql.SQL("jsonb_build_array({})").format(_COMMA.join(map(columns.value, names)))
 
 
-def _judge_known(cursor: Cursor, bench: Bench, key: Unique) -> None:
-    again = bench.rejected_ids is not None
-    taken = bench.on_known == "refuse" or again
-    where = "is already in the table" if taken else _earlier(bench)
+def _known(rows: StagedRows, key: Unique) -> Sql:
+    """SQL: refuse rows whose key the table has, if they may not update it."""
+    terms = rows.terms
+    again = terms.rejected_ids is not None
+    taken = terms.on_known == "refuse" or again
+    where = "is already in the table" if taken else _earlier(terms)
     newer = query("judge.newer") if again else sql.SQL("false")
-    cursor.execute(
-        query("judge.known", newer=newer, **_duplicate(bench, key, where)),
-        {"refuse": bench.on_known == "refuse", "rejected_ids": bench.rejected_ids},
-    )
+    return query("judge.known", newer=newer, **_duplicate(rows, key, where))
 
 
-def _judge_repeated(cursor: Cursor, bench: Bench, unique: Unique) -> None:
-    """Refuse all but the first good row of those with the same key, or other unique value."""
-    values = _COMMA.join(map(bench.value, unique.columns))
-    duplicate = _duplicate(bench, unique, _earlier(bench))
-    duplicate["message"] = _CONCAT.join([duplicate["message"], _compared(bench)])
-    given = bench.given(unique.columns)
-    repeated = None
+def _repeated(rows: StagedRows, unique: Unique) -> Sql:
+    """SQL: refuse all but the first good row of those with the same key, or other unique value."""
+    columns, is_key = rows.columns, unique == rows.terms.table.key
+    given = columns.given(unique.columns)
+    values = _COMMA.join(map(columns.value, unique.columns))
     other_row: Sql = sql.SQL("true")
-    if unique == bench.table.key:
-        repeated = bench.keys and bench.keys.repeated
+    if is_key:
+        duplicate = _duplicate(rows, unique, _earlier(rows.terms))
+        duplicate["message"] = _CONCAT.join([duplicate["message"], _compared(columns)])
     else:
-        duplicate = _duplicate(bench, unique, _OTHER_ROW)
-        other_row = _other_row(bench, lambda name: bench.value(name, "f"))
+        duplicate = _duplicate(rows, unique, _OTHER_ROW)
+        other_row = _other_row(columns, lambda name: columns.value(name, "f"))
     among: Sql = sql.SQL("true")
-    if repeated is not None:
+    if is_key and rows.keys:
         among = query("judge.among_rows")
     elif not unique.nulls_equal:
         among = query("judge.among_keys", values=values, given=given)
-    cursor.execute(
-        query(
-            "judge.repeated",
-            values=values,
-            given=sql.SQL("true") if unique.nulls_equal else given,
-            among=among,
-            other_row=other_row,
-            **duplicate,
-        ),
-        {"repeated": repeated},
+    return query(
+        "judge.repeated",
+        values=values,
+        given=sql.SQL("true") if unique.nulls_equal else given,
+        among=among,
+        other_row=other_row,
+        **duplicate,
     )
 
 
-def _compared(bench: Bench) -> Sql:
+def _compared(columns: StagedColumns) -> Sql:
     return query(
         "judge.compared",
-        cells_here=_COMMA.join(bench.cell(name) for name in bench.columns),
-        cells_first=_COMMA.join(bench.cell(name, "f") for name in bench.columns),
+        cells_here=_COMMA.join(columns.cell(name) for name in columns.names),
+        cells_first=_COMMA.join(columns.cell(name, "f") for name in columns.names),
     )
 
 
-def _judge_taken(cursor: Cursor, bench: Bench, unique: Unique) -> None:
-    """Refuse rows whose unique value another row of the table has."""
+def _taken(rows: StagedRows, unique: Unique) -> Sql:
+    """SQL: refuse rows whose unique value another row of the table has."""
+    terms, columns = rows.terms, rows.columns
     others = [sql.Identifier("t", name) for name in unique.columns]
-    cursor.execute(
-        query(
-            "judge.taken",
-            table=bench.table.identifier,
-            joined=bench.joined(unique.columns, others, unique.nulls_equal),
-            given=sql.SQL("true") if unique.nulls_equal else bench.given(unique.columns),
-            other_row=_other_row(bench, lambda name: sql.Identifier("t", name)),
-            stays=_AND.join([_stays(bench), _keeps(bench)]),
-            **_duplicate(bench, unique, _OTHER_ROW),
-        )
+    return query(
+        "judge.taken",
+        table=terms.table.identifier,
+        joined=columns.joined(unique.columns, others, unique.nulls_equal),
+        given=sql.SQL("true") if unique.nulls_equal else columns.given(unique.columns),
+        other_row=_other_row(columns, lambda name: sql.Identifier("t", name)),
+        stays=_AND.join([_stays(terms), _keeps(terms)]),
+        **_duplicate(rows, unique, _OTHER_ROW),
     )
 
 
-def _stays(bench: Bench) -> Sql:
+def _stays(terms: Terms) -> Sql:
     """SQL: the row t of the table will not be deleted."""
-    return query("judge.stays", gone=bench.gone) if bench.gone else sql.SQL("true")
+    return query("judge.stays", gone=terms.gone) if terms.gone else sql.SQL("true")
 
 
-def _keeps(bench: Bench) -> Sql:
-    """SQL: the row t of the table will not give up its value before the row of the stage comes:
-    rows are updated first, then inserted.
+def _keeps(terms: Terms) -> Sql:
+    """SQL: the row t of the table will not give up its value before the row of the stage is
+    written: rows are updated first, then inserted.
     """
-    if not bench.exchanges:
+    if not terms.exchanges:
         return sql.SQL("true")
-    return query("judge.keeps", also=sql.SQL("false") if bench.replaces else query("judge.updates"))
+    return query("judge.keeps", also=sql.SQL("false") if terms.replaces else query("judge.updates"))
 
 
-def _other_row(bench: Bench, its: Callable[[str], Sql]) -> Sql:
+def _other_row(columns: StagedColumns, its: Callable[[str], Sql]) -> Sql:
     """SQL: a row whose columns are `its` has another key than the row of the stage."""
-    key = bench.table.key
-    if key is None or not bench.has(key.columns):
+    key = columns.table.key
+    if key is None or not columns.cover(key.columns):
         return sql.SQL("true")
     return _OR.join(
-        sql.SQL("{} is distinct from {}").format(its(name), bench.value(name))
+        sql.SQL("{} is distinct from {}").format(its(name), columns.value(name))
         for name in key.columns
     )
 
 
-def _duplicate(bench: Bench, unique: Unique, where: str) -> dict[str, Sql]:
+def _duplicate(rows: StagedRows, unique: Unique, where: str) -> dict[str, Sql]:
     return {
-        "place": _place(bench, unique.columns[0], "duplicate"),
+        "place": _place(rows.columns, unique.columns[0], "duplicate"),
         "column": sql.Literal(", ".join(unique.columns)),
-        "message": _CONCAT.join([bench.shown(unique.columns), sql.Literal(f" {where}")]),
+        "message": _CONCAT.join([rows.columns.shown(unique.columns), sql.Literal(f" {where}")]),
     }
 
 
-def _earlier(bench: Bench) -> str:
-    return f"stands earlier in this {bench.source}"
+def _earlier(terms: Terms) -> str:
+    return f"stands earlier in this {terms.origin}"
 
 
-def _reason(bench: Bench, rule: str, column: str, message: Sql, broken: Sql) -> Sql:
+def _reason(columns: StagedColumns, rule: str, column: str, message: Sql, broken: Sql) -> Sql:
     return query(
         "judge.reason",
-        place=_place(bench, column, rule),
+        place=_place(columns, column, rule),
         rule=sql.Literal(rule),
         column=sql.Literal(column),
         message=message,
@@ -317,8 +380,33 @@ def _reason(bench: Bench, rule: str, column: str, message: Sql, broken: Sql) -> 
     )
 
 
-def _place(bench: Bench, column: str, rule: str) -> Sql:
-    """Where a reason stands among those of its row: by column, then by rule."""
-    rules = ("required", "type", "check", "reference", "duplicate")
-    at = bench.columns.index(column) if column in bench.columns else len(bench.columns)
-    return sql.Literal(at * len(rules) + rules.index(rule))
+def _place(columns: StagedColumns, column: str, rule: str) -> Sql:
+    """Return the position of a reason among those of its row: by column, then by rule."""
+    names = columns.names
+    at = names.index(column) if column in names else len(names)
+    return sql.Literal(at * len(_RULES) + _RULES.index(rule))
+
+
+_FOREIGN_KEY_RULES: tuple[_Rule[ForeignKey], ...] = (
+    _Rule(applies=_is_covered, check=_reference, depends=_is_within_table),
+    _Rule(
+        applies=lambda rows, key: (
+            key.all_or_none and not set(key.columns).isdisjoint(rows.columns.names)
+        ),
+        check=_halves,
+    ),
+)
+_KEY_RULES: tuple[_Rule[Unique], ...] = (
+    _Rule(applies=lambda rows, _: rows.matched > 0, check=_known),
+    _Rule(
+        # integer keys are counted while a file is read: without repeated ones nothing is to sort
+        applies=lambda rows, key: (
+            _is_covered(rows, key) and (rows.keys is None or bool(rows.keys.repeated))
+        ),
+        check=_repeated,
+    ),
+)
+_UNIQUE_RULES: tuple[_Rule[Unique], ...] = (
+    _Rule(applies=_is_covered, check=_repeated),
+    _Rule(applies=_is_covered, check=_taken, depends=lambda rows, _: rows.terms.exchanges),
+)

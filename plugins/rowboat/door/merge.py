@@ -12,8 +12,9 @@ from rowboat.catalog.tables import Catalog, Table
 from rowboat.database.connections import RACES, ROW_FAULTS, Cursor, driver_message, fetch_one
 from rowboat.database.statements import join_names, query
 from rowboat.door import stage
-from rowboat.door.context import Bench
+from rowboat.door.context import Judged
 from rowboat.door.stage import key_name
+from rowboat.door.staged_columns import Sql
 from rowboat.errors import RowRefused
 
 _COMMA = sql.SQL(", ")
@@ -29,15 +30,58 @@ class Merged:
     last_id: int | None
 
 
+@dataclass(frozen=True)
+class MergePlan:
+    """How the good rows of the stage are to be written.
+
+    The table has the keys of `different` good rows with other values, and of `unchanged` ones with
+    the same values. Of the different ones, `displaced` were deleted from the table and are inserted
+    again. `at_once` is true if all writes have to be one statement.
+    """
+
+    different: int
+    unchanged: int
+    displaced: int
+    updates: bool
+    inserts: bool
+    at_once: bool
+
+    @property
+    def has_matches(self) -> bool:
+        """Whether the table has, or had, the key of any good row."""
+        return bool(self.different or self.unchanged)
+
+
+def plan_merge(
+    judged: Judged, different: int, unchanged: int, displaced: int, deletes: bool
+) -> MergePlan:
+    """Decide how to write the good rows; `deletes` is true if other rows are to be deleted too.
+
+    One statement is needed if rows of the table refer to each other: foreign keys are checked when
+    a statement ends, and after only a part of the writes they might not hold.
+    """
+    new = judged.rows.count - judged.refused - different - unchanged
+    updates = different > displaced and judged.terms.on_known != "leave"
+    return MergePlan(
+        different,
+        unchanged,
+        displaced,
+        updates=updates,
+        inserts=new + displaced > 0,
+        at_once=deletes or (updates and judged.terms.table.refers_to_itself),
+    )
+
+
 def may_skip_triggers(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
-    """Tell whether foreign keys may be kept true without their row triggers, at a quarter of the
-    cost: the role must be allowed to, and no trigger of the table's own may be missed.
+    """Return whether the judge may check foreign keys in place of their row triggers, at a quarter
+    of the cost: the table has any, the role may disable triggers, and no trigger of the table's own
+    would be missed.
     """
     return bool(table.foreign_keys) and may_be_silent(cursor, catalog, table)
 
 
 def may_be_silent(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
-    """Tell the same of a table that need not have foreign keys."""
+    """Return whether row triggers may be disabled for a table, with or without foreign keys."""
     if table.has_triggers or {key.parent for key in table.foreign_keys} - set(catalog.by_name):
         return False
     referring = [table.by_name[name] for key in table.foreign_keys for name in key.columns]
@@ -49,10 +93,10 @@ def may_be_silent(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
 
 
 def skip_triggers(cursor: Cursor, table: Table) -> None:
-    """Lock the parents in place and keep row triggers from firing until the transaction ends.
+    """Lock the parents, and keep row triggers from firing until the transaction ends.
 
-    The judge checks all parents at once. Must come first in the transaction, so that the snapshot
-    which the judge sees is taken after the lock.
+    The judge checks all parents at once. Call it first in the transaction: the snapshot that the
+    judge sees must be taken after the lock, or a parent deleted in between would go unnoticed.
     """
     hold_parents(cursor, table)
     if table.refers_to_itself:
@@ -61,14 +105,17 @@ def skip_triggers(cursor: Cursor, table: Table) -> None:
 
 
 def hold_parents(cursor: Cursor, table: Table) -> None:
-    """Keep other writers from the parents until the transaction ends; they would undo its work."""
+    """Keep other writers from the parents until the transaction ends.
+
+    A parent that was deleted or changed meanwhile would make the transaction fail at its end.
+    """
     parents = [key.parent_identifier for key in table.foreign_keys if key.parent != table.full_name]
     if parents:
         _hold(cursor, parents, "share")
 
 
 def fire_triggers(cursor: Cursor) -> None:
-    """Let row triggers fire again, as a delete needs them to."""
+    """Let row triggers fire again: deletes need them."""
     cursor.execute(query("merge.fire_triggers"))
 
 
@@ -78,85 +125,102 @@ def _hold(cursor: Cursor, tables: list[sql.Identifier], mode: str) -> None:
     cursor.execute(query("merge.hold", parents=parents, mode=sql.SQL(mode)))
 
 
-def merge_rows(cursor: Cursor, bench: Bench) -> Merged:
-    """Move the good rows of the stage into the table."""
-    different, unchanged = count_matched(cursor, bench)
-    displaced = _displace(cursor, bench) if different and bench.replaces else 0
-    updates = different > displaced and bench.on_known != "leave"
-    if unchanged and bench.source == "file":  # nothing else comes in several cargoes
-        cursor.execute(query("merge.remember", key=_key(bench), good=bench.good))
-    known = bool(different or unchanged)
-    if bench.leaving or (updates and bench.table.refers_to_itself):
-        nobody = query("merge.nobody")
-        cursor.execute(
-            query(
-                "merge.at_once",
-                leave=bench.leaving or nobody,
-                update=query("merge.updated", update=_update(bench)) if updates else nobody,
-                insert=_insert(bench, query("merge.new_after_updates")),
-            )
-        )
-        updated, inserted = fetch_one(cursor)
+def merge_rows(cursor: Cursor, judged: Judged, leaving: Sql | None = None) -> Merged:
+    """Move the good rows of the stage into the table.
+
+    `leaving` deletes other rows of the table, as part of the same statement.
+    """
+    different, unchanged = count_matched(cursor, judged)
+    displaced = _displace(cursor, judged) if different and judged.terms.replaces else 0
+    plan = plan_merge(judged, different, unchanged, displaced, deletes=leaving is not None)
+    if unchanged and judged.terms.origin == "file":  # only files have several cargoes
+        cursor.execute(query("merge.remember", key=_key(judged), good=judged.good))
+    if plan.at_once:
+        inserted, updated = _write_at_once(cursor, judged, plan, leaving)
     else:
-        updated = 0
-        if updates:
-            stage.prefer_set_lookups(cursor, bench.is_large)
-            cursor.execute(_update(bench))
-            updated = cursor.rowcount
-            stage.prefer_set_lookups(cursor, False)
-        inserted = 0
-        if bench.staged - bench.refused + displaced > different + unchanged:
-            cursor.execute(_insert(bench, query("merge.new") if known else sql.SQL("true")))
-            inserted = cursor.rowcount
+        updated = _write_updates(cursor, judged) if plan.updates else 0
+        inserted = _write_inserts(cursor, judged, plan) if plan.inserts else 0
+    # a displaced row was deleted and inserted: to the caller that is an update
     inserted, updated = inserted - displaced, updated + displaced
-    name = bench.table.serial_key
-    last_id = _greatest(cursor, bench, name) if name and bench.has((name,)) else None
+    name = judged.terms.table.serial_key
+    last_id = _greatest(cursor, judged, name) if name and judged.columns.cover((name,)) else None
     return Merged(inserted, updated, different + unchanged - updated, last_id)
 
 
-def count_matched(cursor: Cursor, bench: Bench) -> tuple[int, int]:
+def _write_at_once(
+    cursor: Cursor, judged: Judged, plan: MergePlan, leaving: Sql | None
+) -> tuple[int, int]:
+    """Delete, update and insert in one statement; return the rows inserted and updated."""
+    nothing = query("merge.nobody")
+    cursor.execute(
+        query(
+            "merge.at_once",
+            leave=leaving or nothing,
+            update=query("merge.updated", update=_update(judged)) if plan.updates else nothing,
+            insert=_insert(judged, query("merge.new_after_updates")),
+        )
+    )
+    updated, inserted = fetch_one(cursor)
+    return inserted, updated
+
+
+def _write_updates(cursor: Cursor, judged: Judged) -> int:
+    stage.prefer_set_lookups(cursor, judged.rows.count)
+    cursor.execute(_update(judged))
+    updated = cursor.rowcount
+    stage.prefer_set_lookups(cursor, 0)
+    return updated
+
+
+def _write_inserts(cursor: Cursor, judged: Judged, plan: MergePlan) -> int:
+    # a first load matches nothing, and is spared the join to `match`
+    cursor.execute(_insert(judged, query("merge.new") if plan.has_matches else sql.SQL("true")))
+    return cursor.rowcount
+
+
+def count_matched(cursor: Cursor, judged: Judged) -> tuple[int, int]:
     """Count the good rows whose key the table has with other values, and with the same."""
-    cursor.execute(query("merge.matched", good=bench.good))
+    cursor.execute(query("merge.matched", good=judged.good))
     different, unchanged = fetch_one(cursor)
     return different, unchanged
 
 
-def advance_sequences(cursor: Cursor, bench: Bench) -> None:
+def advance_sequences(cursor: Cursor, judged: Judged) -> None:
     """Move the table's sequences past ids that were given explicitly."""
-    for name in bench.columns:
-        sequence = bench.table.by_name[name].sequence
+    for name in judged.columns.names:
+        sequence = judged.terms.table.by_name[name].sequence
         if sequence is None:
             continue
-        greatest = _greatest(cursor, bench, name)
+        greatest = _greatest(cursor, judged, name)
         cursor.execute(query("merge.last_value", sequence=sql.Identifier(*_parts(sequence))))
         if greatest is not None and greatest > fetch_one(cursor)[0]:
             cursor.execute(query("merge.advance"), {"sequence": sequence, "value": greatest})
 
 
-def merge_one_by_one(cursor: Cursor, bench: Bench) -> list[tuple[int, str]]:
+def merge_one_by_one(cursor: Cursor, judged: Judged) -> list[tuple[int, str]]:
     """Move the good rows into the table one at a time; return those that it refuses by rules that
     the judge does not know, and its words.
     """
     is_next = query("merge.is_next")
-    good = sql.SQL(" and ").join([bench.good, is_next])
-    known = bench.on_known == "update" and bench.table.key and _rest(bench)
+    good = sql.SQL(" and ").join([judged.good, is_next])
+    known = judged.terms.on_known == "update" and judged.terms.table.key and _rest(judged)
     body = query(
         "merge.each",
-        good=bench.good,
-        update=_update(bench, good) if known else query("merge.nothing"),
-        insert=_insert(bench, query("merge.new"), good),
+        good=judged.good,
+        update=_update(judged, good) if known else query("merge.nothing"),
+        insert=_insert(judged, query("merge.new"), good),
     )
     cursor.execute(query("merge.one_by_one", body=sql.Literal(cursor.shown(body))))
     cursor.execute(query("merge.faults"))
     return [
         (n, fact)
         for n, state, rule, fact in cursor.fetchall()
-        if state.startswith(ROW_FAULTS) and not (state in RACES and rule in bench.judged)
+        if state.startswith(ROW_FAULTS) and not (state in RACES and rule in judged.rows.rule_names)
     ]
 
 
 @contextmanager
-def telling_own_rules(bench: Bench) -> Iterator[None]:
+def telling_own_rules(judged: Judged) -> Iterator[None]:
     """Tell a race from a rule that the judge does not know, such as that of a unique index.
 
     Raises RowRefused for the latter, where judging again would not help.
@@ -164,96 +228,98 @@ def telling_own_rules(bench: Bench) -> Iterator[None]:
     try:
         yield
     except (UniqueViolation, ForeignKeyViolation) as error:
-        if error.diag.constraint_name in bench.judged:
+        if error.diag.constraint_name in judged.rows.rule_names:
             raise
         raise RowRefused(driver_message(error)) from error
 
 
-def record_overwritten(cursor: Cursor, bench: Bench, load_id: int) -> None:
+def record_overwritten(cursor: Cursor, judged: Judged, load_id: int) -> None:
     """Keep which loads had written the rows that this one updated."""
     cursor.execute(
-        query("merge.overwritten", key=_key(bench), good=bench.good),
+        query("merge.overwritten", key=_key(judged), good=judged.good),
         {"load_id": load_id},
     )
 
 
-def _key(bench: Bench) -> sql.Composable:
-    assert bench.table.key is not None
-    return _COMMA.join(key_name(index) for index, _ in enumerate(bench.table.key.columns))
+def _key(judged: Judged) -> Sql:
+    assert judged.terms.table.key is not None
+    return _COMMA.join(key_name(index) for index, _ in enumerate(judged.terms.table.key.columns))
 
 
-def holds_wanted_value(bench: Bench, stage_row: sql.Composable) -> sql.Composable:
+def holds_wanted_value(judged: Judged, stage_row: Sql) -> Sql:
     """SQL: the row t holds a unique value that a good row of the stage, not `stage_row`, brings."""
     found = [
         query(
             "merge.wanted",
-            good=bench.good,
+            good=judged.good,
             other=stage_row,
-            joined=bench.joined(
+            joined=judged.columns.joined(
                 unique.columns, [sql.Identifier("t", n) for n in unique.columns], unique.nulls_equal
             ),
         )
-        for unique in bench.table.uniques
-        if bench.has(unique.columns)
+        for unique in judged.terms.table.uniques
+        if judged.columns.cover(unique.columns)
     ]
     return sql.SQL("({})").format(sql.SQL(" or ").join(found)) if found else sql.SQL("false")
 
 
-def _displace(cursor: Cursor, bench: Bench) -> int:
+def _displace(cursor: Cursor, judged: Judged) -> int:
     """Take rows out that no update could change; they come back with the rows to insert."""
-    rest, key = _rest(bench), bench.table.key
+    rest, key = _rest(judged), judged.terms.table.key
     assert key is not None
-    if not rest or any(bench.table.by_name[n].identity == "a" for n in rest):
-        which: sql.Composable = sql.SQL("true")
-    elif not bench.table.uniques:
+    if not rest or any(judged.terms.table.by_name[n].identity == "a" for n in rest):
+        which: Sql = sql.SQL("true")
+    elif not judged.terms.table.uniques:
         return 0
     else:
-        which = holds_wanted_value(bench, sql.SQL("m.n"))
-    cursor.execute(query("merge.displace", table=bench.table.identifier, which=which))
+        which = holds_wanted_value(judged, sql.SQL("m.n"))
+    cursor.execute(query("merge.displace", table=judged.terms.table.identifier, which=which))
     return cursor.rowcount
 
 
-def _rest(bench: Bench) -> tuple[str, ...]:
+def _rest(judged: Judged) -> tuple[str, ...]:
     """The columns that an update sets; those of the key too where it may be written otherwise."""
-    assert bench.table.key is not None
-    keys = bench.table.key.columns
-    if bench.replaces:
-        keys = tuple(name for name in keys if bench.table.by_name[name].identity == "a")
-    return tuple(name for name in bench.columns if name not in keys)
+    assert judged.terms.table.key is not None
+    keys = judged.terms.table.key.columns
+    if judged.terms.replaces:
+        keys = tuple(name for name in keys if judged.terms.table.by_name[name].identity == "a")
+    return tuple(name for name in judged.columns.names if name not in keys)
 
 
-def _update(bench: Bench, good: sql.Composable | None = None) -> sql.Composed:
-    rest = _rest(bench)
+def _update(judged: Judged, good: Sql | None = None) -> sql.Composed:
+    rest = _rest(judged)
     return query(
         "merge.update",
-        table=bench.table.identifier,
+        table=judged.terms.table.identifier,
         columns=join_names(rest),
-        values=_COMMA.join(map(bench.value, rest)),
-        good=good or bench.good,
+        values=_COMMA.join(map(judged.columns.value, rest)),
+        good=good or judged.good,
     )
 
 
-def _insert(bench: Bench, new: sql.Composable, good: sql.Composable | None = None) -> sql.Composed:
+def _insert(judged: Judged, new: Sql, good: Sql | None = None) -> sql.Composed:
     return query(
         "merge.insert",
-        table=bench.table.identifier,
-        columns=join_names(bench.columns),
-        values=_COMMA.join(map(bench.value, bench.columns)),
-        good=good or bench.good,
+        table=judged.terms.table.identifier,
+        columns=join_names(judged.columns.names),
+        values=_COMMA.join(map(judged.columns.value, judged.columns.names)),
+        good=good or judged.good,
         new=new,
     )
 
 
-def _greatest(cursor: Cursor, bench: Bench, name: str) -> int | None:
-    keys = bench.keys if name == bench.table.serial_key else None
-    if keys and not bench.refused:
+def _greatest(cursor: Cursor, judged: Judged, name: str) -> int | None:
+    keys = judged.rows.keys if name == judged.terms.table.serial_key else None
+    if keys and not judged.refused:
         return keys.greatest
     if keys and keys.last is not None:
         cursor.execute(query("merge.is_refused"), {"n": keys.last})
         if not fetch_one(cursor)[0]:
             return keys.greatest
-    equal = query("merge.greatest_equal") if keys and bench.equal else sql.SQL("null")
-    cursor.execute(query("merge.greatest", value=bench.value(name), good=bench.good, equal=equal))
+    equal = query("merge.greatest_equal") if keys and judged.rows.equal else sql.SQL("null")
+    cursor.execute(
+        query("merge.greatest", value=judged.columns.value(name), good=judged.good, equal=equal)
+    )
     found: int | None = fetch_one(cursor)[0]
     return found
 

@@ -3,6 +3,7 @@
 CSV files, HTTP batches, AVRO backups and the quarantine itself all enter here.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import inf
 from typing import Any, Literal
@@ -11,8 +12,9 @@ from rowboat.catalog.tables import Table
 from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import query
 from rowboat.door import judge, merge, quarantine, stage
-from rowboat.door.context import Bench, OnKnown
+from rowboat.door.context import Judged, OnKnown, Origin, Terms
 from rowboat.door.stage import Cargo
+from rowboat.door.staged_columns import Sql, StagedColumns
 from rowboat.errors import BrokenPromise
 
 Source = Literal["file", "retry", "api", "backup"]
@@ -87,67 +89,88 @@ def pass_through(
     return let_in(cursor, cargo, examine(cursor, table, cargo, passage), passage)
 
 
-def examine(cursor: Cursor, table: Table, cargo: Cargo, passage: Passage) -> Bench:
-    """Stage and judge a cargo; what the judge found lies beside the stage."""
+def examine(cursor: Cursor, table: Table, cargo: Cargo, passage: Passage) -> Judged:
+    """Stage and judge a cargo; the verdicts are in a table beside the stage."""
     stage.fill_stage(cursor, table, cargo)
-    bench = bench_for(table, cargo, passage)
-    judge.judge_cargo(cursor, bench)
+    judged = judge.judge_cargo(
+        cursor, terms_of(table, cargo, passage), columns_of(table, cargo, passage)
+    )
     if cargo.reasons:
         stage.drop_repeated_verdicts(cursor)
-    return bench
+    return judged
 
 
-def bench_for(table: Table, cargo: Cargo, passage: Passage) -> Bench:
-    """Return what the judge needs to know of a cargo."""
-    source = "backup" if passage.source == "backup" else "request"
-    return Bench(
+def terms_of(
+    table: Table,
+    cargo: Cargo,
+    passage: Passage,
+    gone: Sql | None = None,
+    parents: Mapping[str, Sql] | None = None,
+    replaces: bool = False,
+) -> Terms:
+    """Return the terms on which a cargo may enter; `Terms` describes what a restore adds."""
+    return Terms(
         table,
-        cargo.columns,
+        _origin(passage),
         cargo.staged,
-        source if passage.version is None else "file",
-        passage.own,
-        passage.on_known,
-        cargo.rejected_ids,
-        cargo.typed,
-        cargo.plain,
-        frozenset(cargo.odd),
-        told=isinstance(cargo.content, stage.Staged),
+        own=tuple(passage.own),
+        on_known=passage.on_known,
         keys=cargo.keys,
+        rejected_ids=cargo.rejected_ids,
+        judged_alone=isinstance(cargo.content, stage.Staged),
         rewritten=(passage.version or 1) > 1,
         seen_until=passage.seen_until,
+        gone=gone,
+        parents=dict(parents or {}),
+        replaces=replaces,
     )
 
 
-def foresee(cursor: Cursor, cargo: Cargo, bench: Bench) -> Report:
+def columns_of(table: Table, cargo: Cargo, passage: Passage) -> StagedColumns:
+    """Return the columns of a cargo before any of its cells is judged."""
+    return StagedColumns.of_cargo(table, cargo, as_written=_origin(passage) == "backup")
+
+
+def _origin(passage: Passage) -> Origin:
+    if passage.version is not None:  # rows from the quarantine too, if a file brought them
+        return "file"
+    return "backup" if passage.source == "backup" else "request"
+
+
+def foresee(cursor: Cursor, cargo: Cargo, judged: Judged) -> Report:
     """Return what letting a judged cargo in would do; nothing is changed."""
-    different, same = merge.count_matched(cursor, bench)
-    updated = 0 if bench.on_known == "leave" else different
-    rejected = bench.refused + len(cargo.refused)
-    inserted = cargo.staged - bench.refused - different - same
+    different, same = merge.count_matched(cursor, judged)
+    updated = 0 if judged.terms.on_known == "leave" else different
+    rejected = judged.refused + len(cargo.refused)
+    inserted = cargo.staged - judged.refused - different - same
     return Report(cargo.read, inserted, updated, different + same - updated, rejected)
 
 
 def let_in(
-    cursor: Cursor, cargo: Cargo, bench: Bench, passage: Passage
+    cursor: Cursor, cargo: Cargo, judged: Judged, passage: Passage, leaving: Sql | None = None
 ) -> tuple[Report, int | None]:
-    """Merge what the judge let through, quarantine the rest, report."""
-    table = bench.table
-    with merge.telling_own_rules(bench):
-        merged = merge.merge_rows(cursor, bench)
+    """Merge what the judge let through, quarantine the rest, report.
+
+    `leaving` deletes rows of the table, in the statement that writes the others.
+    """
+    table = judged.terms.table
+    with merge.telling_own_rules(judged):
+        merged = merge.merge_rows(cursor, judged, leaving)
     if merged.inserted and not passage.on_trial:
-        merge.advance_sequences(cursor, bench)
-    rejected = bench.refused + len(cargo.refused)
-    unchanged = merged.unchanged + bench.equal
+        merge.advance_sequences(cursor, judged)
+    rejected = judged.refused + len(cargo.refused)
+    unchanged = merged.unchanged + judged.rows.equal
     report = Report(cargo.read, merged.inserted, merged.updated, unchanged, rejected)
     report.check()
     load_id, xid = _record(cursor, table, passage, report)
     if merged.updated:
-        merge.record_overwritten(cursor, bench, load_id)
+        merge.record_overwritten(cursor, judged, load_id)
     if rejected or cargo.rejected_ids is not None:
-        quarantine.keep_rejected(cursor, cargo, bench, _facts(load_id, table, passage))
+        quarantine.keep_rejected(cursor, cargo, judged, _facts(load_id, table, passage))
     passage.own = sorted({*passage.own, xid})
     if unchanged:
-        greatest = inf if bench.keys is None or bench.keys.greatest is None else bench.keys.greatest
+        keys = judged.rows.keys
+        greatest = inf if keys is None or keys.greatest is None else keys.greatest
         passage.seen_until = max(greatest, passage.seen_until or greatest)
     return report, merged.last_id
 

@@ -12,18 +12,20 @@ from psycopg2 import sql
 from rowboat.catalog.tables import Table
 from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
-from rowboat.door.context import Bench
+from rowboat.door.context import Judged
 from rowboat.door.rejected_rows import RejectFilter
 from rowboat.door.stage import Cargo
 
 
-def keep_rejected(cursor: Cursor, cargo: Cargo, bench: Bench, facts: dict[str, Any]) -> None:
+def keep_rejected(cursor: Cursor, cargo: Cargo, judged: Judged, facts: dict[str, Any]) -> None:
     """Store every refused row of a cargo, those on the stage and those that could not be staged.
 
     `facts` are the load's id, table, source, source_name and version. Rows that come from the
     quarantine stay there with their reasons of today; the others of such a cargo are settled.
     """
-    fields = query("quarantine.fields", cells=sql.SQL(", ").join(map(bench.named, cargo.columns)))
+    fields = query(
+        "quarantine.fields", cells=sql.SQL(", ").join(map(judged.columns.named_cell, cargo.columns))
+    )
     if cargo.origin is None:
         cursor.execute(query("quarantine.fill_from_stage", fields=fields))
     else:

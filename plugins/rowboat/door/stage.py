@@ -18,6 +18,7 @@ from rowboat.errors import BrokenPromise, PartLost
 
 NAME = sql.Identifier("pg_temp", "stage")
 _AT_ONCE = 2**20  # bytes that COPY asks for
+_LARGE = 10_000  # rows of a stage
 
 
 @dataclass(frozen=True)
@@ -282,9 +283,14 @@ def same_key(cells: Sequence[sql.Composable]) -> sql.Composed:
     )
 
 
-def prefer_set_lookups(cursor: Cursor, large: bool) -> None:
-    """Let rows of a large stage be looked up all at once, those of a small one each by its own."""
-    cursor.execute(query("stage.think_in_sets", allowed=sql.SQL("off" if large else "on")))
+def prefer_set_lookups(cursor: Cursor, rows: int) -> None:
+    """Let the rows of a large stage be looked up all at once, those of a small one one by one.
+
+    The stage has no statistics, and the planner would take it for small. With 0 rows the planner
+    decides by itself again.
+    """
+    allowed = "off" if rows > _LARGE else "on"
+    cursor.execute(query("stage.think_in_sets", allowed=sql.SQL(allowed)))
 
 
 def count_refused(cursor: Cursor) -> int:

@@ -14,7 +14,7 @@ from rowboat.csvfile.text import GZIP_MAGIC, FileText
 from rowboat.database.connections import Connection, Cursor, transaction
 from rowboat.database.statements import query
 from rowboat.door import judge, stage
-from rowboat.door.passage import Passage, bench_for, open_door
+from rowboat.door.passage import Passage, columns_of, open_door
 from rowboat.errors import FileChanged
 from rowboat.ingest import position
 from rowboat.ingest.discovery import FoundFile
@@ -128,9 +128,8 @@ def _stage(cursor: Cursor, table: Table, made: StagedPart, records: Records) -> 
     """Add a chunk to a part's table, each row with what it shows by itself."""
     cargo = stageable_cargo(records, table)
     stage.fill_stage(cursor, table, cargo)
-    judge.judge_rows_alone(
-        cursor, bench_for(table, cargo, Passage("file", made.part.file, "", version=1))
-    )
+    passage = Passage("file", made.part.file, "", version=1)
+    judge.judge_rows_alone(cursor, columns_of(table, cargo, passage))
     cells = sql.SQL(", ").join(name for name, _ in stage.stage_columns(table, cargo.columns))
     cursor.execute(query("parts.add", part=made.part.table, cells=cells), {"before": made.staged})
     text = memoryview(records.text)[: records.consumed]

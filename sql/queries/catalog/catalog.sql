@@ -1,7 +1,7 @@
--- The database is the data dictionary: everything is read back from Postgres's own catalog.
+-- The database is the data dictionary: everything is read from Postgres's own catalog.
 
 -- name: tables
--- Every managed table with its columns and constraints, as JSON.
+-- Return every managed table with its columns and constraints, as JSON.
 select
     n.nspname as schema,
     c.relname as name,

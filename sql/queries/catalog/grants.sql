@@ -1,20 +1,20 @@
 -- Least privilege: what each role may do. Applied after every migration.
 
 -- name: use
--- A role may see that a managed schema is there.
+-- Let a role see that a managed schema exists.
 grant usage on schema {schema} to {role};
 
 -- name: look
--- The reader reads.
+-- Let the reader read.
 grant select on all tables in schema {schema} to {role};
 
 -- name: change
--- Loader and API change rows and move sequences; they own nothing and drop nothing.
+-- Let loader and API change rows and advance sequences; they own nothing and drop nothing.
 grant select, insert, update, delete on all tables in schema {schema} to {role};
 grant select, usage, update on all sequences in schema {schema} to {role};
 
 -- name: loader_service
--- The loader keeps positions, loads, the quarantine and the record of backups.
+-- Let the loader keep positions, loads, the quarantine and the record of backups.
 grant usage on schema ingest_status, backup_status, rowboat to {role};
 grant select, insert, update on all tables in schema ingest_status, backup_status to {role};
 grant delete on ingest_status.ingest_status, backup_status.backup_status to {role};
@@ -29,9 +29,9 @@ do $$ begin
 end $$;
 
 -- name: api_service
--- The API passes rows through the door; it reads positions and backups and changes neither, but
--- for the counts of a file whose refused rows went in after all, and pins. It makes keys and ends
--- them, but changes nothing of one; what it writes into the audit it can never change.
+-- Let the API pass rows through the door. It reads positions and backups, and changes only the
+-- counts of a file whose refused rows were let in after all, and pins. It creates and revokes keys
+-- but cannot change one, and can never change what it has written to the audit.
 grant usage on schema ingest_status, backup_status, rowboat to {role};
 grant select on all tables in schema ingest_status, backup_status to {role};
 grant insert on ingest_status.loads, ingest_status.overwritten to {role};
@@ -59,7 +59,7 @@ do $$ begin  -- later migrations make these
 end $$;
 
 -- name: reader_service
--- The reader sees where rows came from, not what was refused: refused rows may be private.
+-- Let the reader see where rows came from, but not what was refused: that may be private.
 grant usage on schema ingest_status, backup_status to {role};
 grant select on ingest_status.ingest_status, ingest_status.loads,
     backup_status.backup_status to {role};

@@ -1,8 +1,8 @@
--- The form of a canonical literal, per base type. Postgres itself judges the value
--- (pg_input_is_valid); these keep out what its input functions accept beyond the canonical form.
+-- The canonical form of a literal, for each base type. Postgres itself judges the value
+-- (pg_input_is_valid); these exclude what its input functions accept beyond the canonical form.
 
 -- fragment: integer
--- Digits, with a minus where negative: no blanks, no plus, no 0x1F, no 1_000.
+-- Digits, after a minus if negative: no blanks, no plus, no 0x1F, no 1_000.
 {cell} ~ '^-?[0-9]+$'
 
 -- fragment: number
@@ -39,7 +39,7 @@ or {cell} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{
 {cell} ~ '^\\x([0-9a-fA-F]{{2}})*$'
 
 -- fragment: any
--- Whatever the type's own input function accepts.
+-- Everything that the type's own input function accepts.
 true
 
 -- fragment: valid
@@ -59,7 +59,7 @@ char_length({cell}) <= {length}
 {cell}::numeric = round({cell}::numeric, {scale})
 
 -- fragment: typed
--- A cell as a value of its column; NULL where it is none.
+-- A cell as a value of its column; NULL if it is none.
 case when {valid} then {cell}::{type} end
 
 -- fragment: trusted
@@ -67,13 +67,13 @@ case when {valid} then {cell}::{type} end
 {cell}::{type}
 
 -- fragment: default
--- The default of a column that the rows do not bring.
+-- The default of a column that the rows do not have.
 ({value})::{type}
 
 -- fragment: as_text
--- A value as it is shown in a sentence.
+-- A value as a sentence shows it.
 ({value})::text
 
 -- fragment: plain
--- CASE, which knows no domains, gives a value the type below.
+-- A value of a domain as one of its base type: CASE drops the domain.
 case when true then {value} end

@@ -1,15 +1,16 @@
 -- The record of the schema's migrations.
 
 -- name: lock
--- One migrating process at a time; the session holds it across its transactions.
+-- Let one process migrate at a time; the session holds the lock across its transactions.
 select pg_advisory_lock(hashtextextended('rowboat.migrations', 0));
 
 -- name: unlock
--- Let the next one migrate.
+-- Let the next process migrate.
 select pg_advisory_unlock(hashtextextended('rowboat.migrations', 0));
 
 -- name: place
--- Who is here and where, and whether it may make schemas; who owns the records, and whether it is one.
+-- Return the role, the database, whether the role may create schemas, who owns the table of
+-- records, and whether the role belongs to that owner.
 select
     current_user, current_database(), has_database_privilege(current_database(), 'create'),
     pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'usage')
@@ -20,7 +21,7 @@ left join (
 ) on true;
 
 -- name: prepare
--- The table of records, made before the first migration.
+-- Create the table of records, before the first migration.
 create schema if not exists rowboat;
 create table if not exists rowboat.migrations (
     number integer primary key,
@@ -30,24 +31,25 @@ create table if not exists rowboat.migrations (
 );
 
 -- name: applied
--- What the database has.
+-- Return the migrations that the database has.
 select number, digest from rowboat.migrations order by number;
 
 -- name: since
--- When the database was made.
+-- Return when the first migration was applied.
 select min(applied_at) from rowboat.migrations;
 
 -- name: record
--- A migration was applied.
+-- Record that a migration was applied.
 insert into rowboat.migrations (number, name, digest)
 values (%(number)s, %(name)s, %(digest)s);
 
 -- name: forget
--- A migration was taken back.
+-- Record that a migration was rolled back.
 delete from rowboat.migrations where number = %(number)s;
 
 -- name: uncounted
--- Tables and partitions of these schemas whose writes are not counted yet, as far as they are ours.
+-- Return the tables and partitions of these schemas whose writes are not counted yet, if this role
+-- owns them.
 select n.nspname, c.relname
 from pg_class as c
 join pg_namespace as n on n.oid = c.relnamespace
@@ -60,12 +62,12 @@ where n.nspname = any(%(schemas)s) and c.relkind in ('r', 'p') and c.relpersiste
 order by 1, 2;
 
 -- name: count_writes
--- Let every statement that writes to a table be counted, also where its row triggers do not fire.
+-- Count every statement that writes to a table, even if its row triggers do not fire.
 create or replace trigger rowboat_written after insert or update or delete on {table}
 for each statement execute function rowboat.written();
 alter table {table} enable always trigger rowboat_written;
 
 -- name: roles
--- The working roles that this cluster has.
+-- Return the working roles that this cluster has.
 select rolname from pg_roles
 where rolname in ('rowboat_loader', 'rowboat_api', 'rowboat_reader');

@@ -1,12 +1,12 @@
 -- How many rows a table has.
 
 -- name: estimate
--- About how many rows a table has; -1 where Postgres does not know yet.
+-- Return about how many rows a table has; -1 if Postgres does not know yet.
 select greatest(sum(c.reltuples), -1)::bigint
 from pg_partition_tree({table}::regclass) as p
 join pg_class as c on c.oid = p.relid
 where p.isleaf;
 
 -- name: count
--- How many rows a table has.
+-- Count the rows of a table.
 select count(*) from {table};

@@ -1,7 +1,7 @@
--- The report of a passage through the door.
+-- The record of each passage through the door.
 
 -- name: record
--- One load with its counts; the row's own CHECK asserts that they add up.
+-- Record one load with its counts; a CHECK of the table asserts that they add up.
 insert into ingest_status.loads (
     table_name, source, source_name, version, first_line, last_line, first_byte, last_byte,
     actor, run, read, inserted, updated, unchanged, rejected
@@ -14,7 +14,7 @@ values (
 returning id, xmin::text;
 
 -- name: totals
--- What all loads of a run did together.
+-- Return what all loads of a run did together.
 select
     coalesce(sum(read), 0)::bigint, coalesce(sum(inserted), 0)::bigint,
     coalesce(sum(updated), 0)::bigint, coalesce(sum(unchanged), 0)::bigint,

@@ -1,15 +1,21 @@
--- The judge: every row of the stage against every rule, set by set. A row gets all its reasons.
+-- The judge: all rows of the stage against each rule of their table, one statement per rule. A row
+-- gets all of its reasons.
 
 -- name: cells
--- Required and type: one pass over the stage; only broken rows are looked at twice.
+-- Refuse empty cells of required columns, and cells that are no value of their type. One pass over
+-- the stage: only rows with a fault get to the list of reasons.
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select s.n, r.place, r.rule, r.column_name, r.message
 from pg_temp.stage as s
-cross join lateral (values {reasons}) as r (place, rule, column_name, message, broken)
-where ({broken}) and r.broken;
+cross join lateral (values
+    {reasons}
+) as r (place, rule, column_name, message, broken)
+where (
+    {broken}
+) and r.broken;
 
 -- fragment: reason
--- One possible reason of one row.
+-- One possible reason against a row.
 ({place}, {rule}, {column}::text, {message}, {broken})
 
 -- fragment: is_missing
@@ -17,7 +23,7 @@ where ({broken}) and r.broken;
 {cell} is null
 
 -- fragment: is_no_value
--- A cell is there and is no value of its column.
+-- A cell is not empty, and is no value of its column's type.
 ({cell} is not null and not {valid})
 
 -- fragment: type_message
@@ -26,53 +32,58 @@ where ({broken}) and r.broken;
     || case when not {whole} then {more} when {form} then {beyond} else {not_noun} end
 
 -- fragment: valid_whole
--- A value of which nothing gets lost.
+-- A value of the type, of which nothing is lost.
 ({valid} and {whole})
 
 -- fragment: same_time
--- A time that the type holds to its last part; what is no time at all is told elsewhere.
+-- The type holds the time exactly. Text that is no time at all is reported as that.
 case
     when pg_input_is_valid({cell}, {wide_name}) and pg_input_is_valid({cell}, {type_name})
     then {cell}::{wide} = {cell}::{type} else true
 end
 
 -- fragment: has_digits
--- A number that digits can write.
+-- A number that can be written in digits.
 ({cell} not in ('NaN', 'Infinity', '-Infinity'))
 
 -- name: dirty_columns
--- The columns that hold at least one cell of a wrong type.
+-- Return the columns with at least one cell that is no value of its type.
 select distinct column_name from pg_temp.verdict where rule = 'type';
 
 -- name: checks
--- The table's CHECKs over typed values; a check that is NULL holds, as in SQL.
+-- Refuse rows that break a CHECK. As in SQL, a check that is NULL holds.
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select t."rowboat n", r.place, r.rule, r.column_name, r.message
 from (select s.n as "rowboat n", {values} from pg_temp.stage as s) as t
-cross join lateral (values {reasons}) as r (place, rule, column_name, message, broken)
-where ({broken}) and r.broken;
+cross join lateral (values
+    {reasons}
+) as r (place, rule, column_name, message, broken)
+where (
+    {broken}
+) and r.broken;
 
 -- fragment: is_false
 -- A check does not hold.
 ({expression}) is false
 
 -- name: reference
--- Rows that name a parent which is not there.
+-- Refuse rows that refer to a parent that does not exist.
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select s.n, {place}, 'reference', {column}, {message}
 from pg_temp.stage as s
 where {given} and not exists (select from {parent} as p where {joined});
 
 -- name: halves
--- Rows that name a part of a parent's key, where it must be named whole or not at all.
+-- Refuse rows that give only a part of a parent's key (MATCH FULL: all or nothing).
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select s.n, {place}, 'reference', {column}, {message}
 from pg_temp.stage as s
 where num_nulls({values}) > 0 and num_nonnulls({values}) > 0;
 
 -- name: own_reference
--- The same where the parent is the table itself: rows of the stage are parents too, unless they
--- are refused; so a refused parent refuses its children, however deep. May be asked again.
+-- Refuse rows whose parent is neither in the table nor among the rows of the stage that are not
+-- refused, if the table refers to itself. `orphans` follows the references down, so one run refuses
+-- all descendants of a refused row. May be run again after more rows were refused.
 with recursive families as materialized (
     select s.n, {own_key} as parent_key, {child_key} as child_key
     from pg_temp.stage as s
@@ -102,11 +113,11 @@ where not exists (
 );
 
 -- name: refused
--- The rows with a verdict against them.
+-- Return the rows with a verdict.
 select distinct n from pg_temp.verdict order by n;
 
 -- name: known
--- Keys that this source, or a source that may only insert, finds taken.
+-- Refuse rows whose key is in the table, if this source wrote it there, or may only insert.
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select
     s.n, {place}, 'duplicate', {column},
@@ -116,8 +127,9 @@ join pg_temp.stage as s on s.n = m.n
 where m.own or %(refuse)s or {newer};
 
 -- fragment: newer
--- The row was written by the source that this one waits for, or again after this one was refused,
--- or a request that may not update found its key taken: what waited must not undo it.
+-- The row in the table must not be overwritten by one that waited in quarantine: its source has
+-- written the row again since, another source has, or the waiting row is from a request that may
+-- not update.
 not exists (
     select from ingest_status.loads as l
     join ingest_status.rejected_rows as q
@@ -128,7 +140,8 @@ not exists (
 )
 
 -- name: repeated
--- A key that stands more than once in the stage: the first row that is good keeps it.
+-- Refuse rows with a key that an earlier row of the stage has: the first row without a verdict
+-- keeps it.
 with rivals as (
     select
         s.*,
@@ -147,24 +160,24 @@ join rivals as f on f.n = s.first
 where {other_row};
 
 -- fragment: among_keys
--- Only keys that stand more than once need to be put in order.
+-- Sort only rows whose key occurs more than once.
 ({values}) in (
     select {values} from pg_temp.stage as s where {given} group by {values} having count(*) > 1
 )
 
 -- fragment: among_rows
--- The same, where their rows are known.
+-- Sort only rows whose key occurs more than once; their numbers are known.
 s.n = any(%(repeated)s::integer[])
 
 -- fragment: compared
--- How a row differs from the first one with its key.
+-- How a row compares with the first one of its key.
 case
     when row({cells_here}) is not distinct from row({cells_first}) then ' with the same values'
     else ' with other values'
 end
 
 -- name: taken
--- A unique value that another row of the table holds.
+-- Refuse rows with a unique value that another row of the table has.
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select s.n, {place}, 'duplicate', {column}, {message}
 from pg_temp.stage as s
@@ -174,11 +187,11 @@ where {given} and ({other_row}) and {stays} and not exists (
 );
 
 -- fragment: stays
--- The other row is none that will be deleted.
+-- The other row of the table will not be deleted.
 not exists (select from {gone} as g where g.home = t.tableoid and g.place = t.ctid)
 
 -- fragment: keeps
--- No good row of the stage will change the other row, or not in time.
+-- The other row will keep its value: no good row of the stage changes it, or not in time.
 (not exists (
     select from pg_temp.match as r
     where r.home = t.tableoid and r.place = t.ctid
@@ -186,7 +199,7 @@ not exists (select from {gone} as g where g.home = t.tableoid and g.place = t.ct
 ) or {also})
 
 -- fragment: updates
--- The row will be an update, not inserted.
+-- The row will be an update, and not be inserted.
 exists (select from pg_temp.match as u where u.n = s.n)
 
 -- fragment: staying

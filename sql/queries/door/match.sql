@@ -1,12 +1,12 @@
--- Where the rows of the stage meet those of the table.
+-- Joins the rows of the stage to the table by key.
 
 -- name: greatest
--- The greatest key of the table.
+-- Return the greatest key of the table: from the index, without reading rows.
 select max({column}) from {table};
 
 -- name: keys_range
--- The least and greatest integer key of the stage, the greatest that the table may have, and the
--- rows of those that stand on it more than once.
+-- Return the least and greatest integer key of the stage, the greatest that the table may have, and
+-- the rows whose key occurs more than once.
 select
     min({value}), max({value}), max({value}) filter (where {value} <= %(greatest)s),
     case when count({value}) > count(distinct {value}) then array(
@@ -16,7 +16,8 @@ select
 from pg_temp.stage as s;
 
 -- name: match
--- Rows whose key is in the table: equal to it or not, and whether this very source wrote it.
+-- Record the rows whose key is in the table: whether they are equal to its row, and whether this
+-- source wrote that row.
 insert into pg_temp.match
 select
     s.n,
@@ -27,17 +28,16 @@ select
     t.ctid,
     {key}
 from pg_temp.stage as s
-join {table} as t on {joined}
-{seen}
+join {table} as t on {joined} {seen}
 where {within};
 
 -- name: take_equal
--- Good rows that equal the table's are remembered, the others make the rest.
+-- Take good rows that equal the table's off the stage: their keys go to `seen`, all other rows to
+-- `rest`.
 with others as (
     insert into pg_temp.rest overriding system value
     select s.* from pg_temp.stage as s
-    left join {table} as t on {joined} and {within}
-    {seen}
+    left join {table} as t on {joined} and {within} {seen}
     where not (t.ctid is not null and {good} and not {own} and not {differs})
     returning n
 )
@@ -45,17 +45,17 @@ insert into pg_temp.seen
 select {key} from pg_temp.stage as s where not exists (select from others as o where o.n = s.n);
 
 -- fragment: differs
--- A row of the stage differs from that of the table, be it by a bit.
+-- The row of the stage differs from that of the table in at least one bit.
 row({columns})::record *<> row({values})::record
 
 -- fragment: own
--- This very source wrote the row of the table, or found it equal.
+-- This source wrote the row of the table, or has found it equal before.
 (t.xmin = any(%(own)s::text[]::xid[]) or {is_seen})
 
 -- fragment: seen
--- Equal rows that stood earlier in the same source.
+-- Equal rows that occurred earlier in the same source.
 left join pg_temp.seen as e on {joined}
 
 -- fragment: within
--- Look only where the stage's integer keys lie.
+-- Read only that part of the table in which the integer keys of the stage are.
 t.{column} between %(least)s and %(greatest)s

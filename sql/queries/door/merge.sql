@@ -1,8 +1,8 @@
--- The merge: what the judge let through enters the table, in the transaction that staged it.
+-- The merge: rows without a verdict enter the table, in the transaction that staged them.
 
 -- name: may_skip_triggers
--- May this role keep foreign-key triggers from firing, and does nobody refer to the table but by its
--- key, which no update moves?
+-- Return whether this role may keep foreign-key triggers from firing, and all references to the
+-- table are to its primary key, which no update changes.
 select has_parameter_privilege('session_replication_role', 'set') and not exists (
     select from pg_constraint as k
     where k.confrelid = {table}::regclass and k.contype = 'f' and k.conindid is distinct from (
@@ -12,7 +12,7 @@ select has_parameter_privilege('session_replication_role', 'set') and not exists
 );
 
 -- name: skip_triggers
--- For this transaction only: the judge has checked every parent, set by set.
+-- For this transaction only: the judge has checked the parents of all rows at once.
 set local session_replication_role = replica;
 
 -- name: fire_triggers
@@ -20,34 +20,35 @@ set local session_replication_role = replica;
 set local session_replication_role = origin;
 
 -- name: hold
--- Keep the parents where they are until the transaction ends.
+-- Keep other writers from changing the parents until the transaction ends.
 lock table {parents} in {mode} mode;
 
 -- name: insert
--- Good rows whose key the table does not have, in the order of the source.
+-- Insert good rows whose key the table does not have, in the order of the source.
 insert into {table} ({columns}) overriding system value
 select {values} from pg_temp.stage as s
 where {good} and {new};
 
 -- fragment: new
--- The table does not have the row's key, or no longer.
+-- The table does not have the row's key, or its row was displaced.
 not exists (select from pg_temp.match as m where m.n = s.n and m.home is not null)
 
 -- fragment: new_after_updates
--- The same; asking for the updates puts them first.
+-- The table does not have the row's key, or its row was displaced. Counting the deletes and updates
+-- here makes Postgres do them before the inserts.
 (select count(*) from gone) + (select count(*) from updated) >= 0
 and not exists (select from pg_temp.match as m where m.n = s.n and m.home is not null)
 
 -- name: at_once
--- Deletes, updates and inserts of a table that refers to itself, in this order but as one statement:
--- foreign keys are looked at when it ends.
+-- Delete, update and insert rows of a table that refers to itself, in this order but in one
+-- statement: foreign keys are checked when it ends.
 with gone as ({leave}),
 updated as ({update}),
 inserted as ({insert} returning 1)
 select (select count(*) from updated), (select count(*) from inserted);
 
 -- fragment: updated
--- The updates, after the deletes.
+-- The updates; counting the deletes makes Postgres do them before.
 {update} and (select count(*) from gone) >= 0 returning 1
 
 -- name: one_by_one
@@ -55,7 +56,8 @@ select (select count(*) from updated), (select count(*) from inserted);
 do {body};
 
 -- fragment: each
--- Let good rows in one at a time; what the database says of one that it refuses stands beside it.
+-- Merge good rows one at a time; what the database says of a row that it refuses is added to the
+-- verdicts, without a place.
 declare
     this record;
     state text;
@@ -85,7 +87,7 @@ s.n = this.n
 null
 
 -- name: faults
--- What it said: state, rule, words.
+-- Return what the database said of the rows that it refused: number, SQLSTATE, rule, message.
 select n, rule, column_name, message from pg_temp.verdict where place is null order by n;
 
 -- fragment: nobody
@@ -93,16 +95,19 @@ select n, rule, column_name, message from pg_temp.verdict where place is null or
 select 1 where false
 
 -- fragment: good
--- No verdict speaks against the row.
+-- The row has no verdict.
 not exists (select from pg_temp.verdict as v where v.n = s.n)
 
 -- name: matched
--- Good rows whose key the table has: with other values, and with the same to the last bit.
+-- Count the good rows whose key the table has: with other values, and with the same to the last
+-- bit.
 select count(*) filter (where not s.same), count(*) filter (where s.same)
 from pg_temp.match as s where {good};
 
 -- name: update
--- Good rows whose key the table has with other values; a row that moved since is a race.
+-- Update rows of the table whose key a good row has with other values. A row that has moved since
+-- it was matched is not updated, so the counts reveal the race. The array of places lets Postgres
+-- fetch rows by place instead of reading the whole table.
 update {table} as t set ({columns}) = row({values})
 from pg_temp.stage as s
 join pg_temp.match as m on m.n = s.n
@@ -110,7 +115,7 @@ where {good} and not m.same and t.tableoid = m.home and t.ctid = m.place
     and t.ctid = any (array(select place from pg_temp.match where not same));
 
 -- name: displace
--- Take rows that good ones will replace out of the table, where an update is in its own way.
+-- Delete rows of the table that good rows will replace, if an update could not be done in place.
 with gone as (
     delete from {table} as t using pg_temp.match as m
     where t.tableoid = m.home and t.ctid = m.place and not m.same and {which}
@@ -120,11 +125,11 @@ with gone as (
 update pg_temp.match as m set home = null from gone as g where g.n = m.n;
 
 -- fragment: wanted
--- Another good row of the stage brings a unique value of the row t.
+-- Another good row of the stage has a unique value of the row t.
 exists (select from pg_temp.stage as s where s.n is distinct from {other} and {joined} and {good})
 
 -- name: overwritten
--- Which transactions had written the rows that this load updates.
+-- Record which transactions had written the rows that this load updated.
 insert into ingest_status.overwritten (load_id, previous, keys)
 select %(load_id)s, s.previous, array_agg(jsonb_build_array({key})::text)
 from pg_temp.match as s
@@ -132,12 +137,12 @@ where {good} and not s.same
 group by s.previous;
 
 -- name: remember
--- Keys of equal rows: a second one further down in the same source is a duplicate.
+-- Keep the keys of equal rows: the same key further on in the same source is a duplicate.
 insert into pg_temp.seen
 select {key} from pg_temp.match as s where {good} and s.same;
 
 -- name: greatest
--- The greatest value of an identity column among the good rows of the stage, and of equal rows.
+-- Return the greatest value of an identity column in good rows of the stage, and in equal rows.
 select greatest(max({value}), {equal}) from pg_temp.stage as s where {good};
 
 -- fragment: greatest_equal

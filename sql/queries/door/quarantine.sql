@@ -1,18 +1,18 @@
--- The quarantine: refused rows with their original bytes and every reason.
+-- The quarantine: refused rows with their original bytes and all reasons.
 
 -- name: fill
--- Original bytes of refused rows; reasons only where the row could not be staged.
+-- Copy the original bytes of refused rows; reasons only if the row could not be staged.
 copy pg_temp.refused (n, line, raw, reasons, rejected_id) from stdin;
 
 -- name: fill_from_stage
--- Refused rows that have no other original than what is on the stage.
+-- Take refused rows from the stage if they have no other original.
 insert into pg_temp.refused (n, line, raw)
 select s.n, s.n, convert_to({fields}::text, 'UTF8')
 from pg_temp.stage as s
 where exists (select from pg_temp.verdict as v where v.n = s.n);
 
 -- name: keep
--- Refused rows into quarantine, in the order of the source.
+-- Put refused rows into quarantine, in the order of the source.
 set local enable_mergejoin = off;  -- the stage has no statistics, and need not be put in order
 insert into ingest_status.rejected_rows
     (load_id, table_name, source, source_name, version, line, raw, fields, reasons)
@@ -31,7 +31,7 @@ order by r.line;
 set local enable_mergejoin = on;
 
 -- fragment: fields
--- A staged row as column → text; not where these do not say all that was found wrong.
+-- A staged row as column → text; NULL if its cells do not show all that was found wrong.
 case
     when s.n is not null and not exists (
         select from pg_temp.verdict as v where v.n = s.n and v.place < 0 and v.rule <> 'check'
@@ -40,7 +40,7 @@ case
 end
 
 -- name: again
--- Rows that were judged again and are refused again: their reasons may have changed.
+-- Update the reasons of rows that were judged again and refused again.
 update ingest_status.rejected_rows as q set reasons = v.reasons
 from pg_temp.refused as r
 join (
@@ -52,14 +52,15 @@ join (
 where q.id = r.rejected_id and q.reasons is distinct from v.reasons;
 
 -- name: settle
--- Rows that went in after all.
+-- Settle rows that were judged again and let in.
 update ingest_status.rejected_rows as q
 set settled_at = clock_timestamp(), settled_as = 'loaded', settled_by = %(load_id)s
 from unnest(%(ids)s::bigint[]) with ordinality as i (id, n)
 where q.id = i.id and not exists (select from pg_temp.verdict as v where v.n = i.n);
 
 -- name: leave
--- A row that was judged again and that a rule of the database's own refuses.
+-- Give the reason of a row that was judged again and refused by a rule that only the database
+-- knows.
 update ingest_status.rejected_rows
 set reasons = jsonb_build_array(
     jsonb_build_object('rule', 'check', 'column', null, 'message', %(message)s::text)
@@ -67,14 +68,14 @@ set reasons = jsonb_build_array(
 where id = %(id)s;
 
 -- name: supersede
--- What an earlier version of a file had wrong is settled by the version that replaces it.
+-- Settle the rejects of earlier versions of a file: a newer version replaces it.
 update ingest_status.rejected_rows
 set settled_at = clock_timestamp(), settled_as = 'superseded'
 where source = 'file' and source_name = %(source_name)s and version < %(version)s
     and settled_at is null;
 
 -- name: waiting
--- Open rows of a table whose only fault is a missing parent; locked, so one process judges them.
+-- Return and lock open rows of a table whose only fault is a missing parent.
 select id, source_name, version, line, raw, fields
 from ingest_status.rejected_rows
 where table_name = %(table)s and settled_at is null and fields is not null
@@ -84,7 +85,7 @@ order by id limit %(limit)s
 for update;
 
 -- name: open
--- Chosen open rows that could be split into fields, whatever their faults.
+-- Return and lock chosen open rows that could be split into fields, whatever their faults.
 select q.id, q.source_name, q.version, q.line, q.raw, q.fields
 from ingest_status.rejected_rows as q
 where {which} and q.fields is not null and q.id > %(after)s
@@ -92,13 +93,13 @@ order by q.id limit %(limit)s
 for update;
 
 -- name: tables_waiting
--- Which of these tables have rows that wait for a parent.
+-- Return those of the given tables that have rows waiting for a parent.
 select distinct table_name from ingest_status.rejected_rows
 where table_name = any(%(tables)s) and settled_at is null
     and reasons @? '$[*] ? (@.rule == "reference")';
 
 -- name: count_back
--- Rows of a file that went in after all no longer count as rejected there.
+-- Count rows of a file that were let in after all as loaded, and no longer as rejected.
 update ingest_status.ingest_status as f
 set
     rejected = f.rejected - c.inserted - c.updated - c.unchanged,
@@ -120,15 +121,15 @@ from (
 where f.file_name = c.source_name;
 
 -- name: list
--- The newest refused rows.
+-- Return all open rows, or those of a table, by source and line.
 select q.id, q.table_name, q.source, q.source_name, q.line, q.raw, q.reasons, q.rejected_at
 from ingest_status.rejected_rows as q
 where q.settled_at is null and (%(table)s::text is null or q.table_name = %(table)s)
 order by q.source_name, q.line, q.id;
 
 -- fragment: which
--- Open rows of some tables, or of all; with a fault; of one source; or one of them. Reasons are
--- only read where rule and column stand somewhere, which is several times faster.
+-- Open rows: of some tables, with a fault, of one source, or one row; NULL chooses all. `rules` and
+-- `columns` are searched first, as reading all reasons is several times slower.
 q.settled_at is null
 and (%(tables)s::text[] is null or q.table_name = any(%(tables)s))
 and (%(rule)s::text is null or strpos(q.rules, %(rule)s) > 0)
@@ -138,14 +139,14 @@ and (%(source_name)s::text is null or q.source_name = %(source_name)s)
 and (%(id)s::bigint is null or q.id = %(id)s)
 
 -- name: page
--- The next of chosen open rows.
+-- Return the next of the chosen open rows.
 select q.id, q.table_name, q.source, q.source_name, q.line, q.raw, q.reasons, q.rejected_at
 from ingest_status.rejected_rows as q
 where {which} and q.id > %(after)s
 order by q.id limit %(limit)s;
 
 -- name: begun
--- The same, with no more of each row's bytes than are shown at once.
+-- Return the next of the chosen open rows, with only the first bytes of each.
 select
     q.id, q.table_name, q.source, q.source_name, q.line, substring(q.raw from 1 for %(most)s) as raw,
     q.reasons, q.rejected_at, octet_length(q.raw) as size
@@ -154,8 +155,8 @@ where {which} and q.id > %(after)s
 order by q.id limit %(limit)s;
 
 -- name: groups
--- How many open rows of some tables, or of all, have each fault, and how many there are: one with
--- several faults counts in each.
+-- Count the open rows of some tables, or of all, by fault, and all together. A row with several
+-- faults counts in each.
 with alike as (
     select q.table_name, q.rules, q.columns, count(*) as rows
     from ingest_status.rejected_rows as q
@@ -177,20 +178,20 @@ group by a.table_name, f.rule, f."column"
 order by a.table_name, rows desc, f.rule, f."column";
 
 -- name: counts
--- Chosen open rows by table, and how many of them could be split into fields.
+-- Count chosen open rows by table, and how many of them could be split into fields.
 select q.table_name, count(*) as rows, count(q.fields) as cut
 from ingest_status.rejected_rows as q
 where {which}
 group by q.table_name order by q.table_name;
 
 -- name: settled
--- What became of the rows of some tables, or of all, that are no longer open.
+-- Count the rows of some tables, or of all, that are no longer open, by what became of them.
 select settled_as, count(*) from ingest_status.rejected_rows
 where settled_at is not null and (%(tables)s::text[] is null or table_name = any(%(tables)s))
 group by settled_as order by settled_as;
 
 -- name: one
--- A refused row, open or settled, and who settled it.
+-- Return a refused row, open or settled, and who settled it.
 select
     q.id, q.table_name, q.source, q.source_name, q.line, q.raw, q.reasons, q.rejected_at,
     q.version, q.fields, q.settled_at, q.settled_as, coalesce(k.name, l.actor) as settler
@@ -200,19 +201,19 @@ left join rowboat.keys as k on k.id = l.actor
 where q.id = %(id)s;
 
 -- name: hold
--- Keep an open row for whoever corrects it.
+-- Lock an open row while it is corrected.
 select from ingest_status.rejected_rows where id = %(id)s and settled_at is null for update;
 
 -- name: why
--- What the judge has against the one row on the stage.
+-- Return the verdicts on the only row of the stage.
 select rule, column_name, message from pg_temp.verdict order by place;
 
 -- name: correct
--- The cells with which a row went in after all; its own bytes stay.
+-- Record the cells with which a row was let in after all; its original bytes are kept.
 update ingest_status.rejected_rows set fields = %(fields)s::jsonb where id = %(id)s;
 
 -- name: example
--- The first row of a file that this transaction refused, to show in a message.
+-- Return the first row of a file that this transaction refused, for a message.
 select line, reasons -> 0 ->> 'message'
 from ingest_status.rejected_rows
 where source_name = %(source_name)s and settled_at is null and rejected_at = now()

@@ -56,6 +56,19 @@ def test_refused_parent_refuses_its_descendants(boat: Boat, declare: Declare) ->
     }
 
 
+def test_orphan_without_a_key_of_its_own_has_one_reason(boat: Boat, declare: Declare) -> None:
+    """Rows whose keys the database gives cannot be parents in their file: nothing is repeated."""
+    declare(
+        "create schema s;"
+        " create table s.people ("
+        " id integer primary key generated always as identity,"
+        " boss integer references s.people, badge text)"
+    )
+    boat.write("people.csv", "boss,badge\n99,a\n,b\n")
+    assert loaded_counts(boat.ingest()["people.csv"]) == (2, 1, 0, 0, 1)
+    assert reasons(boat) == {2: ["reference: s.people has no id 99"]}
+
+
 def test_ring_of_rows(boat: Boat, declare: Declare) -> None:
     declare(TREE)
     boat.write("people.csv", "1,3,\n2,1,\n3,2,\n4,5,\n5,4,\n6,6,\n7,5,x\n8,9,\n9,8,\n9,1,\n")

@@ -7,7 +7,7 @@ from psycopg2 import sql
 from rowboat.catalog.tables import Table
 from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import query
-from rowboat.door.context import Bench
+from rowboat.door.context import Judged
 
 Action: TypeAlias = Literal["insert", "update", "upsert", "delete"]
 
@@ -38,29 +38,29 @@ def record_change(
     cursor.execute(query("audit.record", **arrays), facts)
 
 
-def rows_before(cursor: Cursor, bench: Bench) -> str:
+def rows_before(cursor: Cursor, judged: Judged) -> str:
     """Return the rows that an update will change, as a JSON array."""
-    cursor.execute(query("audit.before", table=bench.table.identifier))
+    cursor.execute(query("audit.before", table=judged.terms.table.identifier))
     found: str = fetch_one(cursor)[0]
     return found
 
 
-def rows_after(bench: Bench) -> sql.Composable:
+def rows_after(judged: Judged) -> sql.Composable:
     """SQL: the rows that were inserted or updated, as a JSON array.
 
     What the database made of them by itself is only known where they have a key to find them by.
     """
-    table = bench.table
-    is_seen = not table.has_triggers and all(each.name in bench.columns for each in table.columns)
-    if table.key and bench.has(table.key.columns) and not is_seen:
+    table, columns = judged.terms.table, judged.columns
+    is_seen = not table.has_triggers and all(each.name in columns.names for each in table.columns)
+    if table.key and columns.cover(table.key.columns) and not is_seen:
         theirs = [sql.Identifier("r", name) for name in table.key.columns]
-        joined = bench.joined(table.key.columns, theirs)
+        joined = columns.joined(table.key.columns, theirs)
         beside = query("audit.as_kept", table=table.identifier, joined=joined)
     else:
-        names = [each.name for each in table.stored if bench.has((each.name,))]
-        values = [sql.SQL("{} as {}").format(bench.value(n), sql.Identifier(n)) for n in names]
+        names = [each.name for each in table.stored if columns.cover((each.name,))]
+        values = [sql.SQL("{} as {}").format(columns.value(n), sql.Identifier(n)) for n in names]
         beside = query("audit.as_staged", values=sql.SQL(", ").join(values))
     written: sql.Composable = sql.SQL("true")
-    if bench.on_known != "refuse":
-        written = query("audit.written", updates=sql.Literal(bench.on_known == "update"))
-    return query("audit.after", beside=beside, good=bench.good, written=written)
+    if judged.terms.on_known != "refuse":
+        written = query("audit.written", updates=sql.Literal(judged.terms.on_known == "update"))
+    return query("audit.after", beside=beside, good=judged.good, written=written)

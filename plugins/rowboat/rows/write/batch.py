@@ -13,7 +13,7 @@ from rowboat.database.columnar import Cells, cells_of, cells_of_integers
 from rowboat.database.connections import Cursor, Steps, savepoint
 from rowboat.database.statements import query
 from rowboat.door import merge
-from rowboat.door.context import Bench, OnKnown
+from rowboat.door.context import Judged, OnKnown
 from rowboat.door.passage import Passage, Report, examine, let_in, open_door
 from rowboat.door.stage import Cargo, Refused
 from rowboat.errors import RowRefused
@@ -168,7 +168,7 @@ class Batch:
         cargo = _cargo(table, columns, rows, [])
         try:
             with savepoint(cursor):
-                bench = self._examine(cursor, table, cargo, self._passage([]))
+                judged = self._examine(cursor, table, cargo, self._passage([]))
         except RowRefused as error:
             if len(rows) == 1:
                 rows[0].cells = None
@@ -178,7 +178,7 @@ class Batch:
             self._try(cursor, table, columns, rows[:half])
             self._try(cursor, table, columns, rows[half:])
             return
-        for n, fact in merge.merge_one_by_one(cursor, bench):
+        for n, fact in merge.merge_one_by_one(cursor, judged):
             _blame(rows[n - 1], RowRefused(fact))
 
     def _deliver_table(self, cursor: Cursor, table: Table) -> Delivery:
@@ -227,21 +227,21 @@ class Batch:
             on_trial=order.on_trial,
         )  # fmt: skip
 
-    def _examine(self, cursor: Cursor, table: Table, cargo: Cargo, passage: Passage) -> Bench:
+    def _examine(self, cursor: Cursor, table: Table, cargo: Cargo, passage: Passage) -> Judged:
         open_door(cursor, table, cargo.columns, cargo.typed)
         return examine(cursor, table, cargo, passage)
 
     def _pass(self, cursor: Cursor, table: Table, cargo: Cargo, own: list[str]) -> Report:
         passage, order = self._passage(own), self.order
-        bench = self._examine(cursor, table, cargo, passage)
-        before = audit.rows_before(cursor, bench) if order.on_known == "update" else "[]"
-        report, _ = let_in(cursor, cargo, bench, passage)
+        judged = self._examine(cursor, table, cargo, passage)
+        before = audit.rows_before(cursor, judged) if order.on_known == "update" else "[]"
+        report, _ = let_in(cursor, cargo, judged, passage)
         if report.inserted or report.updated:
             if table.has_triggers:
-                with merge.telling_own_rules(bench):
+                with merge.telling_own_rules(judged):
                     cursor.execute(query("batch.check_now"))
             facts = (order.actor, order.request, order.action, table)
-            audit.record_change(cursor, *facts, before, audit.rows_after(bench))
+            audit.record_change(cursor, *facts, before, audit.rows_after(judged))
         own[:] = passage.own
         return report
 

@@ -92,15 +92,15 @@ def correct_row(
         on_known="update" if is_own else "refuse",
     )  # fmt: skip
     open_door(cursor, table, cargo.columns)
-    bench = examine(cursor, table, cargo, passage)
-    if bench.refused:
+    judged = examine(cursor, table, cargo, passage)
+    if judged.refused:
         cursor.execute(query("quarantine.why"))
         raise StillRefused(errors=[Reason(*each).to_json() for each in cursor.fetchall()])
-    was = audit.rows_before(cursor, bench)
-    report, _ = let_in(cursor, cargo, bench, passage)
+    was = audit.rows_before(cursor, judged)
+    report, _ = let_in(cursor, cargo, judged, passage)
     if not report.unchanged:
         action: audit.Action = "update" if report.updated else "insert"
-        audit.record_change(cursor, actor, request, action, table, was, audit.rows_after(bench))
+        audit.record_change(cursor, actor, request, action, table, was, audit.rows_after(judged))
     cursor.execute(query("quarantine.correct"), {"id": case.id, "fields": Json(cells)})
     return report
 
