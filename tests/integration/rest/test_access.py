@@ -134,6 +134,7 @@ def test_nobody_beyond_his_scope(stubbed: Flask, client_of: ClientOf, scope: str
         assert (needed == "public") != set(RATE).issubset(answer.headers.keys())
 
 
+@pytest.mark.own_app
 @pytest.mark.parametrize("needed", ["read", "write", "operate"])
 def test_every_scope_is_kept_by_a_view(app: Flask, client_of: ClientOf, needed: Any) -> None:
     """The same on a view of each scope, whichever of them the routes have."""
@@ -143,6 +144,7 @@ def test_every_scope_is_kept_by_a_view(app: Flask, client_of: ClientOf, needed: 
     assert app.test_client().options("/kept").status_code == 401
 
 
+@pytest.mark.own_app
 def test_a_view_must_say_its_scope(app: Flask, client_of: ClientOf) -> None:
     app.add_url_rule("/silent", "silent", lambda: "in")
     with pytest.raises(AssertionError, match="silent does not say which scope it needs"):
