@@ -11,7 +11,7 @@ from rowboat import address, status
 from rowboat.address import Address
 from rowboat.catalog import migrations
 from rowboat.catalog.tables import read_catalog
-from rowboat.cli import backups, health, keys, metrics
+from rowboat.cli import backups, health, keys, metrics, sql
 from rowboat.cli.terminal import command, main, progress_bars
 from rowboat.database import connections
 from rowboat.database.connections import transaction
@@ -22,7 +22,7 @@ from rowboat.ingest.run import ingest_files
 from rowboat.rendering import loads
 from rowboat.rows.read import trace
 
-__all__ = ["backups", "health", "keys", "main", "metrics"]  # each adds its commands to `main`
+__all__ = ["backups", "health", "keys", "main", "metrics", "sql"]  # each adds its commands to `main`
 
 
 @command(main)

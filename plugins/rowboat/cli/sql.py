@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from rowboat.backup.shown_sql import restore_statements
 from rowboat.catalog.tables import Catalog, Table, read_catalog
 from rowboat.cli.terminal import command, main
 from rowboat.database import connections
 from rowboat.database.connections import Connection, transaction
 from rowboat.database.recording import Recorded
-from rowboat.door import shown_sql
+from rowboat.door.shown_sql import judge_statements, merge_statements
 
 
 @main.group("sql")
@@ -23,14 +24,21 @@ def sql_() -> None:
 @click.argument("table")
 def judge_(table: str) -> Any:
     """Show the statements that stage and judge rows of a table."""
-    return _shown(table, shown_sql.judge_statements)
+    return _shown(table, judge_statements)
 
 
 @command(sql_, "merge")
 @click.argument("table")
 def merge_(table: str) -> Any:
     """Show the statements that merge judged rows into a table, and quarantine the others."""
-    return _shown(table, lambda opened, _, found: shown_sql.merge_statements(opened, found))
+    return _shown(table, merge_statements)
+
+
+@command(sql_, "restore")
+@click.argument("table")
+def restore_(table: str) -> Any:
+    """Show the statements that replace the rows of a table by those of a backup."""
+    return _shown(table, restore_statements)
 
 
 def _shown(name: str, build: Callable[[Connection, Catalog, Table], Sequence[Recorded]]) -> Any:

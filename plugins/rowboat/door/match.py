@@ -68,7 +68,9 @@ def _statement_parts(
         "key": _COMMA.join(ours),
         "table": table.identifier,
         "joined": columns.joined(key.columns, theirs),
-        "seen": query("match.seen", joined=same_key(ours)) if may_be_seen else sql.SQL(""),
+        "seen": sql.SQL("\n{}").format(query("match.seen", joined=same_key(ours)))
+        if may_be_seen
+        else sql.SQL(""),
         "within": query("match.within", column=sql.Identifier(serial))
         if serial
         else sql.SQL("true"),

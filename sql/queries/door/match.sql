@@ -28,7 +28,7 @@ select
     t.ctid,
     {key}
 from pg_temp.stage as s
-join {table} as t on {joined} {seen}
+join {table} as t on {joined}{seen}
 where {within};
 
 -- name: take_equal
@@ -37,7 +37,7 @@ where {within};
 with others as (
     insert into pg_temp.rest overriding system value
     select s.* from pg_temp.stage as s
-    left join {table} as t on {joined} and {within} {seen}
+    left join {table} as t on {joined} and {within}{seen}
     where not (t.ctid is not null and {good} and not {own} and not {differs})
     returning n
 )
