@@ -1,4 +1,4 @@
-"""Short ways to the shelf of a test: what lies there, what is on record, and how to age it."""
+"""The shelf of a test: take sets, age them, and compare what is stored with the record."""
 
 import json
 import time
@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 import fastavro
+import pytest
 
 from rowboat.backup import sets, shelf, verify
 from rowboat.backup.sets import Set
@@ -18,6 +19,7 @@ from rowboat.backup.shelf import Manifest
 from rowboat.backup.take import Taken, take_backup
 from rowboat.database import connections
 from rowboat.database.connections import transaction
+from rowboat.errors import RowboatError
 from tests.conftest import Boat
 
 DEPARTMENTS, JOBS, EMPLOYEES = (
@@ -67,7 +69,7 @@ def record(boat: Boat) -> list[tuple[Any, ...]]:
 
 
 def on_shelf() -> list[str]:
-    """Return all that lies on the shelf: files by their paths, folders with a slash."""
+    """Return all paths on the shelf, folders with a slash at the end."""
     return sorted(
         f"{each.relative_to(shelf.shelf_folder())}{'/' * each.is_dir()}"
         for each in shelf.shelf_folder().rglob("*")
@@ -93,7 +95,7 @@ def findings(boat: Boat, name: str | None = None) -> list[str]:
 
 
 def rewrite(name: str, **changes: Any) -> None:
-    """Change a set's manifest as somebody would who knows its checksum."""
+    """Change a set's manifest and correct its checksum."""
     manifest = replace(shelf.read_manifest(name), **changes)
     shelf.set_path(name, shelf.MANIFEST).write_bytes(manifest.to_bytes())
 
@@ -171,3 +173,16 @@ def in_threads(*works: Callable[[], object]) -> Iterator[list[BaseException]]:
             thread.join(60)
     for error in errors:
         raise error
+
+
+@contextmanager
+def no_set_from(boat: Boat, kind: type[RowboatError]) -> Iterator[list[str]]:
+    """Expect a backup to fail and leave everything as it was; gives [fact, hint]."""
+    before = contents(), record(boat)
+    said: list[str] = []
+    with pytest.raises(RowboatError) as raised:
+        yield said
+    assert type(raised.value) is kind
+    said += [raised.value.fact, raised.value.hint]
+    assert (contents(), record(boat)) == before
+    assert [each for each in shelf.shelf_folder().glob(".*") if shelf.shelf_folder().is_dir()] == []

@@ -3,20 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, assume, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from rowboat.door.passage import Report
 from tests.conftest import Boat
 
-thorough = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
 WHOLE = 2**23
 EMPTY_TABLES = (
     "truncate ingest_status.ingest_status, ingest_status.loads, ingest_status.overwritten,"

@@ -1,11 +1,26 @@
-"""How long the fuzzing tests look: ROWBOAT_FUZZ times as long as usual, then by chance."""
+"""How long the fuzzing tests look: ROWBOAT_FUZZ times as long as usual, then by chance.
+
+`make chaos` looks ten times as long.
+"""
 
 import os
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
-TIMES = int(os.environ.get("ROWBOAT_FUZZ", "1"))
+from tests.support.effort import tries
+
+TIMES = int(os.environ.get("ROWBOAT_FUZZ", tries(1, 10)))
+
+# For tests with a database: few examples, the same ones each time, and no shrinking.
+thorough = settings(
+    max_examples=tries(20, 60),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def fuzzed(examples: int) -> Any:

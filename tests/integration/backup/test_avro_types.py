@@ -26,10 +26,11 @@ from rowboat.database.connections import Connection, transaction
 from rowboat.errors import Unholdable
 from tests.conftest import Boat
 from tests.support.containers import read
+from tests.support.effort import tries
 from tests.support.every_type import FULL, TYPES, declared, generated
 
 Declare = Callable[[str], None]
-ROWS = 10_000
+ROWS = tries(2_000, 10_000)
 
 
 def fill(boat: Boat, rows: int) -> Table:

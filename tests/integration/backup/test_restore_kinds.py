@@ -178,7 +178,7 @@ def test_a_ring_whose_rows_break_a_rule(boat: Boat, declare: Declare) -> None:
         assert str(raised.value) == (
             "1 rows of s.b would be rejected, and its tables refer to each other:"
             " breaks the rule odd: (n <> 'y'::text)\n"
-            "HINT: restore --into new tables, or let the rule go first"
+            "HINT: restore into new tables (--into), or drop the rule first"
         )
 
 

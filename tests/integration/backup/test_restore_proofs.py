@@ -18,6 +18,7 @@ from rowboat.database import connections
 from rowboat.database.connections import transaction
 from rowboat.errors import ConnectionLost, RestoreRefused, WouldCascade
 from tests.conftest import Boat
+from tests.support.effort import tries
 from tests.support.killing import answer, ask, eventually, start
 from tests.support.restoring import (
     BY_DEPARTMENT,
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("ended", "shelf_of_its_own")
 
 Declare = Callable[[str], None]
 
-SEED, KILLS, ROWS = 20_240_229, 50, 20_000
+SEED, KILLS, ROWS = 20_240_229, tries(10, 50), 20_000
 
 # For each set that is named on stdin a child restores it; answers with its number, then
 # with its exit code.
@@ -141,7 +142,7 @@ def test_two_restores_at_once_go_one_after_the_other(crew: Boat) -> None:
     first, old, second, new = many(crew)
     pair = [start(crew, RESTORER) for _ in range(2)]
     assert [answer(each) for each in pair] == ["ready", "ready"]
-    for turn in range(4):
+    for turn in range(tries(2, 4)):
         for each, name in zip(pair, (first, second) if turn % 2 else (second, first), strict=True):
             ask(each, name)
         assert [answer(each) for each in pair] == [0, 0]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rowboat.backup import restore, shelf, take
@@ -15,6 +15,8 @@ from rowboat.backup.table_restore import RestoreOrder
 from rowboat.database.connections import Cursor, Role, transaction
 from rowboat.errors import RestoreRefused
 from tests.conftest import Boat
+from tests.support.effort import tries
+from tests.support.fuzzing import thorough
 
 pytestmark = pytest.mark.usefixtures("shelf_of_its_own")
 
@@ -93,14 +95,7 @@ def test_any_state_comes_back_and_can_be_undone(boat: Boat, declare: Declare, ro
         assert done.plan == wanted.expected
         return done
 
-    @settings(
-        max_examples=60,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=(Phase.explicit, Phase.generate),
-        suppress_health_check=list(HealthCheck),
-    )
+    @thorough
     @given(
         states(),
         states(),
@@ -130,4 +125,4 @@ def test_any_state_comes_back_and_can_be_undone(boat: Boat, declare: Declare, ro
             shelf.remove_set(name)
 
     holds()
-    assert len(came_back) > 15
+    assert len(came_back) > tries(5, 15)

@@ -325,10 +325,10 @@ def test_a_file_whose_rows_are_wrong(boat: Boat, tmp_path: Path) -> None:
     assert boat.departments() == [(1, "Hull"), (2, "Sail")]
     assert [(line, json.loads(raw), why) for line, raw, why in boat.rejects()] == [
         (2, {"id": "1", "department": "Keel"},
-         ["duplicate: id 1 stands earlier in this backup with other values"]),
+         ["duplicate: id 1 occurs earlier in this backup with other values"]),
         (3, {"id": "2", "department": " "}, ["check: department is blank"]),
         (5, {"id": "1", "department": "Hull"},
-         ["duplicate: id 1 stands earlier in this backup with the same values"]),
+         ["duplicate: id 1 occurs earlier in this backup with the same values"]),
     ]  # fmt: skip
 
 

@@ -20,9 +20,10 @@ from rowboat.storage.disk_shelf import DiskAside
 from tests.conftest import Boat
 from tests.support import backups
 from tests.support.backups import DEPARTMENTS, EMPLOYEES, JOBS, take
+from tests.support.effort import tries
 
 SEED = 20_240_229
-KILLS, FLIPS, HIRES = 50, 1_000, 50_000
+KILLS, FLIPS, HIRES = tries(12, 50), tries(200, 1_000), 50_000
 
 # For each number on stdin a backup in a process of its own, which dies by itself before that step
 # of those that outlive it (0: at none); answers with its process id, then with its exit code.

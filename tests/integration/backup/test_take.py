@@ -2,8 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,11 @@ from rowboat.database.connections import transaction
 from rowboat.errors import (
     BackupRefused,
     DatabaseRefused,
-    RowboatError,
     UnknownTable,
 )
 from tests.conftest import Boat
 from tests.support import backups
-from tests.support.backups import DEPARTMENTS, EMPLOYEES, HIRING, JOBS, take
+from tests.support.backups import DEPARTMENTS, EMPLOYEES, HIRING, JOBS, no_set_from, take
 
 USABLE = "free some space and make it writable for this user, or set ROWBOAT_BACKUPS"
 FILES = ["departments.avro", "hired_employees.avro", "jobs.avro"]
@@ -30,18 +28,6 @@ FILES = ["departments.avro", "hired_employees.avro", "jobs.avro"]
 def _shelf(boat: Boat, tmp_path: Path, setting: Callable[[str, str], None]) -> None:
     setting("backups", str(tmp_path / "shelf"))
     setting("backup_codec", "deflate")  # which the other reader has too
-
-
-@contextmanager
-def no_set_from(boat: Boat, kind: type[RowboatError]) -> Iterator[list[str]]:
-    """Expect a backup to fail and leave everything as it was; gives [fact, hint]."""
-    before = backups.on_shelf(), backups.record(boat)
-    said: list[str] = []
-    with pytest.raises(RowboatError) as raised:
-        yield said
-    assert type(raised.value) is kind
-    said += [raised.value.fact, raised.value.hint]
-    assert (backups.on_shelf(), backups.record(boat)) == before
 
 
 def test_a_set_is_files_and_a_manifest(boat: Boat) -> None:
@@ -227,7 +213,7 @@ def test_a_name_in_two_schemas(boat: Boat, declare: Callable[[str], None]) -> No
     with no_set_from(boat, UnknownTable) as said:
         take_backup(boat.connect(), ["jobs"])
     assert said == [
-        f"jobs stands for several tables: fleet.jobs, {JOBS}", "name the schema too"
+        f"several tables are called jobs: fleet.jobs, {JOBS}", "name the schema too"
     ]  # fmt: skip
 
 

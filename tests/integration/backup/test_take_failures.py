@@ -20,12 +20,12 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from rowboat.backup import retention, sets, shelf, verify
 from rowboat.backup.take import Taken, take_backup
 from rowboat.database import connections, embedded
-from rowboat.errors import ConnectionLost, DatabaseRefused, RowboatError, ShelfUnusable, Unholdable
+from rowboat.errors import ConnectionLost, DatabaseRefused, ShelfUnusable, Unholdable
 from rowboat.settings import settings
 from tests.chaos.proxy import before
 from tests.conftest import Boat
 from tests.support import backups
-from tests.support.backups import DEPARTMENTS, EMPLOYEES, JOBS, take
+from tests.support.backups import DEPARTMENTS, EMPLOYEES, JOBS, no_set_from, take
 
 USABLE = "free some space and make it writable for this user, or set ROWBOAT_BACKUPS"
 CLI = "from rowboat.cli.commands import main; main(prog_name='rowboat')"
@@ -36,19 +36,6 @@ def _shelf(boat: Boat, tmp_path: Path, setting: Callable[[str, str], None]) -> N
     setting("backups", str(tmp_path / "shelf"))
     setting("backup_codec", "deflate")
     backups.fill(boat)
-
-
-@contextmanager
-def no_set_from(boat: Boat, kind: type[RowboatError]) -> Iterator[list[str]]:
-    """Expect a backup to fail and leave everything as it was; gives [fact, hint]."""
-    before = backups.contents(), backups.record(boat)
-    said: list[str] = []
-    with pytest.raises(RowboatError) as raised:
-        yield said
-    assert type(raised.value) is kind
-    said += [raised.value.fact, raised.value.hint]
-    assert (backups.contents(), backups.record(boat)) == before
-    assert [each for each in shelf.shelf_folder().glob(".*") if shelf.shelf_folder().is_dir()] == []
 
 
 def test_a_value_that_avro_cannot_hold(boat: Boat) -> None:

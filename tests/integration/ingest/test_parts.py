@@ -24,8 +24,9 @@ from tests.support.dirty_files import (
     departments,
     hires,
     load,
-    thorough,
 )
+from tests.support.effort import tries
+from tests.support.fuzzing import thorough
 
 Setting = Callable[[str, str], None]
 WHOLE = 2**23
@@ -38,7 +39,7 @@ POSITION = """
         rejected, version, state
     from ingest_status.ingest_status where table_name = %s
 """
-some = settings(thorough, max_examples=30)
+some = settings(thorough, max_examples=tries(10, 30))
 
 
 class Stager:

@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.conftest import Boat
-from tests.support.dirty_files import WHOLE, account, departments, hires, load, thorough
+from tests.support.dirty_files import WHOLE, account, departments, hires, load
+from tests.support.fuzzing import thorough
 
 Setting = Callable[[str, str], None]
 
