@@ -10,6 +10,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from tests.conftest import Boat
+from tests.support.effort import tries
 from tests.support.writing import EMPLOYEES, hire, numbers, rows, send, state, told
 
 TEXT = st.sampled_from(["Ann", "Bo", "", " ", "é", "x\0", None, 5, True, ["a"]])
@@ -89,7 +90,11 @@ def table_of(boat: Boat) -> dict[int, Any]:
     return {each["id"]: each for each in rows(boat, EMPLOYEES)}
 
 
-@effort(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@effort(
+    max_examples=tries(25, 80),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     st.lists(GOOD | FIELDS, min_size=1, max_size=10),
     st.sampled_from(["error", "update", "ignore"]),

@@ -27,8 +27,9 @@ from api.shared import access
 from rowboat.access import keys
 from rowboat.database.connections import transaction
 from tests.conftest import Boat
+from tests.support.effort import tries
 
-CALLS = int(os.environ.get("ROWBOAT_CONTRACT_CALLS", "1500"))
+CALLS = int(os.environ.get("ROWBOAT_CONTRACT_CALLS", tries(500, 1_500)))
 ALL = 10_000
 TABLES = """
 create schema cargo;
