@@ -28,7 +28,7 @@ def deliver_rows(
     """Pass rows through the door, count them, and let in what waited for them."""
     with reading() as cursor:
         batch = Batch(context().catalog(cursor), rows, order)
-    done = batch.go(writing, say, once)
+    done = batch.go(writing, lambda _, found: say(found), once)
     if not done.again and not order.on_trial:
         prometheus.rows(sum((each.report for each in batch.delivered), Report()))
     wake_waiting(batch)

@@ -7,9 +7,9 @@ from flask import current_app, g
 
 from api.shared.context import context, reading, writing
 from rowboat.database.connections import Cursor, transaction
+from rowboat.metrics.answer_cache import AnswerCache
 from rowboat.metrics.definitions import Metric, all_metrics, find_metric
 from rowboat.metrics.figures import (
-    Cache,
     MetricFigures,
     Moment,
     Values,
@@ -53,7 +53,7 @@ def keep_answer(
     encode: Callable[[Found], Answer],
 ) -> Answer:
     """Return what is asked of a metric, from the cache while its tables are as they were."""
-    cache: Cache = current_app.extensions["figures"]
+    cache: AnswerCache = current_app.extensions["figures"]
     key = wanted.name, *asked
     if key in cache and (answer := cache.find(key, _version(wanted))):
         return answer

@@ -17,8 +17,8 @@ from rowboat.csvfile.writer import csv_text
 from rowboat.errors import ParameterRefused, UnknownMetric
 from rowboat.metrics import charts
 from rowboat.metrics.definitions import Metric, all_metrics
+from rowboat.metrics.answer_cache import AnswerCache
 from rowboat.metrics.figures import (
-    Cache,
     MetricFigures,
 )
 from rowboat.metrics.parameters import RESERVED
@@ -37,7 +37,7 @@ _FORMS = f"there are {', '.join(FORMATS)}"
 @blueprint.record_once
 def _prepare(state: BlueprintSetupState) -> None:
     all_metrics()  # a file that cannot be read stops the start
-    state.app.extensions["figures"] = Cache()
+    state.app.extensions["figures"] = AnswerCache()
 
 
 @blueprint.get("/api/metrics")

@@ -19,8 +19,6 @@ class Executor(LocalExecutor):
     def _check_workers(self) -> None:
         killed = [each.pid for each in self.workers.values() if each.exitcode not in _WELL]
         if killed:
-            self.log.error(
-                "the workers %s were killed: the scheduler ends and restarts", killed
-            )
+            self.log.error("the workers %s were killed: the scheduler ends and restarts", killed)
             os._exit(1)
         super()._check_workers()  # type: ignore[no-untyped-call]

@@ -1,20 +1,20 @@
--- What a database is good for, asked by the role that is to use it.
+-- Checks of a database, made by the role that is to use it.
 
 -- name: server
--- Version, role, whether it is a standby, clock.
+-- Version, role, whether the server is a standby, and its clock.
 select
     split_part(current_setting('server_version'), ' ', 1), current_user, pg_is_in_recovery(),
     clock_timestamp();
 
 -- name: is_migrated
--- Whether the first migration has run, whoever may read its record.
+-- Whether the first migration has run; asked of the catalog, as the role may not read the record.
 select exists (
     select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
     where n.nspname = 'rowboat' and c.relname = 'migrations'
 );
 
 -- name: rights
--- The role; where it is; whether it may stage rows and keep row triggers from firing; what it may not use.
+-- Role, database, whether the role may stage rows and disable row triggers, and tables that it may not use.
 select
     current_user, current_database(),
     has_database_privilege(current_database(), 'temporary'),

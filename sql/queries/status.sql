@@ -1,12 +1,12 @@
--- What `rowboat status` shows.
+-- Values for `rowboat status`.
 
 -- name: quarantine
--- Open refused rows by table.
+-- Open rejected rows by table.
 select table_name, count(*) as open from ingest_status.rejected_rows
 where settled_at is null group by table_name;
 
 -- name: newest_backup
--- The newest set of backups, and how long ago a set was last restored on trial.
+-- The newest set, and seconds since the last drill of any set.
 select
     set_name, taken_at, bool_and(verified_at is not null) as verified,
     extract(epoch from now() - taken_at)::float as age,

@@ -132,7 +132,7 @@ def test_a_new_dataset_is_one_sql_file_and_a_csv(system: System) -> None:
 
 def test_command_line_shares_the_running_system(system: System) -> None:
     done = system.rowboat("trace", "departments.csv:1")
-    assert "departments.csv:1 is the row as it stands" in done.stdout
+    assert "departments.csv:1 is the present row" in done.stdout
     assert done.returncode == 0
 
 

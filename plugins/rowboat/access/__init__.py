@@ -1,4 +1,4 @@
-"""Who may do what: API keys, sign-ins, tokens of an OpenID Connect issuer.
+"""Who is asking, and what they may do: API keys, sessions, OpenID Connect.
 
 Read `keys` first, then `sessions`, `oidc_tokens`, `oidc_sign_in`. It knows nothing of files,
 backups or metrics, and no web framework.

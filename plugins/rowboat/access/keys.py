@@ -1,4 +1,4 @@
-"""Keys of the API: who holds one, for what, how often a minute."""
+"""API keys: creation, lookup, scopes, and limits per minute."""
 
 import hashlib
 import hmac
@@ -17,12 +17,12 @@ from rowboat.errors import Forbidden, KeyRefused, UnknownKey
 SCOPES = ("read", "write", "operate")
 PER_MINUTE = 600
 _TOKEN = re.compile(r"rb_([a-z0-9]{8})_([\w-]{43})", re.ASCII)
-_NOBODY = "0" * 64  # stands for the hash of a key that is not there; no known text has it
+_NO_KEY = "0" * 64  # in place of the hash of an unknown key; no known text hashes to it
 
 
 @dataclass(frozen=True)
 class Key:
-    """Who calls: `tables` limits it to some by full name."""
+    """An API key, or another caller with a scope; `tables` are full names, None for all."""
 
     id: str
     name: str
@@ -31,28 +31,28 @@ class Key:
     per_minute: int = PER_MINUTE
 
     def may(self, scope: str) -> bool:
-        """Tell whether it holds for a scope: write includes read, operate both."""
+        """Return whether the key includes a scope: write includes read, operate both."""
         order = ("public", *SCOPES)
         return order.index(scope) <= order.index(self.scope)
 
     def demand(self, scope: str) -> None:
-        """Raise Forbidden unless it holds for a scope."""
+        """Raise Forbidden unless the key includes a scope."""
         if not self.may(scope):
             raise Forbidden(f"the key {self.id} has the scope {self.scope}; this needs {scope}")
 
     def sees(self, table: str) -> bool:
-        """Tell whether it holds for a table."""
+        """Return whether the key is valid for a table."""
         return self.tables is None or table in self.tables
 
     def check(self, table: str) -> None:
-        """Raise Forbidden unless it holds for a table."""
+        """Raise Forbidden unless the key is valid for a table."""
         if not self.sees(table):
-            raise Forbidden(f"the key {self.id} does not hold for {table}")
+            raise Forbidden(f"the key {self.id} is not valid for {table}")
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How much of a minute's requests a caller has used; seconds until the next minute."""
+    """Requests of a caller in this minute, and seconds (`reset`) until the next one."""
 
     limit: int
     requests: int
@@ -60,12 +60,12 @@ class Rate:
 
     @property
     def remaining(self) -> int:
-        """How many more it may send."""
+        """Number of requests left in this minute."""
         return max(self.limit - self.requests, 0)
 
     @property
     def exceeded(self) -> bool:
-        """Tell whether this request is one too many."""
+        """Whether this request is over the limit."""
         return self.requests > self.limit
 
 
@@ -77,9 +77,9 @@ def create_key(
     days: int | None = None,
     per_minute: int = PER_MINUTE,
 ) -> tuple[Key, str]:
-    """Make a key, good for some days or without end; return it and its token, kept nowhere.
+    """Create a key that expires after `days`, or never; return it and its token.
 
-    Raises UnknownTable.
+    Only a hash of the token is stored. Raises UnknownTable.
     """
     known_tables = read_catalog(cursor)
     full = None if tables is None else frozenset(known_tables.table(t).full_name for t in tables)
@@ -99,19 +99,23 @@ def list_keys(cursor: Cursor) -> list[dict[str, Any]]:
 
 
 def revoke_key(cursor: Cursor, key_id: str) -> None:
-    """End a key at once and for good; raises UnknownKey."""
+    """Revoke a key, immediately and permanently; raises UnknownKey."""
     cursor.execute(query("keys.revoke"), {"id": key_id})
     if not cursor.rowcount:
         raise UnknownKey(f"there is no key {key_id}")
 
 
 def find_key(cursor: Cursor, token: str) -> Key:
-    """Return the key of a token; raises KeyRefused, after the same work whatever is wrong."""
+    """Return the key of a token; raises KeyRefused.
+
+    An unknown key takes the same steps as a wrong secret, so that timing does not reveal which IDs
+    exist.
+    """
     form = _TOKEN.fullmatch(token)
     key_id, secret = form.groups() if form else ("", token)
     cursor.execute(query("keys.known"), {"id": key_id})
     found = fetch_rows(cursor)
-    stored = found[0]["secret_sha256"] if found else _NOBODY
+    stored = found[0]["secret_sha256"] if found else _NO_KEY
     if not hmac.compare_digest(_hash(secret), stored):
         raise KeyRefused("the key is not known")
     row = found[0]
@@ -123,10 +127,10 @@ def find_key(cursor: Cursor, token: str) -> Key:
 
 
 def count_request(cursor: Cursor, caller: str, limit: int) -> Rate:
-    """Count a request of a caller, all processes together, in the minute of the database's clock.
+    """Count a request of a caller in this minute of the database's clock, over all processes.
 
-    Exact where each statement is a transaction of its own. The first of a minute also notes that
-    the key is in use and forgets the minutes before, so that the others cost nothing more.
+    The count is exact in autocommit mode. The first request of a minute also records that the key
+    is in use and deletes earlier counts, so that all others cost a single statement.
     """
     cursor.execute(query("keys.count"), {"caller": caller})
     requests, reset = fetch_one(cursor)
@@ -137,5 +141,5 @@ def count_request(cursor: Cursor, caller: str, limit: int) -> Rate:
 
 
 def _hash(secret: str) -> str:
-    """Hash 256 random bits: nobody guesses them, so a slow hash would protect nothing more."""
+    """Return the hash of 256 random bits: they cannot be guessed, so it need not be a slow hash."""
     return hashlib.sha256(secret.encode()).hexdigest()

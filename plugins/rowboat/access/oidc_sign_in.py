@@ -1,4 +1,4 @@
-"""Signing in at an OpenID Connect issuer: authorization code flow with PKCE (RFC 7636)."""
+"""Sign-in at an OpenID Connect issuer: authorization code flow with PKCE (RFC 7636)."""
 
 import base64
 import hashlib
@@ -14,13 +14,13 @@ from rowboat.errors import IssuerDown, KeyRefused
 from rowboat.settings import settings
 
 _PATIENCE = 5.0  # seconds that the issuer has to answer
-_REFUSED = 400, 401, 403  # RFC 6749, section 5.2
-_SCOPE = ("scope", "scp")
+_REFUSED = 400, 401, 403  # statuses of a refused code (RFC 6749, section 5.2)
+_SCOPE = ("scope", "scp")  # claims for which a client must request scopes
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try to sign in: what only its visitor knows, and the address to come back to."""
+    """One attempt to sign in: secrets that only this visitor has, and the URL to return to."""
 
     state: str
     nonce: str
@@ -30,16 +30,17 @@ class Attempt:
 
 @dataclass(frozen=True)
 class SignInClient:
-    """The console as the issuer knows it; a public one has no secret."""
+    """The console as a client of the issuer; a public client has no secret."""
 
     issuer: Issuer
     id: str
     secret: str | None
 
     def address(self, attempt: Attempt) -> str:
-        """Return where the issuer asks who it is; raises IssuerDown.
+        """Return the URL of the issuer's sign-in page; raises IssuerDown.
 
-        Scopes are asked for where they are what the issuer calls so.
+        Rowboat's scopes are requested only if they are in a scope claim; roles, for example, are
+        assigned by the issuer.
         """
         scopes = [f"rowboat:{each}" for each in SCOPES] if self.issuer.claim in _SCOPE else []
         digest = hashlib.sha256(attempt.verifier.encode()).digest()
@@ -60,8 +61,8 @@ class SignInClient:
     def caller(self, code: str, attempt: Attempt) -> Key:
         """Return who has signed in; raises KeyRefused, Forbidden without a scope, IssuerDown.
 
-        The ID token tells that it is this visitor's sign-in, and the token for our audience what
-        he may do: it is another one unless the console is that audience.
+        The ID token proves that this visitor has signed in. The scopes are in the token for
+        Rowboat's audience: the access token, or the ID token if the console is that audience.
         """
         tokens = self._tokens(code, attempt)
         identity = tokens["id_token"]
@@ -69,7 +70,7 @@ class SignInClient:
         ours = identity if self.id == self.issuer.audience else tokens["access_token"]
         found = self.issuer.caller(ours)
         if claims.get("azp", self.id) != self.id or claims["sub"] != found.name:
-            raise KeyRefused("the issuer's tokens are not of one person", "sign in again")
+            raise KeyRefused("the issuer's tokens belong to different people", "sign in again")
         return found
 
     def _tokens(self, code: str, attempt: Attempt) -> dict[str, str]:
@@ -92,11 +93,11 @@ class SignInClient:
             found: dict[str, Any] = answer.raise_for_status().json()
             return {name: str(found[name]) for name in ("id_token", "access_token")}
         except (httpx.HTTPError, ValueError, TypeError, KeyError) as error:
-            raise IssuerDown("the issuer of tokens cannot be asked who it is") from error
+            raise IssuerDown("the issuer of tokens cannot be asked who signed in") from error
 
 
 def client_of_settings(issuer: Issuer | None) -> SignInClient | None:
-    """Return the client that the settings name, where there is an issuer."""
+    """Return the client in the settings; None without one, or without an issuer."""
     now = settings()
     if issuer is None or now.oidc_client_id is None:
         return None

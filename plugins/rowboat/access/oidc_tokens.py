@@ -1,4 +1,4 @@
-"""Bearer tokens of an OpenID Connect issuer: signed JWTs, their scopes in a claim."""
+"""Bearer tokens of an OpenID Connect issuer: signed JWTs with scopes in a claim."""
 
 import time
 from threading import Lock
@@ -22,11 +22,12 @@ from rowboat.access.keys import SCOPES, Key
 from rowboat.errors import Forbidden, IssuerDown, KeyRefused
 from rowboat.settings import is_guarded, settings
 
-_ALGORITHMS = ["RS256", "ES256"]  # no other: a shared secret is none, and `none` is no signature
+# Asymmetric algorithms only: HS256 would need a shared secret, and `none` is no signature.
+_ALGORITHMS = ["RS256", "ES256"]
 _LEEWAY = 60  # seconds by which clocks may differ
-_PAUSE = 60.0  # seconds between two questions to the issuer
-_OLD = 3600.0  # seconds for which its keys are good: one that it withdraws goes within the hour
-_PATIENCE = 5.0  # seconds that it has to answer
+_PAUSE = 60.0  # seconds between two requests to the issuer
+_OLD = 3600.0  # seconds for which keys are used: a withdrawn one is refused within the hour
+_PATIENCE = 5.0  # seconds that the issuer has to answer
 _LONGEST = 255  # characters of a subject (OpenID Connect Core, section 2)
 _FACTS: dict[type[JoseError], str] = {
     ExpiredTokenError: "the token has expired",
@@ -39,7 +40,7 @@ _TROUBLE = (httpx.HTTPError, httpx.InvalidURL, JoseError, *_MALFORMED)
 
 
 class Issuer:
-    """Who makes tokens: its address, the audience they are for, the claim that has their scopes."""
+    """An issuer of tokens: its URL, the audience of its tokens, the claim with their scopes."""
 
     def __init__(self, address: str, audience: str, claim: str) -> None:
         self.address, self.audience, self.claim = address, audience, claim
@@ -51,20 +52,20 @@ class Issuer:
         self._failure: Exception | None = None
 
     def caller(self, token: str) -> Key:
-        """Return who a token speaks for; raises KeyRefused, Forbidden without a scope, IssuerDown.
+        """Return the caller of a token; raises KeyRefused, Forbidden without a scope, IssuerDown.
 
-        Its id begins with `oidc:`, so that no issuer can name a key of Rowboat's own.
+        The caller's ID begins with `oidc:`, so that an issuer cannot impersonate an API key.
         """
         claims = self.claims(token, self.audience)
         subject = claims["sub"]
         if not (len(subject) <= _LONGEST and subject.isascii() and subject.isprintable()):
-            raise KeyRefused("the token's subject is no name", "ask its issuer for a new one")
+            raise KeyRefused("the token's subject is not a name", "ask its issuer for a new one")
         return Key(f"oidc:{subject}", subject, self._scope(claims))
 
     def claims(self, token: str, audience: str, **more: str) -> dict[str, Any]:
-        """Return the claims of a good token for an audience; raises KeyRefused, IssuerDown.
+        """Return the claims of a valid token for an audience; raises KeyRefused, IssuerDown.
 
-        `more` are values that other claims must have.
+        `more` are further claims with the values that they must have.
         """
         wanted = {"iss": self.address, "aud": audience, **more}
         options: dict[str, Any] = {
@@ -80,7 +81,7 @@ class Issuer:
         return claims
 
     def endpoint(self, name: str) -> str:
-        """Return an address of its own that it tells of; raises IssuerDown."""
+        """Return a URL from the issuer's discovery document; raises IssuerDown."""
         self._current()
         address = self._document.get(name)
         if not isinstance(address, str) or not is_guarded(address):
@@ -94,14 +95,14 @@ class Issuer:
     def _read(self, token: str) -> dict[str, Any]:
         try:
             return self._decoded(token, self._current())
-        except InvalidKeyIdError:
+        except InvalidKeyIdError:  # the issuer may have a new key
             return self._decoded(token, self._renewed())
 
     def _decoded(self, token: str, keys: KeySet) -> dict[str, Any]:
         return jwt.decode(token, keys, registry=self._registry).claims
 
     def _scope(self, claims: dict[str, Any]) -> str:
-        """Return the widest scope of a token, from a list or a text with spaces."""
+        """Return the widest scope of a token; the claim is a list or a space-separated text."""
         found = claims.get(self.claim)
         names = found.split() if isinstance(found, str) else found
         for scope in reversed(SCOPES):
@@ -111,7 +112,7 @@ class Issuer:
         raise Forbidden(f"the token has none of the scopes {wanted}", "ask its issuer for one")
 
     def _renewed(self) -> KeySet:
-        """Ask for the keys, at most once a minute, whatever callers send."""
+        """Fetch the keys again; at most once a minute, as any caller can name an unknown key."""
         with self._lock:
             if time.monotonic() - self._asked >= _PAUSE:
                 self._asked = time.monotonic()
@@ -125,16 +126,16 @@ class Issuer:
             return self._keys
 
     def _fetched(self) -> KeySet:
-        """Fetch the keys that the discovery document names (OpenID Connect Discovery)."""
+        """Fetch the discovery document and the keys that it names (OpenID Connect Discovery)."""
         found = _get(self.address.rstrip("/") + "/.well-known/openid-configuration")
         if found["issuer"] != self.address:
-            raise ValueError("it calls itself by another name")
+            raise ValueError("the document names another issuer")
         keys, self._document = KeySet.import_key_set(_get(found["jwks_uri"])), found
         return keys
 
 
 def issuer_of_settings() -> Issuer | None:
-    """Return the issuer that the settings name."""
+    """Return the issuer in the settings, or None."""
     now = settings()
     if now.oidc_issuer is None or now.oidc_audience is None:
         return None

@@ -22,7 +22,7 @@ from rowboat.ingest.run import ingest_files
 from rowboat.rendering import loads
 from rowboat.rows.read import trace
 
-__all__ = ["backups", "health", "keys", "main", "metrics", "sql"]  # each adds its commands to `main`
+__all__ = ["backups", "health", "keys", "main", "metrics", "sql"]  # each adds to `main`
 
 
 @command(main)

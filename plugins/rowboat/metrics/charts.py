@@ -1,6 +1,6 @@
-"""A metric's chart, drawn from its figures: SVG for a page, PNG to take away.
+"""Draws the chart of a metric: SVG for a page, PNG for download.
 
-Widths are shares of the whole and heights are pixels, so text keeps its size at any width.
+Widths are percentages and heights are pixels, so that text keeps its size at any width.
 """
 
 from decimal import Context, Decimal, localcontext
@@ -34,18 +34,18 @@ from rowboat.metrics.svg import (
     write_svg,
 )
 
-_BARS, _GROUPS = 80, 40  # more than these would be no picture
-_WIDTH, _MARGIN, _HEAD = 720, 24, 76  # pixels of an image and its white
+_BARS, _GROUPS = 80, 40  # at most; more could not be read
+_WIDTH, _MARGIN, _HEAD = 720, 24, 76  # pixels: image, its margins, its title
 
 
 def chart_svg(figures: MetricFigures) -> str | None:
-    """Draw a metric's chart for a page; None where it has none."""
+    """Draw the chart of a metric for a page; returns None if it has none."""
     chart = figures.metric.chart
     return write_svg(_drawing(figures, chart)) if chart else None
 
 
 def chart_png(figures: MetricFigures) -> bytes | None:
-    """Draw a metric's chart below its title as an image, 1440 dots wide; None where it has none."""
+    """Draw the chart with its title as an image 1440 pixels wide; returns None if it has none."""
     chart = figures.metric.chart
     if chart is None:
         return None
@@ -67,7 +67,7 @@ def chart_png(figures: MetricFigures) -> bytes | None:
 
 
 def _drawing(figures: MetricFigures, chart: Chart) -> Element:
-    with localcontext(Context(prec=60, traps=[])):  # infinity less infinity is no error
+    with localcontext(Context(prec=60, traps=[])):  # infinity minus infinity must not raise
         groups = groups_of(figures, chart)
         label = describe_chart(figures.metric.title, chart, groups)
         root = new_drawing(label, width="100%", class_="chart")
@@ -82,7 +82,7 @@ def _drawing(figures: MetricFigures, chart: Chart) -> Element:
 
 
 def _legend(root: Element, chart: Chart) -> int:
-    """Draw the names of y beside their colours; return where that ends."""
+    """Draw the names of y beside their colours; return the height."""
     longest = max(map(len, chart.y))
     across = 4 if longest <= 4 else 2 if longest <= 13 else 1
     wide, dash = (12, False) if chart.kind == "bars" else (3, True)
@@ -100,7 +100,7 @@ def _legend(root: Element, chart: Chart) -> int:
 
 
 def _bars(root: Element, chart: Chart, groups: list[SeriesGroup], top: int) -> tuple[int, str]:
-    """Draw the bars of each x below its name; return where they end and what was cut."""
+    """Draw the bars of each x below its name; return the bottom and a note on what was left out."""
     shown = _greatest(groups, min(_GROUPS, max(1, _BARS // len(chart.y))))
     values = [Decimal(0), *drawable_sums(shown)]
     scale = Scale(min(values), max(values))
@@ -123,12 +123,12 @@ def _bars(root: Element, chart: Chart, groups: list[SeriesGroup], top: int) -> t
             plot, "line", class_="axis", x1=zero, x2=zero, y1=start, y2=top - 10, stroke=FAINT
         )
     if len(shown) < len(groups):
-        return top, f"{len(shown)} greatest of {len(groups):,} shown; the table has all"
+        return top, f"the {len(shown)} greatest of {len(groups):,} are shown; the table has all"
     return top, "" if groups else "no rows"
 
 
 def _greatest(groups: list[SeriesGroup], most: int) -> list[SeriesGroup]:
-    """Return the groups of the greatest totals, in their order; those without a number go first."""
+    """Return the `most` groups with the greatest totals, in their order; numbers win over none."""
     kept = sorted(
         range(len(groups)),
         key=lambda place: (bool(drawable_sums([groups[place]])), groups[place].total),
@@ -138,14 +138,14 @@ def _greatest(groups: list[SeriesGroup], most: int) -> list[SeriesGroup]:
 
 
 def _name(root: Element, group: SeriesGroup, bottom: int) -> None:
-    """Write an x above its bars."""
+    """Write the label of an x above its bars."""
     part = add_element(root, "g")
     add_element(part, "title", group.label)
     add_element(part, "text", cut_text(group.label, NARROW), y=bottom, **group.look)
 
 
 def _bar(bar: Element, scale: Scale, value: Decimal | None, top: int, height: int) -> None:
-    """Draw one bar from zero with its number behind it."""
+    """Draw one bar from zero, and its number at the end."""
     left = right = scale.share(Decimal(0))
     if value is not None and value.is_finite():
         left, right = sorted((left, scale.share(value)))

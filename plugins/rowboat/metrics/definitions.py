@@ -1,15 +1,15 @@
-"""Metrics: every file in sql/metrics is one, described by the comment lines that it begins with.
+"""Definitions of metrics: every file in sql/metrics is one, and begins with a header of comments.
 
     -- title: Hires by month
-    -- about: A sentence, which may go on
-    --   in lines that are indented.
-    -- tables: schema.table, schema.other        all that the statement reads
+    -- about: A sentence, which may continue
+    --   in indented lines.
+    -- tables: schema.table, schema.other        all tables that the statement reads
     -- param: year integer 1..9999 = 2021 | What it means.
     -- chart: bars x=month y=hired,left          or lines; optional
-    -- years: schema.table.column                times whose years are offered; optional
+    -- years: schema.table.column                offer the years of these times; optional
 
-One statement follows; it names tables with their schema, `%(…)s` stands for a parameter, `%%` for a
-percent sign.
+One statement follows. It names tables with their schema; `%(NAME)s` is the value of a parameter,
+and `%%` a percent sign.
 """
 
 import re
@@ -33,6 +33,7 @@ _COLUMN = re.compile(r"([^.,\s]+)\.([^.,\s]+)\.([^.,\s]+)")
 _QUOTED = re.compile(
     r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$", re.DOTALL
 )
+# Functions whose result changes without a write: such a metric must not be cached.
 _OF_THE_MOMENT = re.compile(
     r"\b(now|random|\w+_timestamp|timeofday|current_(date|time|timestamp)|localtime(stamp)?"
     r"|gen_random_uuid|random_normal)\b",
@@ -42,7 +43,7 @@ _OF_THE_MOMENT = re.compile(
 
 @dataclass(frozen=True)
 class Chart:
-    """How a metric is best drawn; the y of rows with an equal x are added up."""
+    """How a metric is drawn; the y of rows with an equal x are added up."""
 
     kind: ChartKind
     x: str
@@ -51,9 +52,9 @@ class Chart:
 
 @dataclass(frozen=True)
 class Metric:
-    """One file: what it tells, what it takes, which tables it reads, its statement.
+    """One metric, as its file defines it.
 
-    `years` is the column (schema, table, name) whose years the parameter year is chosen from.
+    `years` is the column (schema, table, name) whose years are offered for the parameter year.
     """
 
     name: str
@@ -67,11 +68,11 @@ class Metric:
 
     @cached_property
     def lasts(self) -> bool:
-        """Tell whether its figures stay true until its tables change."""
+        """Whether its figures depend on its tables alone, and not on the time or on chance."""
         return not _OF_THE_MOMENT.search(_QUOTED.sub("", self.statement))
 
     def document(self) -> dict[str, Any]:
-        """Return what its file tells of it, as JSON knows it."""
+        """Return the definition as JSON, without the statement."""
         return {
             "name": self.name,
             "title": self.title,
@@ -99,16 +100,16 @@ def all_metrics() -> dict[str, Metric]:
 
 
 def find_metric(name: str) -> Metric:
-    """Find a metric; raises UnknownMetric."""
+    """Return the metric of a name; raises UnknownMetric."""
     if name not in all_metrics():
         raise UnknownMetric(f"there is no metric {name}")
     return all_metrics()[name]
 
 
 def read_metric(path: Path) -> Metric:
-    """Read one file; raises SqlFileError with its name and line."""
+    """Return the metric that a file defines; raises SqlFileError with its name and line."""
     if not re.fullmatch("[a-z][a-z0-9_]*", path.stem):
-        raise _malformed(path, 1, "a metric is named in small letters, digits and _")
+        raise _malformed(path, 1, "the name of a metric consists of small letters, digits and _")
     text = _text(path)
     header = _header(path, text)
     for key in _NEEDED:
@@ -139,7 +140,7 @@ def _text(path: Path) -> str:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield number and text of the comment lines that a file begins with."""
+    """Yield number and text of the lines of the header."""
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.startswith("--"):
             return
@@ -147,7 +148,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _header(path: Path, text: str) -> list[tuple[int, str, str]]:
-    """Return (line, key, value) of each line of the header, with the lines that continue it."""
+    """Return (line, key, value) of each entry of the header, continuation lines included."""
     found: list[tuple[int, str, str]] = []
     for number, line in _lines(text):
         if found and re.match(r"--  +\S", line):
@@ -158,9 +159,9 @@ def _header(path: Path, text: str) -> list[tuple[int, str, str]]:
         if form is None:
             raise _malformed(path, number, "is not written '-- KEY: VALUE'")
         if form[1] not in _KEYS:
-            raise _malformed(path, number, f"{form[1]} is none of {', '.join(_KEYS)}")
+            raise _malformed(path, number, f"{form[1]} is not one of {', '.join(_KEYS)}")
         if form[1] != "param" and any(form[1] == key for _, key, _ in found):
-            raise _malformed(path, number, f"{form[1]} stands twice")
+            raise _malformed(path, number, f"{form[1]} occurs twice")
         found.append((number, form[1], form[2]))
     return found
 
@@ -174,7 +175,7 @@ def _parameters(path: Path, header: list[tuple[int, str, str]]) -> dict[str, Par
         if isinstance(parameter, str):
             raise _malformed(path, line, parameter)
         if parameter.name in found:
-            raise _malformed(path, line, f"the parameter {parameter.name} stands twice")
+            raise _malformed(path, line, f"the parameter {parameter.name} occurs twice")
         found[parameter.name] = parameter
     return found
 
@@ -205,22 +206,23 @@ def _years(
     if form is None:
         raise _malformed(path, line, "years are written 'SCHEMA.TABLE.COLUMN'")
     if (table := f"{form[1]}.{form[2]}") not in tables:
-        raise _malformed(path, line, f"years are of {table}, which is none of its tables")
+        raise _malformed(path, line, f"years names {table}, which is not one of its tables")
     if "year" not in parameters or parameters["year"].kind != "integer":
-        raise _malformed(path, line, "years are for an integer parameter year, which is not there")
+        raise _malformed(path, line, "years requires an integer parameter year")
     return form[1], form[2], form[3]
 
 
 def _statement(path: Path, text: str, parameters: Mapping[str, Parameter]) -> str:
-    """Return the one statement below the header, with every parameter in its place."""
+    """Return the statement below the header, after checking its parameters."""
     above = sum(1 for _ in _lines(text))
     body = "\n".join(text.split("\n")[above:])
+    # Same length and lines as the body, but without quoted text and comments.
     code = _QUOTED.sub(lambda quoted: re.sub(r"[^\n]", " ", quoted[0]), body).rstrip()
     if not code.strip(" \n;"):
         raise _malformed(path, above + 1, "has no statement")
     if ";" in code[:-1]:
         line = above + 1 + code[: code.index(";")].count("\n")
-        raise _malformed(path, line, "there is text behind the statement")
+        raise _malformed(path, line, "there is text after the statement")
     for sign in re.finditer(r"%(?:%|\((\w+)\)s)?", body):
         line = above + 1 + body[: sign.start()].count("\n")
         if sign[0] == "%":

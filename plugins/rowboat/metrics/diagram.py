@@ -1,6 +1,7 @@
-"""The tables as a drawing: a box for each, from each foreign key a line to the parent's box.
+"""Draws the entity diagram: a box for each table, a line for each foreign key.
 
-Parents stand left of their children; a ring of foreign keys is opened where the catalog opens it.
+Parents are to the left of their children. A ring of foreign keys is broken where the catalog breaks
+it to order tables.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from xml.etree.ElementTree import Element
 from rowboat.catalog.tables import Catalog, Column, ForeignKey, Table
 from rowboat.metrics.svg import FAINT, GROUND, PANEL, add_element, cut_text, new_drawing, write_svg
 
-_SHOWN = 12  # columns of a box; those of keys go first
+_SHOWN = 12  # columns in a box; columns of keys are preferred
 _WIDE, _LETTERS, _ROW, _HEAD = 300, 34, 20, 46
 _GAP, _BESIDE, _EDGE = 24, 90, 12
 _LEGEND = "Bold: the key. *: always has a value. Fork: the child; bar: its parent."
@@ -20,7 +21,7 @@ _LEGEND = "Bold: the key. *: always has a value. Fork: the child; bar: its paren
 
 @dataclass(frozen=True)
 class Box:
-    """A table, the columns that are shown of it, and the place of its upper left corner."""
+    """A table, the columns shown, and the upper left corner of its box."""
 
     table: Table
     columns: tuple[Column, ...]
@@ -29,23 +30,23 @@ class Box:
 
     @property
     def left_out(self) -> int:
-        """How many columns are not shown."""
+        """Number of columns that are not shown."""
         return len(self.table.columns) - len(self.columns)
 
     @property
     def bottom(self) -> int:
-        """Where it ends."""
+        """The y coordinate of the lower edge."""
         return self.y + _HEAD + _ROW * (len(self.columns) + bool(self.left_out)) + 6
 
     def row(self, name: str) -> int:
-        """Return the middle of a column's row, or of the last one where it is not shown."""
+        """Return the y coordinate of a column, or of the row `… more` if it is not shown."""
         names = [column.name for column in self.columns]
         place = names.index(name) if name in names else len(names)
         return self.y + _HEAD + _ROW * place + _ROW // 2
 
 
 def diagram_svg(catalog: Catalog, link: Callable[[Table], str]) -> str:
-    """Draw all tables, each a link to the address that `link` gives."""
+    """Draw all tables; `link` gives the address that a table's box links to."""
     boxes = _boxes(catalog)
     keys = [
         (box, key)
@@ -55,7 +56,7 @@ def diagram_svg(catalog: Catalog, link: Callable[[Table], str]) -> str:
     ]
     label = f"Entity diagram: {_count(len(boxes), 'table')}, {_count(len(keys), 'foreign key')}"
     right = max((box.x + _WIDE for box in boxes.values()), default=0)
-    width = max(right + _BESIDE // 2, 2 * _WIDE - _BESIDE)  # the legend too has to fit
+    width = max(right + _BESIDE // 2, 2 * _WIDE - _BESIDE)  # the legend must fit, too
     height = max((box.bottom for box in boxes.values()), default=0) + 40
     size = {"width": width, "height": height, "viewBox": f"0 0 {width} {height}"}
     root = new_drawing(label, role="group", class_="diagram", **size)
@@ -71,7 +72,7 @@ def diagram_svg(catalog: Catalog, link: Callable[[Table], str]) -> str:
 
 
 def _boxes(catalog: Catalog) -> dict[str, Box]:
-    """Return the tables by full name, layer by layer, each near the height of its parents."""
+    """Return full name → box, in layers by depth, each near the height of its parents."""
     boxes: dict[str, Box] = {}
 
     def height(table: Table) -> tuple[float, str]:
@@ -89,7 +90,7 @@ def _boxes(catalog: Catalog) -> dict[str, Box]:
 
 
 def _shown(table: Table) -> tuple[Column, ...]:
-    """Return the columns to show in their order; those of keys before others."""
+    """Return the columns to show, in table order; columns of keys are preferred."""
     keys = [key.columns for key in (table.key, *table.foreign_keys) if key]
     named = {name for columns in keys for name in columns}
     kept = sorted(table.columns, key=lambda column: column.name not in named)[:_SHOWN]
@@ -122,7 +123,7 @@ def _box(root: Element, box: Box, address: str) -> None:
 
 
 def _column(part: Element, box: Box, column: Column) -> None:
-    """Write a column: its name, a mark where it always has a value, its type."""
+    """Write a column: name, `*` if it is NOT NULL, type."""
     table, base = box.table, box.row(column.name) + 5
     in_key = table.key is not None and column.name in table.key.columns
     row = add_element(part, "g")
@@ -136,7 +137,7 @@ def _column(part: Element, box: Box, column: Column) -> None:
 
 
 def _told(table: Table, column: Column) -> str:
-    """Return all of a column in words."""
+    """Return the description of a column: type, key, NULL, references, comment."""
     told = [f"{column.name} {column.type}"]
     if table.key and column.name in table.key.columns:
         told.append("key")
@@ -146,7 +147,7 @@ def _told(table: Table, column: Column) -> str:
 
 
 def _line(root: Element, child: Box, parent: Box, key: ForeignKey) -> None:
-    """Draw a foreign key: a fork at the child, a bar at the parent."""
+    """Draw a foreign key: a fork at the child, a bar at the parent (crow's foot notation)."""
     leave = -1 if parent.x < child.x else 1  # to the left, or to the right
     reach = 1 if parent.x <= child.x else -1  # from the right of the parent, or from its left
     x1, y1 = child.x + (_WIDE if leave > 0 else 0), child.row(key.columns[0])

@@ -1,4 +1,4 @@
-"""Lines over times or numbers, or over names in their order."""
+"""Draws line charts over times, numbers, or names in their order."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -25,14 +25,14 @@ from rowboat.metrics.svg import (
     series_style,
 )
 
-Point: TypeAlias = tuple[str, str]  # shares from the left and the top
-_POINTS, _FEW = 400, 40
-_HEIGHT, _ABOVE, _BELOW = 240, 20, 28  # pixels of the ground, and for text around it
-_LABEL = 16  # small letters below the ground
+Point: TypeAlias = tuple[str, str]  # percentages from the left and the top
+_POINTS, _FEW = 400, 40  # at most drawn; up to which the dots are large
+_HEIGHT, _ABOVE, _BELOW = 240, 20, 28  # pixels: the plot, and the text above and below it
+_LABEL = 16  # width of a label below the plot, in small letters
 
 
 def draw_lines(root: Element, chart: Chart, groups: list[SeriesGroup], top: int) -> tuple[int, str]:
-    """Draw a line for each y; return where they end and what was cut."""
+    """Draw a line for each y; return the bottom and a note on what was left out."""
     placed = _placed(groups)[-_POINTS:]
     values = drawable_sums(group for _, group in placed)
     if not values:
@@ -58,12 +58,12 @@ def draw_lines(root: Element, chart: Chart, groups: list[SeriesGroup], top: int)
         _line(plot, place, marks, up)
     bottom = top + _ABOVE + _HEIGHT + _BELOW
     if len(placed) < len(groups):
-        return bottom, f"{len(placed)} last of {len(groups):,} shown; the table has all"
+        return bottom, f"the last {len(placed)} of {len(groups):,} are shown; the table has all"
     return bottom, ""
 
 
 def _placed(groups: list[SeriesGroup]) -> list[tuple[Decimal, SeriesGroup]]:
-    """Return each group with its place: that of its time or number, in turn where one has none."""
+    """Return each group with its position: its time or number, or 0, 1, 2 … if one has neither."""
     known = [(place, group) for group in groups if (place := _place(group.x)) is not None]
     if len(known) < len(groups):
         return [(Decimal(place), group) for place, group in enumerate(groups)]
@@ -71,7 +71,7 @@ def _placed(groups: list[SeriesGroup]) -> list[tuple[Decimal, SeriesGroup]]:
 
 
 def _place(x: Any) -> Decimal | None:
-    """Return where a time or a number stands on its line."""
+    """Return the position of a time or a number on its axis; None for other values."""
     if isinstance(x, datetime):
         start = datetime.min.replace(tzinfo=x.tzinfo and UTC)
         return Decimal((x - start) // timedelta(microseconds=1))
@@ -82,7 +82,7 @@ def _place(x: Any) -> Decimal | None:
 
 
 def _ticks(least: Decimal, most: Decimal) -> list[Decimal]:
-    """Return a few round numbers around two others; from 0 where that is near."""
+    """Return two to six round numbers that enclose two others; from 0 if that is near."""
     low = Decimal(0) if 0 < 2 * least < most else least
     rough = ((most - low) or abs(most) or Decimal(1)) / 4
     unit = Decimal(10) ** rough.adjusted()
@@ -93,7 +93,7 @@ def _ticks(least: Decimal, most: Decimal) -> list[Decimal]:
 
 
 def _grid(ground: Element, ticks: list[Decimal], up: Scale) -> None:
-    """Draw a line across at each tick, its number above."""
+    """Draw a horizontal line at each tick, with its number above."""
     for tick in ticks:
         y = round(up.share(tick) / 100 * _HEIGHT, 1)
         add_element(ground, "line", class_="grid", x2="100%", y1=y, y2=y, stroke=GRID)
@@ -103,7 +103,7 @@ def _grid(ground: Element, ticks: list[Decimal], up: Scale) -> None:
 
 
 def _below(plot: Element, labels: list[tuple[float, str]]) -> None:
-    """Write the first and the last x, and between them as many as there is room for."""
+    """Write the first and last x, and as many between them as there is room for."""
     room = 130 * min(_LABEL, max(len(label) for _, label in labels)) / NARROW
     free, end = room * 1.5, 100 - room * 1.5
     _label(plot, *labels[0], "start")
@@ -124,7 +124,7 @@ def _label(plot: Element, x: float, label: str, anchor: str) -> None:
 def _line(
     plot: Element, place: int, marks: list[tuple[str, Decimal | None, str]], up: Scale
 ) -> None:
-    """Draw the points of one y and lines from each to the next; none to or from a missing one."""
+    """Draw the points of one y, and lines between neighbours; a missing value leaves a gap."""
     line = add_element(plot, "g", **series_style(place))
     way = add_element(
         line, "g", stroke="currentColor", stroke_width=2, stroke_dasharray=dashes_of(place)

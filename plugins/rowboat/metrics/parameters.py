@@ -1,4 +1,4 @@
-"""The parameters of a metric: how its file declares them, and which values they take."""
+"""Parameters of a metric: their declaration in its file, and the values that they accept."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from rowboat.errors import ParameterRefused
 
 Value: TypeAlias = int | str | date
 Kind: TypeAlias = Literal["integer", "text", "date"]
-RESERVED = {"format", "safe"}  # what every metric's address takes
+RESERVED = {"format", "safe"}  # query parameters of every metric
 _BIGINT = 2**63
 _FORM = re.compile(
     r"(?P<name>[a-z][a-z0-9_]*) +(?P<kind>\w+)(?: +(?P<least>[^ |=]*?)\.\.(?P<most>[^ |=]*))?"
@@ -19,7 +19,7 @@ _FORM = re.compile(
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter; `least` and `most` bound its value, or the length of a text."""
+    """One parameter; `least` and `most` limit its value, or the length of a text."""
 
     name: str
     kind: Kind
@@ -29,7 +29,7 @@ class Parameter:
     default: Value | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON knows it; without a default it must be given."""
+        """Return the declaration as JSON; a parameter without default is required."""
         least, most, default = (
             each.isoformat() if isinstance(each, date) else each
             for each in (self.least, self.most, self.default)
@@ -38,7 +38,7 @@ class Parameter:
         return known | {"least": least, "most": most, "default": default}
 
     def value(self, given: str | None) -> Value:
-        """Return what was given, or the default where nothing was; raises ParameterRefused."""
+        """Return the given value, or the default for None; raises ParameterRefused."""
         if given is not None:
             return self.judge(given)
         if self.default is None:
@@ -46,7 +46,7 @@ class Parameter:
         return self.default
 
     def judge(self, given: str) -> Value:
-        """Return what a text stands for; raises ParameterRefused."""
+        """Return the value of a text; raises ParameterRefused."""
         if (value := _read(self.kind, given)) is None:
             raise self._refused(given, _WORDS[self.kind])
         size = len(value) if isinstance(value, str) else value
@@ -63,21 +63,21 @@ class Parameter:
 
 
 def parse_parameter(line: str) -> Parameter | str:
-    """Read `NAME TYPE [LEAST..MOST] [= DEFAULT] | HELP`; return what is wrong with it as a text."""
+    """Parse `NAME TYPE [LEAST..MOST] [= DEFAULT] | HELP`; returns a message if it is wrong."""
     form = _FORM.fullmatch(line)
     if form is None:
         return "a parameter is written 'NAME TYPE [LEAST..MOST] [= DEFAULT] | HELP'"
     name, kind = form["name"], form["kind"]
     if name in RESERVED:
-        return f"no parameter can be named {name}"
+        return f"a parameter cannot be named {name}"
     if kind not in get_args(Kind):
-        return f"{name} is of the type {kind}; there are integer, text and date"
+        return f"{name} has the type {kind}; the types are integer, text and date"
     bounds = {}
     for each in ("least", "most"):
         if form[each]:
             bounds[each] = _read("date" if kind == "date" else "integer", form[each])
             if bounds[each] is None:
-                return f"{form[each]} is no bound of {name}"
+                return f"{form[each]} cannot be a limit of {name}"
     free = Parameter(name, kind, form["help"], **bounds)  # type: ignore[arg-type]
     if form["default"] is None:
         return free
@@ -89,7 +89,7 @@ def parse_parameter(line: str) -> Parameter | str:
 
 
 def _read(kind: str, given: str) -> Value | None:
-    """Return the value of a canonical literal, None where it is none."""
+    """Return the value of a canonical literal; None if the text is not one."""
     if kind == "text":
         return given if re.fullmatch(r"[^\0\ud800-\udfff]*", given) else None
     if kind == "integer":
@@ -104,5 +104,5 @@ def _read(kind: str, given: str) -> Value | None:
 _WORDS = {
     "integer": "an integer in digits",
     "text": "a text without NUL, in Unicode",
-    "date": "a day as 2021-02-28",
+    "date": "a date such as 2021-02-28",
 }

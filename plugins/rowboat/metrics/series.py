@@ -1,4 +1,4 @@
-"""What a chart shows: the sums of a metric's figures for each x, and how they are told in words."""
+"""The data of a chart: sums of the figures for each x, and descriptions of them in words."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,8 @@ from rowboat.metrics.definitions import Chart
 from rowboat.metrics.figures import MetricFigures
 from rowboat.metrics.svg import FAINT
 
-_IDLE = re.compile(r"( 00:00:00|(?<=:\d\d):00)(\+00:00)?$")  # midnight, full minutes
+# Parts of a time that a label can do without: midnight, zero seconds, UTC.
+_IDLE = re.compile(r"( 00:00:00|(?<=:\d\d):00)(\+00:00)?$")
 
 
 @dataclass(frozen=True)
@@ -32,30 +33,30 @@ class SeriesGroup:
 
     @property
     def look(self) -> dict[str, object]:
-        """How its label is written: aslant where it is none of its own."""
+        """Style of the label: italic for placeholders (`no value`, `empty`)."""
         void = self.x is None or not str(self.x).strip()
         return {"class_": "faint", "fill": FAINT, "font_style": "italic"} if void else {}
 
     @property
     def total(self) -> Decimal:
-        """All that can be added up of it."""
+        """Sum of all finite sums."""
         return sum(drawable_sums([self]), Decimal(0))
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The way from values to shares of a length."""
+    """Maps values from `low` to `high` to percentages of a length."""
 
     low: Decimal
     high: Decimal
 
     def share(self, value: Decimal) -> float:
-        """Return where a value stands between low and high, in percent."""
+        """Return the position of a value between low (0) and high (100)."""
         return float((value - self.low) / ((self.high - self.low) or 1) * 100) + 0  # never -0
 
 
 def groups_of(figures: MetricFigures, chart: Chart) -> list[SeriesGroup]:
-    """Return every x in the order of its first row, with its sums."""
+    """Return a group for each x, in the order of their first rows."""
     columns = figures.result.columns
     x, *ys = [columns.index(name) for name in (chart.x, *chart.y)]
     found: dict[tuple[bool, str], SeriesGroup] = {}
@@ -70,7 +71,7 @@ def groups_of(figures: MetricFigures, chart: Chart) -> list[SeriesGroup]:
 
 
 def as_decimal(value: Any) -> Decimal | None:
-    """Return a number as it is written in decimals; None for all else."""
+    """Return a number as a Decimal of the same digits; None for other values."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     return Decimal(str(value))
@@ -83,7 +84,7 @@ def drawable_sums(groups: Iterable[SeriesGroup]) -> list[Decimal]:
 
 
 def describe_chart(title: str, chart: Chart, groups: list[SeriesGroup]) -> str:
-    """Return what a chart shows, for those who do not see it."""
+    """Return a description of a chart for screen readers."""
     marks = [
         (value, name, group)
         for group in groups
@@ -99,19 +100,19 @@ def describe_chart(title: str, chart: Chart, groups: list[SeriesGroup]) -> str:
 
 
 def describe_mark(chart: Chart, value: Decimal | None, name: str, group: SeriesGroup) -> str:
-    """Return what one mark of a chart stands for."""
+    """Return the label and value of one bar or point."""
     return f"{group.label}{f', {name}' if len(chart.y) > 1 else ''}: {_exact(value)}"
 
 
 def _exact(value: Decimal | None) -> str:
-    """Return a number with all its digits; very large ones as powers of ten."""
+    """Return a number with all its digits, or with an exponent if it is very large."""
     if value is None:
         return "no value"
     return f"{value:,f}" if value.is_finite() and abs(value.adjusted()) < 40 else str(value)
 
 
 def short_number(value: Decimal | None) -> str:
-    """Return a number in so few digits as a drawing has room for."""
+    """Return a number in as few digits as a drawing has room for."""
     if value is None or not value.is_finite():
         return _exact(value)
     if value == value.to_integral_value() and abs(value) < 10**12:

@@ -1,4 +1,4 @@
-"""Figures as a workbook for Excel and its like."""
+"""Writes figures as a workbook (XLSX) for spreadsheets."""
 
 import io
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,16 +13,16 @@ _NAME = 31  # characters of a sheet's name
 
 
 def workbook(found: MetricFigures) -> bytes:
-    """Return a workbook: the rows in a sheet named after the metric, and a sheet about them.
+    """Return a workbook with the rows in one sheet, and what they are about in another.
 
-    Times are in UTC, as Excel knows no zones; no text is a formula. Raises ParameterRefused for
-    more rows than a sheet holds.
+    Times are in UTC, as Excel has no time zones; no text becomes a formula. Raises ParameterRefused
+    if a sheet cannot hold the rows.
     """
-    import pandas as pd  # half a second, which only those pay who want a workbook
+    import pandas as pd  # takes half a second, so not at import
 
     rows, columns = found.result.rows, list(found.result.columns)
     if len(rows) > _LONGEST:
-        raise ParameterRefused(f"a sheet does not hold {len(rows):,} rows", "ask for CSV")
+        raise ParameterRefused(f"a sheet cannot hold {len(rows):,} rows", "ask for CSV")
     data = pd.DataFrame([[_cell(value) for value in row] for row in rows], None, columns, object)
     about = pd.DataFrame([[name, _cell(value)] for name, value in _about(found)], dtype=object)
     written, name = io.BytesIO(), found.metric.name[:_NAME]
@@ -46,7 +46,7 @@ def _about(found: MetricFigures) -> list[tuple[str, Any]]:
 
 
 def _cell(value: Any) -> Any:
-    """Return a value as a sheet holds it."""
+    """Return a value as openpyxl can write it."""
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
     if isinstance(value, datetime):
@@ -59,7 +59,7 @@ def _cell(value: Any) -> Any:
 
 
 def _embolden(sheet: Any) -> None:
-    """Write the header in bold."""
+    """Make the header bold."""
     from openpyxl.styles import Font
 
     for cell in sheet[1]:
@@ -67,7 +67,7 @@ def _embolden(sheet: Any) -> None:
 
 
 def _unarm(sheet: Any) -> None:
-    """Let what looks like a formula or an error be the text that it is."""
+    """Mark cells that openpyxl took for formulas or errors as text."""
     for row in sheet.iter_rows():
         for cell in row:
             if cell.data_type in {"f", "e"}:

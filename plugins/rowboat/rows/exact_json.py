@@ -1,4 +1,4 @@
-"""JSON (RFC 8259) as it is written: no digit is lost, no name that stands twice, no place."""
+"""JSON (RFC 8259) without loss: all digits, repeated names, and the bytes of each row."""
 
 import json
 import re
@@ -7,18 +7,18 @@ from typing import Any
 
 from rowboat.errors import BodyRefused
 
-BLANK = " \t\n\r"  # section 2
+BLANK = " \t\n\r"  # white space of RFC 8259, section 2
 _CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity)')
 
 
 class Number(str):
-    """A number of JSON as it is written: 1.0 is no integer, and no digit is lost."""
+    """A number as it is written: 1.0 is not an integer, and no digit is lost."""
 
     __slots__ = ()
 
 
 class Repeated(dict[str, Any]):
-    """An object of JSON that has some names more than once."""
+    """An object in which some names occur more than once; `names` lists those."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -38,47 +38,50 @@ def _no_constant(name: str) -> Any:
 _DECODER = json.JSONDecoder(
     parse_float=Number, parse_constant=_no_constant, object_pairs_hook=_object
 )
-_PATIENT = json.JSONDecoder(  # whole numbers of any length
+_ANY_LENGTH = json.JSONDecoder(  # integers stay text: int() refuses more than 4,300 digits
     parse_float=Number, parse_int=Number, parse_constant=_no_constant, object_pairs_hook=_object
 )
 
 
 def read_json(text: str, line: int = 1) -> Any:
-    """Read a text that is one value of JSON; raises BodyRefused."""
+    """Return the JSON value of a text; raises BodyRefused with line and column.
+
+    The first line of the text has the number `line`.
+    """
     try:
         try:
             return _DECODER.decode(text)
         except json.JSONDecodeError:
             raise
-        except ValueError:  # a whole number beyond what the interpreter takes
-            return _PATIENT.decode(text)
+        except ValueError:  # an integer that is too long for int()
+            return _ANY_LENGTH.decode(text)
     except json.JSONDecodeError as error:
         at, what = _place(text, error), error.msg.lower()
     except RecursionError:
         raise too_deep() from None
     place = f"line {line + text.count(chr(10), 0, at)}, column {at - text.rfind(chr(10), 0, at)}"
-    raise BodyRefused(f"the body is no JSON: {what}, in {place}")
+    raise BodyRefused(f"the body is not JSON: {what}, at {place}")
 
 
 def _place(text: str, error: json.JSONDecodeError) -> int:
-    """Tell where a text is no JSON; of a constant the decoder does not."""
+    """Return the offset of a syntax error; the decoder does not give that of NaN and Infinity."""
     if error.doc == text:
         return error.pos
     return next(each.start(1) for each in _CONSTANT.finditer(text) if each[1])
 
 
 def too_deep() -> BodyRefused:
-    """Return the error that tells of values beyond what can be read."""
-    return BodyRefused("the body has values that are nested too deep", "nest them less")
+    """Return the error for values that are nested deeper than Python can recurse."""
+    return BodyRefused("the body has values that are nested too deeply", "nest them less deeply")
 
 
 def members_of(text: str) -> dict[str, str]:
-    """Return the values of an object, which is known to be one, as they are written."""
+    """Return name → text of each value of an object; the text must be a valid object."""
     found, at = {}, _skip(text, text.index("{") + 1)
     while text[at] != "}":
-        name, end = _PATIENT.raw_decode(text, at)
-        begin = _skip(text, _skip(text, end) + 1)  # behind the colon
-        _, end = _PATIENT.raw_decode(text, begin)
+        name, end = _ANY_LENGTH.raw_decode(text, at)
+        begin = _skip(text, _skip(text, end) + 1)  # after the colon
+        _, end = _ANY_LENGTH.raw_decode(text, begin)
         found[name] = text[begin:end]
         at = _skip(text, end)
         at = _skip(text, at + 1) if text[at] == "," else at
@@ -86,12 +89,12 @@ def members_of(text: str) -> dict[str, str]:
 
 
 def items_of(text: str) -> list[bytes]:
-    """Return the items of an array, which is known to be one, as they are written."""
+    """Return the bytes of each item of an array; the text must be a valid array."""
     found, at = [], text.index("[") + 1
     while (begin := _skip(text, at)) < len(text) and text[begin] != "]":
-        _, end = _PATIENT.raw_decode(text, begin)
+        _, end = _ANY_LENGTH.raw_decode(text, begin)
         found.append(text[begin:end].encode())
-        at = _skip(text, end) + 1  # behind the comma
+        at = _skip(text, end) + 1  # after the comma
     return found
 
 
@@ -102,7 +105,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def write_json(value: Any) -> str:
-    """Write a value as JSON, its numbers as they came."""
+    """Return a value as JSON, its numbers as they were written."""
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, dict):

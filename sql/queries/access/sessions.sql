@@ -1,13 +1,13 @@
--- Sign-ins at the console.
+-- Sessions of the console.
 
 -- name: begin
--- Keep a session of a caller.
+-- Begin a session of a caller.
 insert into rowboat.sessions (token_sha256, caller, name, scope)
 values (%(token)s, %(caller)s, %(name)s, %(scope)s);
 
 -- name: known
--- Whose session it is, unless it has been idle too long or is older than the longest; the facts of
--- a key are as they are now. Is it time to note that it is in use?
+-- The caller of a session, unless the session was idle too long or is too old; scope and tables are
+-- those that the key has now. `stale`: it is time to record that the session is in use.
 select
     s.caller, coalesce(k.name, s.name) as name, coalesce(k.scope, s.scope) as scope,
     k.tables, k.per_minute, s.seen_at < now() - make_interval(mins => %(idle)s) / 20 as stale
@@ -20,7 +20,7 @@ where s.token_sha256 = %(token)s
     and (k.id is not null or s.caller like 'oidc:%%');
 
 -- name: seen
--- Note that a session is in use.
+-- Record that a session is in use.
 update rowboat.sessions set seen_at = now() where token_sha256 = %(token)s;
 
 -- name: end
@@ -28,7 +28,7 @@ update rowboat.sessions set seen_at = now() where token_sha256 = %(token)s;
 delete from rowboat.sessions where token_sha256 = %(token)s;
 
 -- name: forget
--- Drop sessions that are over.
+-- Delete expired sessions.
 delete from rowboat.sessions
 where seen_at < now() - make_interval(mins => %(idle)s)
     or created_at < now() - make_interval(hours => %(longest)s);

@@ -1,17 +1,17 @@
--- Metrics: what is true of the tables that they read.
+-- Metrics: the snapshot, the versions of tables, and rows that are left out.
 
 -- name: begin
--- Nothing is written from here on. When is it, and which version is seen of these tables and of the
--- quarantine?
+-- Make the transaction read-only; return its time, and the version of the tables and of the quarantine
+-- that its snapshot sees.
 set transaction read only;
 select as_of, version, pieces from rowboat.version_of(%(tables)s);
 
 -- name: add_up_writes
--- Many counts become one for each table.
+-- Merge the write counts of each table into one.
 select rowboat.add_up_writes();
 
 -- name: years
--- The years in a column of times, the latest first; infinite times are of none.
+-- The years in a column of times, latest first; infinite times are skipped.
 select year from (
     select distinct date_part('year', {column})::integer as year from {table} where isfinite({column})
 ) as found
@@ -19,7 +19,7 @@ where year between coalesce(%(least)s, year) and coalesce(%(most)s, year)
 order by year desc;
 
 -- name: left_out
--- Open refused rows of some tables.
+-- Number of open rejected rows of some tables.
 select name, (
     select count(*) from ingest_status.rejected_rows as q
     where q.table_name = name and q.settled_at is null

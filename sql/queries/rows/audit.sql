@@ -1,21 +1,21 @@
 -- The audit: every write over HTTP.
 
 -- name: record
--- Who changed a table, and its rows before and after.
+-- Record who changed a table, with the rows before and after.
 insert into rowboat.audit (actor, request, action, table_name, before, after)
 values (
     %(actor)s, %(request)s, %(action)s, %(table)s, {before}::json, {after}::json
 );
 
 -- name: before
--- The rows of the table that good rows of the stage will change.
+-- The rows of the table that staged rows without a verdict will update.
 select coalesce(json_agg(row_to_json(t) order by s.n), '[]')::text
 from pg_temp.match as s
 join {table} as t on t.tableoid = s.home and t.ctid = s.place
 where not s.same and not exists (select from pg_temp.verdict as v where v.n = s.n);
 
 -- fragment: after
--- Good rows of the stage as they went into the table.
+-- Staged rows without a verdict, as they are in the table after the merge.
 (
     select coalesce(json_agg(r.* order by s.n), '[]')
     from pg_temp.stage as s {beside}
@@ -23,20 +23,20 @@ where not s.same and not exists (select from pg_temp.verdict as v where v.n = s.
 )
 
 -- fragment: written
--- The merge wrote the row, which it did not find as it is.
+-- The merge has written the row: the table did not have an equal one.
 not exists (select from pg_temp.match as m where m.n = s.n and (m.same or not {updates}))
 
 -- fragment: as_staged
--- The row itself, where the table has just these values.
+-- The staged values, if the table stores exactly those.
 cross join lateral (select {values}) as r
 
 -- fragment: as_kept
--- The row of the table that has its key.
+-- The row of the table with the same key.
 join {table} as r on {joined}
 
 -- name: entries
--- Entries as they are sought, the newest first, those behind the one that was seen last. Of one
--- that has more than a few rows only the first, as they are since, or were where they are gone.
+-- Entries that match a search, newest first, from the one after the last one seen. Of an entry with
+-- more than `few` rows only the first ones, as they were after it, or before it if it deleted them.
 select
     a.id, a.at, a.actor, k.name, a.request, a.action, a.table_name,
     a.rows_before, a.rows_after,

@@ -1,7 +1,7 @@
--- Answers by Idempotency-Key, for a day.
+-- Answers by Idempotency-Key, kept for a day.
 
 -- name: begin
--- Be the first with a key; another who has begun is waited for. What is older than a day is gone.
+-- Claim a key, after waiting for a transaction that has claimed it; delete answers older than a day.
 delete from rowboat.answers where (caller, key) in (
     select caller, key from rowboat.answers
     where answered_at < now() - interval '1 day' for update skip locked
@@ -11,11 +11,11 @@ values (%(caller)s, %(key)s, %(request_sha256)s, 0, '')
 on conflict (caller, key) do nothing;
 
 -- name: known
--- What was answered.
+-- The stored answer.
 select request_sha256, status, body from rowboat.answers
 where caller = %(caller)s and key = %(key)s;
 
 -- name: keep
--- What is answered now.
+-- Store the answer.
 update rowboat.answers set status = %(status)s, body = %(body)s
 where caller = %(caller)s and key = %(key)s;

@@ -1,12 +1,12 @@
--- Rows as they are asked for: filtered, ordered, in pages, by chance, or one by its key.
+-- Listings of rows (filtered, ordered, paged, sampled), single rows, and deletes.
 
 -- name: page
--- Rows that pass the filters, each with its values in the columns of the order, as text.
+-- Rows that pass the filters, each with its position in the order.
 select {values}, {place} from {table} as t
 where {conditions} {order} limit {limit};
 
 -- fragment: as_json
--- A row as JSON, as Postgres writes it: numbers keep all their digits.
+-- A row as JSON written by Postgres, so that numbers keep all digits.
 row_to_json(t)::text
 
 -- fragment: as_text
@@ -14,38 +14,38 @@ row_to_json(t)::text
 {column}::text
 
 -- fragment: as_moment
--- A time as JSON has it, ISO 8601 with a T.
+-- A time as in JSON: ISO 8601 with a T.
 to_json({column}) #>> '{{}}'
 
 -- fragment: ordered
--- The order of rows.
+-- The ORDER BY clause.
 order by {columns}
 
 -- fragment: row
--- Several values as one, compared from left to right.
+-- Several values as a row, which is compared from left to right.
 ({values})
 
 -- fragment: place
--- Where a row stands in the order.
+-- The position of a row in the order.
 array[{texts}]::text[]
 
 -- name: sample
--- Rows by chance.
+-- Random rows.
 select {values} from {table} as t {source} where {conditions} order by random() limit {limit};
 
 -- fragment: share
--- Of a big table only a part is looked at, with several times as many rows as are wanted.
+-- A part of a large table, expected to have four times as many rows as are wanted.
 tablesample bernoulli (coalesce((
     select least(100, 100.0 * ({wanted} * 4 + 400) / nullif(greatest(c.reltuples, 0), 0))
     from pg_class as c where c.oid = {table}::regclass
 ), 100))
 
 -- name: count
--- How many rows pass the filters.
+-- Number of rows that pass the filters.
 select count(*) from {table} as t where {conditions};
 
 -- name: unfit
--- Which of some texts are no values of a column, and why.
+-- Texts that are not values of a column, and why.
 select {place} as place, {message} as message
 from unnest({cells}::text[]) with ordinality as v (cell, n)
 where not coalesce({valid}, false);
@@ -71,28 +71,28 @@ starts_with({column}::text collate "C", {value})
 {column} is not null
 
 -- fragment: beyond_or_null
--- Behind a value, where NULL stands behind all others.
+-- After a value, if NULL comes after all values.
 ({column} {sign} {value} or {column} is null)
 
 -- fragment: behind
--- The row stands behind the place in this column, or beside it here and behind it further on.
+-- The row is after a position: by this column, or equal in this one and after it by the next ones.
 ({beyond} or ({beside} and {rest}))
 
 -- fragment: no_row
--- Nothing stands behind NULL.
+-- Nothing comes after NULL.
 false
 
 -- name: one
--- A row by its key, with the transaction that wrote it; a text that is no value finds nothing.
+-- A row by its key, with the transaction that wrote it; a text that is not a value matches no row.
 with given as materialized (select %(key)s::text[] as cells)
 select t.xmin::text, {values} from {table} as t where {condition} {hold};
 
 -- fragment: hold
--- Nobody else changes the row until the transaction ends.
+-- Lock the row until the transaction ends.
 for update of t
 
 -- fragment: given
--- A value of the key that the address names.
+-- A column of the key equals the text given.
 {column} = (select {value} from given as g)
 
 -- name: delete
@@ -100,7 +100,7 @@ for update of t
 delete from {table} as t where {condition};
 
 -- name: kept
--- Rows that a temporary table of the doomed keeps, each once, as they were.
+-- Rows to be deleted or changed, as temporary tables keep them: their number, and each row once.
 select count(*), coalesce(jsonb_agg(d.fields), '[]')::text
 from (
     select distinct on (k."rowboat home", k."rowboat place")
@@ -114,13 +114,13 @@ from (
 select * from {kept}
 
 -- fragment: not_among
--- The row is none of those.
+-- The row is not among those.
 not exists (
     select from ({kept}) as g
     where g."rowboat home" = k."rowboat home" and g."rowboat place" = k."rowboat place"
 )
 
 -- name: changed
--- Rows that a temporary table of the doomed keeps, as they are now.
+-- Rows that a temporary table keeps, as they are now.
 select coalesce(jsonb_agg(to_jsonb(t)), '[]')::text
 from {table} as t where exists (select from ({kept}) as k where {same});

@@ -1,18 +1,18 @@
 -- Where a row came from, and what became of a line.
 
 -- name: canonical
--- Keys as Postgres writes them, so that 007 and 7 are one; NULL where they are none of the table's.
+-- Keys as Postgres writes them, so that 007 and 7 are equal; NULL for texts that cannot be a key.
 select case when {valid} then jsonb_build_array({values})::text end
 from jsonb_array_elements(%(keys)s) with ordinality as k (key, n)
 order by k.n;
 
 -- name: row
--- The row as it stands, with its key and the transaction that wrote it.
+-- The present row with its key and the transaction that wrote it.
 select t.xmin::text as xmin, to_jsonb(t) as fields, jsonb_build_array({key})::text as key
 from {table} as t where {condition};
 
 -- name: writers
--- The loads of a transaction; after four thousand million transactions numbers recur.
+-- The loads of a transaction, newest first; xmin has 32 bits, so IDs recur after four billion.
 select
     l.*,
     min(l.xid) over () < max(l.xid) over ()
@@ -41,19 +41,19 @@ where l.table_name = %(table)s
 order by h.step, l.id desc;
 
 -- name: held
--- The sets of backups that hold a row as a load wrote it: their snapshot sees its transaction.
+-- Backup sets with the row as a load wrote it: their snapshot sees the transaction of the load.
 select set_name from backup_status.backup_status
 where table_name = %(table)s and taken_at >= %(finished_at)s
     and pg_visible_in_snapshot(%(xid)s::text::xid8, snapshot::pg_snapshot)
 order by taken_at, set_name;
 
 -- name: retried
--- The quarantined rows that a retry brought in.
+-- The quarantined rows that a retry has loaded.
 select * from ingest_status.rejected_rows where settled_by = %(load_id)s;
 
 -- name: loads_of_line
--- The loads that read a line of the present version of a file: two where it was its newline that
--- came later.
+-- The loads that read a line of the present version of a file: two if its newline was appended
+-- later.
 select l.* from ingest_status.loads as l
 join ingest_status.ingest_status as f
     on f.file_name = l.source_name and f.version = l.version
@@ -62,7 +62,7 @@ where l.source = 'file' and l.source_name = %(file_name)s
 order by l.id;
 
 -- name: rejected_line
--- The quarantined row of a line in the present version of a file, its newest.
+-- The newest quarantined row of a line in the present version of a file.
 select q.* from ingest_status.rejected_rows as q
 join ingest_status.ingest_status as f
     on f.file_name = q.source_name and f.version = q.version

@@ -369,7 +369,7 @@ def test_trace_of_a_row(dirty: Boat) -> None:
 def test_trace_of_a_line(dirty: Boat) -> None:
     row = document("trace", "departments.csv:8")
     assert (row["file"], row["line"], row["key"]) == ("departments.csv", 8, ["2"])
-    assert row["state"] == "is the row as it stands"
+    assert row["state"] == "is the present row"
     refused = document("trace", "departments.csv:2")
     assert refused["state"] == "is in quarantine"
     assert refused["reasons"][0]["message"] == "has 3 fields instead of 2"

@@ -8,11 +8,8 @@ import psycopg2
 import pytest
 
 from rowboat.database.connections import Connection, transaction
-from rowboat.metrics.figures import (
-    Cache,
-    begin_moment,
-    compute_figures,
-)
+from rowboat.metrics.answer_cache import AnswerCache
+from rowboat.metrics.figures import begin_moment, compute_figures
 from tests.conftest import Boat
 from tests.support.figures import BOTH, HIRES, WRITES
 
@@ -21,7 +18,7 @@ class Reader:
     """Answers as the API does, and compares each answer with the rows as they are."""
 
     def __init__(self, boat: Boat) -> None:
-        self.connection, self.cache, self.hits = boat.connect("api"), Cache(), 0
+        self.connection, self.cache, self.hits = boat.connect("api"), AnswerCache(), 0
 
     def read(self) -> None:
         for wanted in BOTH:

@@ -119,7 +119,7 @@ def test_what_cannot_be_judged(boat: Boat, client: FlaskClient, declare: Declare
     answer = client.post("/api/shares", json=[{"id": 1, "n": 0, "x": 1}, {"id": 2, "n": 5}])
     assert (answer.status_code, numbers(answer)) == (207, (2, 1, 0, 0, 1))
     assert told(answer) == [
-        (0, "x", "shape", "x is no column of s.shares"), (0, None, "check", "division by zero"),
+        (0, "x", "shape", "x is not a column of s.shares"), (0, None, "check", "division by zero"),
     ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ def test_keys_hold_for_their_tables(client_of: ClientOf, employees: None) -> Non
     for address in ("/api/employees", "/api/employees/1", "/api/employees/1/trace"):
         answer = client.get(address)
         assert answer.status_code == 403
-        assert answer.json["detail"].endswith("does not hold for hired_employees.hired_employees")
+        assert answer.json["detail"].endswith("is not valid for hired_employees.hired_employees")
 
 
 @pytest.mark.parametrize("address", ["/api/departments", "/api/departments/1"])

@@ -200,14 +200,14 @@ def test_row_that_had_waited(boat: Boat) -> None:
     boat.write("departments.csv", "1,a\n")
     boat.ingest()
     assert place(trace_row(boat, "hired_employees", "6").writer) == (
-        "retry", "hired_employees.csv", 2, "it waited in quarantine and was judged again",
+        "retry", "hired_employees.csv", 2, "it was in quarantine and was judged again",
     )  # fmt: skip
     assert state(boat, "hired_employees.csv", 2) == trace.SETTLED
     boat.write("hired_employees-2.csv", "6,C,2021-01-01,1,1\n")
     boat.ingest()
     found = trace_row(boat, "hired_employees", "6")
     assert [place(each) for each in found.earlier] == [
-        ("retry", "hired_employees.csv", 2, "it waited in quarantine and was judged again")
+        ("retry", "hired_employees.csv", 2, "it was in quarantine and was judged again")
     ]
 
 
@@ -224,7 +224,7 @@ def test_transaction_numbers_that_recur(boat: Boat) -> None:
     found = trace_row(boat, "departments", "1")
     assert found.writer
     assert found.writer.note == (
-        "transaction numbers have recurred since; the load is the likely one"
+        "transaction IDs have wrapped around since, so the load is only likely"
     )
     boat.query(
         "insert into ingest_status.overwritten (load_id, previous, keys)"
@@ -287,7 +287,7 @@ def test_key_of_several_columns(boat: Boat, declare: Declare) -> None:
             "the key of hired_employees.departments is (id): 2 values were given",
             "separate the values of a key by commas",
         ),
-        ("keyless", ["1"], "s.keyless has no key to find a row by", "give the table a key"),
+        ("keyless", ["1"], "s.keyless has no key to find a row by", "add a primary key to the table"),
     ],
 )
 def test_rows_that_are_not_there(
@@ -305,7 +305,7 @@ def test_tables_that_are_not_there(boat: Boat, declare: Declare) -> None:
         ("ships", "there is no table ships", "`rowboat status` lists the tables"),
         (
             "jobs",
-            "jobs stands for several tables: hired_employees.jobs, s.jobs",
+            "several tables are called jobs: hired_employees.jobs, s.jobs",
             "name the schema too",
         ),
     ):

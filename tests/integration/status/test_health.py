@@ -67,7 +67,7 @@ def test_what_fails_names_its_remedy(boat: Boat, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(connections, "uri", lambda _: "postgresql://x@127.0.0.1:1/x")
     found = checked()
     assert found["postgres"][0] is False
-    assert "check that Postgres runs" in str(found["postgres"][2])
+    assert "check that Postgres is running" in str(found["postgres"][2])
 
 
 def test_it_is_readable(boat: Boat) -> None:

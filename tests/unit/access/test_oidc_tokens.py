@@ -117,9 +117,9 @@ def test_scopes_from_another_claim(local: LocalIssuer) -> None:
         ({"sub": None}, "the token's sub is missing or not the right one"),
         ({"sub": 7}, "the token's sub is missing or not the right one"),
         ({"sub": ""}, "the token's sub is missing or not the right one"),
-        ({"sub": "a\0b"}, "the token's subject is no name"),
-        ({"sub": "é"}, "the token's subject is no name"),
-        ({"sub": "a" * 256}, "the token's subject is no name"),
+        ({"sub": "a\0b"}, "the token's subject is not a name"),
+        ({"sub": "é"}, "the token's subject is not a name"),
+        ({"sub": "a" * 256}, "the token's subject is not a name"),
     ],
 )
 def test_claims_that_do_not_hold(
@@ -251,7 +251,7 @@ def test_withdrawn_key_goes_within_the_hour(
     [
         (DISCOVERY, None, "404"),
         (DISCOVERY, [], "list indices"),
-        (DISCOVERY, {"issuer": "https://other.example"}, "it calls itself by another name"),
+        (DISCOVERY, {"issuer": "https://other.example"}, "the document names another issuer"),
         (DISCOVERY, {"jwks_uri": "http://192.0.2.1/"}, "192.0.2.1/ does not begin with https"),
         (DISCOVERY, {"jwks_uri": "file:///etc/hosts"}, "file:///etc/hosts does not begin with"),
         (DISCOVERY, {"jwks_uri": "https://["}, "Invalid IPv6 URL"),

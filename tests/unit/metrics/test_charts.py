@@ -165,7 +165,7 @@ def test_the_greatest_are_drawn_and_the_cut_is_told() -> None:
     assert len(shown) == 40
     assert sorted(int(title.split(": ")[1]) for title in shown) == list(range(140, 180))
     assert shown == sorted(shown, key=lambda title: int(title[1:].split(":")[0]))
-    note = "40 greatest of 180 shown; the table has all"
+    note = "the 40 greatest of 180 are shown; the table has all"
     assert texts(root)[-1] == note
     assert root.attrib["aria-label"].endswith(
         f"180 values: greatest d77: 179; least d0: 0. {note}."
@@ -176,7 +176,7 @@ def test_several_y_leave_room_for_fewer() -> None:
     rows = [(f"d{n}", n, n, n, None) for n in range(21)]
     root = draw(rows, "a", "b", "c", "d")
     assert len(bars(root)) == 60
-    assert texts(root)[-1] == "20 greatest of 21 shown; the table has all"
+    assert texts(root)[-1] == "the 20 greatest of 21 are shown; the table has all"
     assert "d0" not in texts(root)
 
 
@@ -221,7 +221,7 @@ def test_the_last_points_are_drawn_and_the_cut_is_told() -> None:
     root = draw(rows, kind="lines")
     assert len(points(root)) == 400
     assert points(root)[-1][0].endswith(": 1,499")
-    assert texts(root)[-1] == "400 last of 1,500 shown; the table has all"
+    assert texts(root)[-1] == "the last 400 of 1,500 are shown; the table has all"
 
 
 @pytest.mark.parametrize("values", [(5, 5), (0, 0), (-3, -9), (10**30, 10**30 + 1), (0.1, 0.3)])

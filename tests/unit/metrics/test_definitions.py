@@ -10,8 +10,8 @@ import pytest
 
 from rowboat.errors import ParameterRefused, SqlFileError, UnknownMetric
 from rowboat.metrics import definitions
+from rowboat.metrics.answer_cache import AnswerCache
 from rowboat.metrics.definitions import Chart, Metric
-from rowboat.metrics.figures import Cache
 from rowboat.metrics.parameters import Parameter, parse_parameter
 
 HEAD = "-- title: T\n-- about: A\n-- tables: a.b\n"
@@ -120,9 +120,12 @@ def test_an_unknown_metric() -> None:
         (GOOD, "4: is not written '-- KEY: VALUE'"),
         ("--   T\n" + HEAD + "select 1", "1: is not written '-- KEY: VALUE'"),
         ("-- title:\nselect 1", "1: is not written '-- KEY: VALUE'"),
-        ("-- Title: T\nselect 1", "1: Title is none of title, about, tables, param, chart, years"),
-        (HEAD + "-- title: U\nselect 1", "4: title stands twice"),
-        (HEAD + 2 * "-- chart: bars x=a y=b\n" + "select 1", "5: chart stands twice"),
+        (
+            "-- Title: T\nselect 1",
+            "1: Title is not one of title, about, tables, param, chart, years",
+        ),
+        (HEAD + "-- title: U\nselect 1", "4: title occurs twice"),
+        (HEAD + 2 * "-- chart: bars x=a y=b\n" + "select 1", "5: chart occurs twice"),
         (HEAD + "-- chart: pie x=a y=b\nselect 1",
          "4: a chart is written 'bars|lines x=COLUMN y=COLUMN,COLUMN'"),
         (HEAD + "-- chart: bars x=a\nselect 1",
@@ -132,30 +135,30 @@ def test_an_unknown_metric() -> None:
         (HEAD + "-- param: y integer\nselect 1",
          "4: a parameter is written 'NAME TYPE [LEAST..MOST] [= DEFAULT] | HELP'"),
         (HEAD + "-- param: y float | H\nselect %(y)s",
-         "4: y is of the type float; there are integer, text and date"),
+         "4: y has the type float; the types are integer, text and date"),
         (HEAD + "-- param: format text | H\nselect %(format)s",
-         "4: no parameter can be named format"),
-        (HEAD + "-- param: y integer a..9 | H\nselect %(y)s", "4: a is no bound of y"),
-        (HEAD + "-- param: y date 1..9 | H\nselect %(y)s", "4: 1 is no bound of y"),
+         "4: a parameter cannot be named format"),
+        (HEAD + "-- param: y integer a..9 | H\nselect %(y)s", "4: a cannot be a limit of y"),
+        (HEAD + "-- param: y date 1..9 | H\nselect %(y)s", "4: 1 cannot be a limit of y"),
         (HEAD + "-- param: y integer 1..9 = 10 | H\nselect %(y)s",
          "4: the default of y is '10' and must be at most 9"),
         (HEAD + "-- param: y integer = | H\nselect %(y)s",
          "4: the default of y is '' and must be an integer in digits"),
         (HEAD + "-- param: y text | H\n-- param: y text | H\nselect %(y)s",
-         "5: the parameter y stands twice"),
+         "5: the parameter y occurs twice"),
         (HEAD + "-- param: y text | H\nselect 1", "4: the parameter y is not used"),
         (HEAD + "-- years: a.b\nselect 1", "4: years are written 'SCHEMA.TABLE.COLUMN'"),
         (HEAD + "-- years: a.b.c.d\nselect 1", "4: years are written 'SCHEMA.TABLE.COLUMN'"),
         (HEAD + "-- years: a.b.c, a.b.d\nselect 1", "4: years are written 'SCHEMA.TABLE.COLUMN'"),
-        (HEAD + "-- years: a.c.d\nselect 1", "4: years are of a.c, which is none of its tables"),
+        (HEAD + "-- years: a.c.d\nselect 1", "4: years names a.c, which is not one of its tables"),
         (HEAD + "-- years: a.b.c\nselect 1",
-         "4: years are for an integer parameter year, which is not there"),
+         "4: years requires an integer parameter year"),
         (HEAD + "-- param: year text | Y\n-- years: a.b.c\nselect %(year)s",
-         "5: years are for an integer parameter year, which is not there"),
+         "5: years requires an integer parameter year"),
         (HEAD, "4: has no statement"),
         (HEAD + "\n ;\n-- nothing\n", "4: has no statement"),
-        (HEAD + "select 1;\nselect 2", "4: there is text behind the statement"),
-        (HEAD + "select 1;\n;", "4: there is text behind the statement"),
+        (HEAD + "select 1;\nselect 2", "4: there is text after the statement"),
+        (HEAD + "select 1;\n;", "4: there is text after the statement"),
         (HEAD + "select\n%(y)s", "5: the parameter y is not declared"),
         (HEAD + "select 1\n\n where 'a' like '%a'", "6: a percent sign is written %%"),
         (HEAD + "select %s", "4: a percent sign is written %%"),
@@ -168,7 +171,7 @@ def test_a_malformed_file(folder: Path, content: str | bytes, said: str) -> None
 
 def test_a_bad_name(folder: Path) -> None:
     assert fact(folder, HEAD + "select 1", "By Month") == (
-        "sql/metrics/By Month.sql:1: a metric is named in small letters, digits and _"
+        "sql/metrics/By Month.sql:1: the name of a metric consists of small letters, digits and _"
     )
 
 
@@ -228,7 +231,7 @@ def test_values(parameter: Parameter, given: str, value: object) -> None:
                           "true", "9223372036854775808", "9" * 70)
         ),
         *(
-            (SINCE, given, f"since is {given!r} and must be a day as 2021-02-28")
+            (SINCE, given, f"since is {given!r} and must be a date such as 2021-02-28")
             for given in ("", "2021-02-29", "20210228", "2021-W01-1", "today", "2021-2-28",
                           "\u0662021-01-01")
         ),
@@ -269,7 +272,7 @@ def test_a_parameter_without_bounds() -> None:
 
 
 def test_the_cache_is_bounded() -> None:
-    cache = Cache(answers=2, size=10)
+    cache = AnswerCache(answers=2, size=10)
     cache.keep("a", "1", b"aaaa", None)
     cache.keep("b", "1", b"bbbb", None)
     assert cache.find("a", "1") == (b"aaaa", None)
@@ -282,7 +285,7 @@ def test_the_cache_is_bounded() -> None:
 
 
 def test_the_cache_knows_versions() -> None:
-    cache = Cache(size=10)
+    cache = AnswerCache(size=10)
     cache.keep("a", "1", b"old", None)
     assert cache.find("a", "2") is None
     for _ in range(5):

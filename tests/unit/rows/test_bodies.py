@@ -83,10 +83,10 @@ def test_tables() -> None:
 @pytest.mark.parametrize(
     ("body", "fact"),
     [
-        ("[]", "the body is no object of arrays"),
-        ('{"a": {}}', "the body is no object of arrays"),
-        ('{"a": [], "b": null}', "the body is no object of arrays"),
-        ('{"a": [{}], "a": [{}]}', "a stands twice"),
+        ("[]", "the body is not an object of arrays"),
+        ('{"a": {}}', "the body is not an object of arrays"),
+        ('{"a": [], "b": null}', "the body is not an object of arrays"),
+        ('{"a": [{}], "a": [{}]}', "a occurs twice"),
         ('{"a": [{}], "aa": [{}]}', "aa names s.a again"),
     ],
 )
@@ -152,7 +152,7 @@ def test_count(count: int) -> None:
 def test_broken(body: str, what: str, line: int, column_: int) -> None:
     with pytest.raises(BodyRefused) as error:
         row(body)
-    assert error.value.fact == f"the body is no JSON: {what}, in line {line}, column {column_}"
+    assert error.value.fact == f"the body is not JSON: {what}, at line {line}, column {column_}"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_broken(body: str, what: str, line: int, column_: int) -> None:
 def test_broken_line(line: str, column_: int) -> None:
     with pytest.raises(BodyRefused) as error:
         bodies.rows_of_lines(f'{{"id": 1}}\r\n\n{line}\n{{"id": 3}}'.encode(), BOATS)
-    assert error.value.fact.endswith(f", in line 3, column {column_}")
+    assert error.value.fact.endswith(f", at line 3, column {column_}")
 
 
 def test_not_utf8() -> None:
@@ -179,7 +179,7 @@ def test_byte_order_mark() -> None:
     assert bodies.rows_of_csv(b"\xef\xbb\xbf1,a\n", PLAIN)[0].cells == {"id": "1", "name": "a"}
 
 
-TOO_DEEP = "the body has values that are nested too deep"
+TOO_DEEP = "the body has values that are nested too deeply"
 
 
 @pytest.mark.parametrize("depth", [250, 400, 600, 900, 1000, 5_000, 1_000_000])
@@ -313,7 +313,7 @@ def test_no_character(escape: str) -> None:
         str(cell).encode()
     (reason,) = row(f'{{"{escape}": 1}}').reasons
     assert reason.rule == "shape"
-    assert reason.message.endswith(" is no column of s.boats")
+    assert reason.message.endswith(" is not a column of s.boats")
     for text in (reason.column or "", reason.message):
         assert "\0" not in text
         text.encode()
@@ -326,16 +326,16 @@ def test_shape() -> None:
     found = row('{"id": 1, "x": 2, "double": 2, "number": 3, "ID": 4}')
     assert found.cells == {"id": 1}
     assert reasons(found) == [
-        ("shape", "x", "x is no column of s.boats"),
+        ("shape", "x", "x is not a column of s.boats"),
         ("shape", "double", "double is set by the server"),
         ("shape", "number", "number is set by the server"),
-        ("shape", "ID", "ID is no column of s.boats"),
+        ("shape", "ID", "ID is not a column of s.boats"),
     ]
     found = row('{"id": 1, "name": "a", "id": 2, "x": 1, "x": 1}')
     assert reasons(found) == [
-        ("shape", "id", "id stands twice"),
-        ("shape", "x", "x stands twice"),
-        ("shape", "x", "x is no column of s.boats"),
+        ("shape", "id", "id occurs twice"),
+        ("shape", "x", "x occurs twice"),
+        ("shape", "x", "x is not a column of s.boats"),
     ]
 
 
@@ -343,7 +343,7 @@ def test_shape() -> None:
 def test_no_object(value: str) -> None:
     found = bodies.rows_of_json(f"[{value}]".encode(), BOATS)[0]
     assert (found.cells, found.raw()) == (None, value.encode())
-    assert reasons(found) == [("shape", None, "a row is an object: column to value")]
+    assert reasons(found) == [("shape", None, "a row must be an object of column to value")]
 
 
 def test_many_names() -> None:
@@ -356,7 +356,7 @@ def test_many_names() -> None:
     assert found[-1] == ("shape", None, "199,900 more fields are wrong in the same way")
     long = "x" * 1_000_000
     (reason,) = reasons(row(f'{{"{long}": 1}}'))
-    assert reason == ("shape", long[:80] + "…", long[:80] + "… is no column of s.boats")
+    assert reason == ("shape", long[:80] + "…", long[:80] + "… is not a column of s.boats")
 
 
 # CSV

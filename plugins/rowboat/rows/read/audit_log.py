@@ -1,4 +1,4 @@
-"""Reads the audit for people: who changed what, row by row, column by column."""
+"""Reads the audit: who changed which rows and columns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +17,7 @@ _COLUMNS = ("at", "actor", "request", "action", "table", "before", "after")
 
 @dataclass(frozen=True)
 class AuditSearch:
-    """Which entries are sought; `tables` are those that the caller may see, None for all."""
+    """Which entries to find; `tables` are those that the caller may see, None for all."""
 
     tables: list[str] | None = None
     id: int | None = None
@@ -31,9 +31,9 @@ class AuditSearch:
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One write; `before` and `after` are JSON arrays of its rows, or of the first few.
+    """One change; `before` and `after` are JSON arrays of its rows, or of the first few.
 
-    `name` is that of the key, where the actor is one.
+    `name` is the name of the actor's API key, if it is one.
     """
 
     id: int
@@ -50,17 +50,17 @@ class AuditEntry:
 
     @property
     def rows(self) -> int:
-        """How many rows it wrote."""
+        """Number of rows that were changed."""
         return max(self.rows_before, self.rows_after)
 
     def first(self) -> list[Row]:
-        """Return its rows as they are there since, or as they were where they are gone."""
+        """Return the rows after the change, or before it if they were deleted."""
         return _rows(self.after if self.rows_after else self.before)
 
     def pairs(self, key: Sequence[str]) -> list[Pair]:
-        """Return each row as it was and as it is since, None where it was not there.
+        """Return each row as (before, after); None if it did not exist.
 
-        They belong together by the columns of the key, or where there is only one.
+        Rows are matched by the columns of the key; without key, only a single row can be.
         """
         before, after = _rows(self.before), _rows(self.after)
         if len(before) == len(after) == 1:
@@ -74,9 +74,7 @@ class AuditEntry:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Rows by what became of them; `changed` are a row's key and (column, before, after) of what
-    differs.
-    """
+    """Rows of a change; `changed` is (key, [(column, before, after), …]) of each changed row."""
 
     changed: list[tuple[str, list[tuple[str, str | None, str | None]]]] = field(
         default_factory=list
@@ -88,13 +86,13 @@ class Outcome:
 def list_entries(
     cursor: Cursor, search: AuditSearch, limit: int, few: int | None = None
 ) -> list[AuditEntry]:
-    """Return entries, the newest first, with a few of their rows or all."""
+    """Return entries, the newest first, with all their rows, or `few` if they have more."""
     cursor.execute(query("audit.entries"), asdict(search) | {"limit": limit, "few": few})
     return [AuditEntry(**row) for row in fetch_rows(cursor)]
 
 
 def all_entries(cursor: Cursor, search: AuditSearch, at_once: int) -> Iterator[list[AuditEntry]]:
-    """Yield all entries that are sought, some at a time; at least one list, even without any."""
+    """Yield all entries in lists of at most `at_once`; at least one list, if empty."""
     found = list_entries(cursor, search, at_once)
     yield found
     while len(found) == at_once:
@@ -103,7 +101,7 @@ def all_entries(cursor: Cursor, search: AuditSearch, at_once: int) -> Iterator[l
 
 
 def outcome_of(pairs: Sequence[Pair], key: Sequence[str]) -> Outcome:
-    """Tell what became of rows."""
+    """Sort pairs of rows into changed, new and deleted ones."""
     found = Outcome()
     for before, after in pairs:
         if before is not None and after is not None:
@@ -116,12 +114,12 @@ def outcome_of(pairs: Sequence[Pair], key: Sequence[str]) -> Outcome:
 
 
 def columns_of(found: Sequence[Row]) -> list[str]:
-    """Return the columns of rows, of which some may lack some."""
+    """Return all columns that occur in some rows."""
     return list(dict.fromkeys(name for row in found for name in row))
 
 
 def entries_as_csv(found: Sequence[AuditEntry], heading: bool) -> str:
-    """Return entries as CSV for spreadsheets, with or without its first line."""
+    """Return entries as CSV for spreadsheets, with or without the header."""
     cells = (
         (each.at, each.actor, each.request, each.action, each.table_name, each.before, each.after)
         for each in found
@@ -131,7 +129,7 @@ def entries_as_csv(found: Sequence[AuditEntry], heading: bool) -> str:
 
 
 def _rows(text: str) -> list[Row]:
-    """Read rows, each value as its text: that of a string, or JSON."""
+    """Parse rows; each value becomes text: that of a string, or JSON."""
     found: list[dict[str, Any]] = exact_json.read_json(text)
     return [{name: _text(value) for name, value in row.items()} for row in found]
 

@@ -1,4 +1,4 @@
-"""Filters of a table's rows: the catalog tells which there are, the database what a value is."""
+"""Filters on rows: the catalog gives the operators of a column, the database checks the values."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ Fault = dict[str, str | None]
 _SIGNS = {"eq": "=", "ne": "is distinct from", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _SORTED = "BDEINRSTV"  # categories of types (pg_type) whose values can be compared
 _SORTED_TOO = {"uuid", "bytea"}
-_SHOWN = 80  # characters of a stranger's text
+_SHOWN = 80  # characters of a text that a message quotes
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What a parameter demands of a column: one value, several for `in`."""
+    """A condition on a column, from one parameter; `in` has several values."""
 
     parameter: str
     column: Column
@@ -28,7 +28,7 @@ class Filter:
 
     @property
     def condition(self) -> sql.Composable:
-        """SQL: the row t passes."""
+        """SQL: the row t passes the filter."""
         its = sql.Identifier("t", self.column.name)
         if self.operator == "null":
             return query(
@@ -44,13 +44,13 @@ class Filter:
 
     @property
     def judged(self) -> bool:
-        """Tell whether its values must be values of the column."""
+        """Whether the database must check that the values are values of the column's type."""
         return self.operator in (*_SIGNS, "in") and not literals.always_valid(self.column)
 
 
 @dataclass(frozen=True)
 class FilterCells:
-    """Texts that should be values of a column; `as_written` where Postgres wrote them."""
+    """Texts that must be values of a column's type; `as_written` if Postgres wrote them."""
 
     parameter: str
     column: Column
@@ -59,13 +59,13 @@ class FilterCells:
 
 
 def operators_of(column: Column) -> tuple[str, ...]:
-    """Return the operators that a column takes."""
+    """Return the filter operators of a column."""
     compared = (*_SIGNS, "in") if is_comparable(column) else ()
     return (*compared, *(("prefix",) if column.is_text else ()), "null")
 
 
 def is_comparable(column: Column) -> bool:
-    """Tell whether rows can be filtered and ordered by the values of a column."""
+    """Return whether rows can be compared and ordered by a column."""
     return column.category in _SORTED or column.base in _SORTED_TOO
 
 
@@ -83,7 +83,7 @@ def find_filter(table: Table, parameter: str) -> tuple[Column, str] | None:
 
 
 def read_filter(table: Table, parameter: str, text: str) -> Filter | Fault:
-    """Read one filter, or tell what is wrong with it; its values are not judged yet."""
+    """Return the filter of a parameter, or a fault; its values are not checked yet."""
     found = find_filter(table, parameter)
     if found is None:
         return parameter_fault(
@@ -95,7 +95,7 @@ def read_filter(table: Table, parameter: str, text: str) -> Filter | Fault:
         message = f"{column.name} takes the operators {known}; not {shown_text(operator)}"
         return parameter_fault(parameter, "shape", message)
     if not is_encodable(text):
-        return parameter_fault(parameter, "encoding", f"the value of {parameter} is no text")
+        return parameter_fault(parameter, "encoding", f"the value of {parameter} is not valid text")
     if operator == "null" and text not in ("true", "false"):
         return parameter_fault(parameter, "type", f"{shown_text(text)} is not true or false")
     values = tuple(text.split(",")) if operator == "in" else (text,)
@@ -103,7 +103,10 @@ def read_filter(table: Table, parameter: str, text: str) -> Filter | Fault:
 
 
 def judge_filters(cursor: Cursor, given: Iterable[FilterCells]) -> list[Fault]:
-    """Ask the database which texts are no values of their columns; it raises no error for any."""
+    """Return a fault for each text that is not a value of its column, from one query.
+
+    The query does not fail for any text, so the transaction stays usable.
+    """
     cells = list(given)
     if not cells:
         return []
@@ -116,23 +119,23 @@ def judge_filters(cursor: Cursor, given: Iterable[FilterCells]) -> list[Fault]:
 
 
 def parameter_fault(parameter: str, rule: str, message: str) -> Fault:
-    """Return a fault in the one shape of errors."""
+    """Return a fault in the form that all errors of the API have."""
     return {"row": None, "column": shown_text(parameter, ""), "rule": rule, "message": message}
 
 
 def is_encodable(text: str) -> bool:
-    """Tell whether the database can hold a text: no NUL, no half of a surrogate pair."""
+    """Return whether Postgres can store a text: no NUL, no unpaired surrogate."""
     return "\x00" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def shown_text(text: str, quote: str = "'") -> str:
-    """Return a stranger's text as it is shown in a sentence: not too long, and encodable."""
+    """Return untrusted text for a message: at most 80 characters, encodable, in quotes."""
     some = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
     return quote + some.encode(errors="replace").decode().replace("\x00", "?") + quote
 
 
 def all_conditions(found: Sequence[sql.Composable]) -> sql.Composable:
-    """SQL: all of them hold."""
+    """SQL: all conditions hold."""
     return sql.SQL(" and ").join(found) if found else sql.SQL("true")
 
 

@@ -1,4 +1,4 @@
-"""What may be asked of a table's rows: filters, an order, a page or a sample, a count."""
+"""Parses the parameters of a listing: filters, order, page or sample, count."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ WORDS = ("order", "limit", "after", "sample", "count")
 
 @dataclass(frozen=True)
 class ListingParams:
-    """What is asked for; `after` is the place where the page before ended."""
+    """What a listing contains; `after` is the position at which the previous page ended."""
 
     filters: tuple[Filter, ...]
     order: Ordering
@@ -30,10 +30,9 @@ class ListingParams:
 def read_listing_params(
     cursor: Cursor, table: Table, given: Iterable[tuple[str, str]]
 ) -> ListingParams:
-    """Read parameters: names and values, in any order.
+    """Parse parameters: names and values, in any order; raises AskRefused with every fault.
 
-    Words win over columns of the same name, which `column.eq` names all the same. Raises AskRefused
-    with every fault.
+    Reserved words win over columns of the same name, which `column.eq` can still name.
     """
     words, others, faults = _sorted(list(given))
     parts: list[Filter | Ordering | Fault] = [filters.read_filter(table, *each) for each in others]
@@ -67,10 +66,10 @@ def _places(by: Ordering | None, after: Iterable[str | None] | None) -> Iterator
 def _sorted(
     given: list[tuple[str, str]],
 ) -> tuple[dict[str, str], list[tuple[str, str]], list[Fault]]:
-    """Tell words from filters; what stands twice makes sense for `ne` only."""
+    """Split parameters into reserved words and filters. Only `ne` may be repeated."""
     names = [name for name, _ in given]
     faults = [
-        parameter_fault(name, "shape", f"{shown_text(name, '')} stands {names.count(name)} times")
+        parameter_fault(name, "shape", f"{shown_text(name, '')} occurs {names.count(name)} times")
         for name in dict.fromkeys(names)
         if names.count(name) > 1 and not name.endswith(".ne")
     ]
@@ -79,9 +78,9 @@ def _sorted(
 
 
 def _misfits(words: dict[str, str]) -> list[Fault]:
-    """Find words whose values are none, or that do not go together."""
+    """Return faults of reserved words: invalid values, and words that exclude each other."""
     faults = [
-        parameter_fault(name, "type", f"{shown_text(words[name])} is not a whole number from 1 on")
+        parameter_fault(name, "type", f"{shown_text(words[name])} is not a positive integer")
         for name in ("limit", "sample")
         if name in words and not re.fullmatch("[1-9][0-9]{0,8}", words[name])
     ]
@@ -91,11 +90,11 @@ def _misfits(words: dict[str, str]) -> list[Fault]:
         )
     if "sample" in words:
         faults += [
-            parameter_fault(name, "shape", f"{name} does not go with sample")
+            parameter_fault(name, "shape", f"{name} cannot be combined with sample")
             for name in ("order", "limit", "after")
             if name in words
         ]
     return faults
 
 
-_NO_PLACE = "after is no place in this order: take it from the link to the next page, as it is"
+_NO_PLACE = "after is not a position in this order: copy it from the link to the next page"

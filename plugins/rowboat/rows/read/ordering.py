@@ -1,7 +1,7 @@
-"""The order of a table's rows, and the place in it where a page ends.
+"""The order of rows, and positions in it, for paging by key instead of by offset.
 
-The key completes every order, so no two rows share a place. NULL stands behind all values, both
-ways.
+Every order is completed by the key, so that no two rows have the same position. NULL comes after
+all values in both directions.
 """
 
 import base64
@@ -19,7 +19,7 @@ from rowboat.rows.read.filters import Fault, parameter_fault, shown_text
 
 @dataclass(frozen=True)
 class OrderBy:
-    """A column to order by, upwards or downwards."""
+    """A column to order by, ascending or descending."""
 
     column: Column
     down: bool = False
@@ -34,12 +34,15 @@ class OrderBy:
 
     @property
     def sign(self) -> sql.SQL:
-        """SQL: what a value behind another is to it."""
+        """SQL: the operator by which a later value compares to an earlier one."""
         return sql.SQL("<" if self.down else ">")
 
     @property
     def clause(self) -> sql.Composable:
-        """SQL: its part of ORDER BY; an index serves both ways where there are no NULLs."""
+        """SQL: its part of ORDER BY.
+
+        `nulls last` is left out if there are no NULLs: with it, no index could be read backwards.
+        """
         if not self.down:
             return self.its
         last = sql.SQL(" desc" if self.column.not_null else " desc nulls last")
@@ -52,7 +55,7 @@ class OrderBy:
         return self.compared(sql.SQL("="), text)
 
     def behind(self, text: str | None) -> sql.Composed:
-        """SQL: the row t has a value further on."""
+        """SQL: the row t has a later value."""
         if text is None:
             return query("rows.no_row")
         if self.column.not_null:
@@ -61,33 +64,33 @@ class OrderBy:
         return query("rows.beyond_or_null", column=self.its, sign=self.sign, value=value)
 
     def compared(self, sign: sql.Composable, text: str) -> sql.Composed:
-        """SQL: how the row's value is to another."""
+        """SQL: the row's value compared with another."""
         value = filters.filter_value(self.column, text)
         return query("rows.compared", column=self.its, sign=sign, value=value)
 
 
 @dataclass(frozen=True)
 class Ordering:
-    """Columns to order by; total where the table has a key."""
+    """Columns to order by; `total` if they include the key."""
 
     by: tuple[OrderBy, ...]
     total: bool
 
     @property
     def clause(self) -> sql.Composable:
-        """SQL: the ORDER BY, nothing where there is nothing to order by."""
+        """SQL: the ORDER BY clause; empty if there are no columns."""
         if not self.by:
             return sql.SQL("")
         return query("rows.ordered", columns=_listed([each.clause for each in self.by]))
 
     @property
     def place(self) -> sql.Composed:
-        """SQL: the place of the row t, as an array of texts."""
+        """SQL: the position of the row t, as an array of texts."""
         texts = [query("rows.as_text", column=each.its) for each in self.by]
         return query("rows.place", texts=_listed(texts))
 
     def behind(self, place: Sequence[str | None]) -> sql.Composable:
-        """SQL: the row t stands behind a place."""
+        """SQL: the row t comes after a position."""
         first = self.by[0]
         if all(each.column.not_null and each.down == first.down for each in self.by):
             return self._behind_as_row(place)
@@ -97,16 +100,16 @@ class Ordering:
         return filters.all_conditions([first.compared(first.sign + sql.SQL("="), place[0]), found])
 
     def cursor(self, place: Sequence[str | None]) -> str:
-        """Write a place as the address of the next page has it."""
+        """Return a position as text for the URL of the next page."""
         told = json.dumps([list(map(str, self.by)), list(place)], ensure_ascii=False)
         return base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
 
     def place_of(self, cursor: str) -> tuple[str | None, ...] | None:
-        """Read a place again; None where it cannot be one of this order."""
+        """Return the position in a text; None if it is not one of this order."""
         try:
             told = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
             names, place = json.loads(told)
-        except (ValueError, TypeError, RecursionError):  # whatever a stranger may send
+        except (ValueError, TypeError, RecursionError):  # the text is untrusted
             return None
         if names != list(map(str, self.by)) or not isinstance(place, list):
             return None
@@ -114,7 +117,10 @@ class Ordering:
         return tuple(place) if fits else None
 
     def _behind_as_row(self, place: Sequence[str | None]) -> sql.Composed:
-        """SQL: the same as one comparison, by which an index leads straight to the place."""
+        """SQL: as `behind`, but as one row comparison, which an index can answer directly.
+
+        That requires one direction for all columns, and no NULLs.
+        """
         values = [
             filters.filter_value(e.column, text or "")
             for e, text in zip(self.by, place, strict=True)
@@ -128,19 +134,19 @@ class Ordering:
 
 
 def read_ordering(table: Table, text: str) -> Ordering | Fault:
-    """Read an order such as `name,-born`, or tell what is wrong with it; the key completes it.
+    """Parse an order such as `name,-born`, and complete it by the key; returns a fault if wrong.
 
-    It goes on in the direction of its last column, as an index would be read.
+    The key continues in the direction of the last column, so that one index can serve the order.
     """
     found: list[OrderBy] = []
     for name in text.split(",") if text else []:
         column = table.by_name.get(name.removeprefix("-"))
         if column is None or not filters.is_comparable(column):
             return parameter_fault(
-                "order", "shape", f"{table.full_name} has no order by {shown_text(name)}"
+                "order", "shape", f"{table.full_name} cannot be ordered by {shown_text(name)}"
             )
         if column in [each.column for each in found]:
-            return parameter_fault("order", "shape", f"{column.name} stands twice in the order")
+            return parameter_fault("order", "shape", f"{column.name} occurs twice in the order")
         found.append(OrderBy(column, name not in table.by_name))
     named = {each.column.name for each in found}
     down = bool(found) and found[-1].down

@@ -1,4 +1,4 @@
-"""Rows as they stand: a page of them, some by chance, or one by its key."""
+"""Reads rows: a page, a random sample, or one row by its key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +22,9 @@ Parts = dict[str, sql.Composable]
 
 @dataclass(frozen=True)
 class RowPage:
-    """Rows, each a JSON text or the texts of its values; `after` leads to the next page, `note`
-    tells why there is no way to it.
+    """Rows, each a JSON text or the texts of its values.
+
+    `after` is the parameter for the next page; `note` says why there can be none.
     """
 
     rows: list[Record]
@@ -37,14 +38,14 @@ class RowPage:
         return "[" + ",\n".join(text for (text,) in self.rows if text is not None) + "]"
 
     def csv(self, table: Table, safe: bool) -> str:
-        """The rows as CSV; with `safe` no text in it is a formula to a spreadsheet."""
+        """The rows as CSV; with `safe`, spreadsheets take no text for a formula."""
         names = [guard_formula(each.name) if safe else each.name for each in table.columns]
         return csv_text(names, _guarded(table, self.rows) if safe else self.rows)
 
 
 @dataclass(frozen=True)
 class StoredRow:
-    """One row: the transaction that wrote it (its version), and the row as a JSON text."""
+    """One row as JSON text; its version is the ID of the transaction that wrote it (xmin)."""
 
     key: tuple[str, ...]
     version: str
@@ -53,14 +54,14 @@ class StoredRow:
 
 @dataclass(frozen=True)
 class RowTexts:
-    """One row: its version, and column → its value as CSV has it."""
+    """One row: its version, and column → value as in CSV."""
 
     version: str
     cells: dict[str, str | None]
 
 
 def read_page(cursor: Cursor, table: Table, ask: ListingParams, as_text: bool = False) -> RowPage:
-    """Return the rows that are asked for: each a JSON text, or the texts of its columns."""
+    """Return a page or sample of rows: each a JSON text, or the texts of its columns."""
     parts: Parts = {
         "values": sql.SQL(", ").join(
             map(_as_text, table.columns) if as_text else [query("rows.as_json")]
@@ -81,7 +82,7 @@ def read_page(cursor: Cursor, table: Table, ask: ListingParams, as_text: bool = 
 
 
 def count_passing(cursor: Cursor, table: Table, passed: Sequence[Filter] = ()) -> int:
-    """Return how many rows pass filters."""
+    """Return the number of rows that pass filters."""
     conditions = filters.all_conditions([each.condition for each in passed])
     cursor.execute(query("rows.count", table=table.identifier, conditions=conditions))
     found: int = fetch_one(cursor)[0]
@@ -89,27 +90,27 @@ def count_passing(cursor: Cursor, table: Table, passed: Sequence[Filter] = ()) -
 
 
 def find_row(cursor: Cursor, table: Table, key: Sequence[str], hold: bool = False) -> StoredRow:
-    """Return the row with a key, one text for each of its columns; `hold` keeps other writers off.
+    """Return the row with a key (a text for each key column); raises UnknownRow.
 
-    Raises UnknownRow.
+    `hold` locks the row until the end of the transaction.
     """
     return StoredRow(tuple(key), *_one(cursor, table, key, query("rows.as_json"), hold))
 
 
 def find_texts(cursor: Cursor, table: Table, key: Sequence[str]) -> RowTexts:
-    """Return the same as texts, which can be written back as they are; raises UnknownRow."""
+    """Return the row with a key as texts that can be written back; raises UnknownRow."""
     values = sql.SQL(", ").join(map(_as_text, table.columns))
     version, *texts = _one(cursor, table, key, values)
     return RowTexts(version, dict(zip(table.by_name, texts, strict=True)))
 
 
 def cells_of_key(table: Table, key: Sequence[str]) -> dict[str, str]:
-    """Return column → text of a key."""
+    """Return key column → text."""
     return dict(zip(table.key.columns if table.key else (), key, strict=True))
 
 
 def has_key(table: Table) -> sql.Composable:
-    """SQL: the row t has the key `given`; no text makes this fail."""
+    """SQL: the row t has the key `given`; a text that is not a value of its column matches none."""
     assert table.key is not None
     return filters.all_conditions(
         [
@@ -126,10 +127,12 @@ def has_key(table: Table) -> sql.Composable:
 
 
 def check_key(table: Table, key: Sequence[str]) -> None:
-    """Raise UnknownRow unless the table has a key of as many columns, and the texts may be one."""
+    """Raise UnknownRow unless the texts may be a key of the table."""
     names = table.key.columns if table.key else ()
     if not names:
-        raise UnknownRow(f"{table.full_name} has no key to find a row by", "give the table a key")
+        raise UnknownRow(
+            f"{table.full_name} has no key to find a row by", "add a primary key to the table"
+        )
     if len(key) != len(names):
         raise UnknownRow(
             f"the key of {table.full_name} is ({', '.join(names)}): {len(key)} values were given",
@@ -140,19 +143,19 @@ def check_key(table: Table, key: Sequence[str]) -> None:
 
 
 def unknown_row(table: Table, key: Sequence[str]) -> UnknownRow:
-    """Return the error that tells that a table has no row with a key."""
+    """Return the error for a key that a table does not have."""
     pairs = cells_of_key(table, key).items()
     shown = ", ".join(f"{name} {filters.shown_text(text, '')}" for name, text in pairs)
     return UnknownRow(f"{table.full_name} has no row with {shown}")
 
 
-_NO_WAY = "{} has no key, so there is no way to its next page: these are {:,} of its rows"
+_NO_WAY = "{} has no key, so it has no next page: these are {:,} of its rows"
 
 
 def _one(
     cursor: Cursor, table: Table, key: Sequence[str], values: sql.Composable, hold: bool = False
 ) -> Sequence[Any]:
-    """Fetch the version and some values of the row with a key; raises UnknownRow."""
+    """Return the version and some values of the row with a key; raises UnknownRow."""
     check_key(table, key)
     parts = {"values": values, "table": table.identifier, "condition": has_key(table)}
     held = query("rows.hold") if hold else sql.SQL("")
@@ -164,7 +167,7 @@ def _one(
 
 
 def _in_order(cursor: Cursor, ask: ListingParams, parts: Parts) -> list[Any]:
-    """Fetch a page, each row with its place, and one row more where there is one."""
+    """Return the rows of a page with their positions, and one more if there is a next page."""
     conditions = [parts["conditions"], *([ask.order.behind(ask.after)] if ask.after else [])]
     more = {
         "place": ask.order.place,
@@ -177,8 +180,10 @@ def _in_order(cursor: Cursor, ask: ListingParams, parts: Parts) -> list[Any]:
 
 
 def _sample(cursor: Cursor, table: Table, ask: ListingParams, parts: Parts) -> list[Record]:
-    """Take rows by chance: of a share of a big table; of all where there are filters, or where
-    the share has too few.
+    """Return random rows.
+
+    Without filters, a part of a large table is sampled first, and all of it only if that part has
+    too few rows.
     """
     limit, everything = sql.Literal(ask.limit), sql.SQL("")
     name = sql.Literal(table.identifier.as_string(cursor))
@@ -193,13 +198,13 @@ def _sample(cursor: Cursor, table: Table, ask: ListingParams, parts: Parts) -> l
 
 
 def _as_text(column: Column) -> sql.Composed:
-    """SQL: a value as it stands in CSV; a file of it can be loaded again."""
+    """SQL: a value as in CSV that can be loaded again."""
     form = "rows.as_moment" if column.base in ("timestamp", "timestamptz") else "rows.as_text"
     return query(form, column=sql.Identifier("t", column.name))
 
 
 def _guarded(table: Table, rows: Sequence[Record]) -> list[list[str | None]]:
-    """Guard all but numbers, of which a minus makes no formula."""
+    """Guard all cells but numbers: a minus sign does not make those formulas."""
     return [
         [
             cell if column.category == "N" else guard_formula(cell)

@@ -1,4 +1,4 @@
-"""A row's parents and children, as its foreign keys tell."""
+"""Finds the parents and children of a row by foreign keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ Cells = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class Relative:
-    """Rows of a table that a row refers to, or that refer to it: those with these values.
+    """Rows with some values, to which a row refers, or which refer to it.
 
-    `count` is None where counting them costs too much.
+    `count` is None if the table is too large to count them.
     """
 
     table: Table
@@ -28,13 +28,13 @@ class Relative:
 
     @property
     def row_key(self) -> list[str] | None:
-        """The key of the one row, where the values are just that."""
+        """The key of the row, if the values are exactly the key."""
         names = self.table.key.columns if self.table.key else ()
         return [self.values[name] for name in names] if set(names) == set(self.values) else None
 
 
 def parents_of_row(catalog: Catalog, table: Table, cells: Cells) -> list[Relative]:
-    """Return the row that each foreign key of a row names."""
+    """Return the rows to which the foreign keys of a row refer."""
     return [
         Relative(catalog.by_name[key.parent], key, values)
         for key in table.foreign_keys
@@ -44,7 +44,7 @@ def parents_of_row(catalog: Catalog, table: Table, cells: Cells) -> list[Relativ
 
 
 def children_of_row(cursor: Cursor, catalog: Catalog, table: Table, cells: Cells) -> list[Relative]:
-    """Return the rows that refer to a row, by the foreign keys of their tables."""
+    """Return the rows that refer to a row, for each foreign key of each child table."""
     return [
         Relative(child, key, values, _count(cursor, child, values))
         for child in catalog.children(table)
@@ -57,8 +57,9 @@ def children_of_row(cursor: Cursor, catalog: Catalog, table: Table, cells: Cells
 def choices_of_key(
     cursor: Cursor, catalog: Catalog, key: ForeignKey, most: int
 ) -> list[tuple[str, str]] | None:
-    """Return value → label of each row that a foreign key of one column may name; None where
-    there are more than `most`.
+    """Return (value, label) of each row to which a foreign key of one column may refer.
+
+    Returns None if there are more than `most`.
     """
     parent, (name,) = catalog.by_name[key.parent], key.parent_columns
     by = ordering.read_ordering(parent, name)
@@ -76,7 +77,7 @@ def choices_of_key(
 
 
 def _values(names: tuple[str, ...], others: tuple[str, ...], cells: Cells) -> dict[str, str]:
-    """Return the values of columns under the names of others; nothing where one is NULL."""
+    """Return the values of columns under the names of others; empty if one is NULL."""
     pairs = ((other, cells[name]) for name, other in zip(names, others, strict=True))
     found = {other: text for other, text in pairs if text is not None}
     return found if len(found) == len(names) else {}

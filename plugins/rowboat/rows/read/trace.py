@@ -1,7 +1,7 @@
-"""Where a row came from and what became of a line, at no cost per row.
+"""Finds where a row came from, and what became of a line of a file.
 
-Postgres stamps every row version with the transaction that wrote it (xmin), and each load keeps
-its transaction's number. A chunk of the file is read again only when somebody asks.
+This costs nothing per loaded row: Postgres keeps the transaction that wrote each row (xmin), and
+Rowboat the transaction of each load. A trace reads the chunk of the file again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,8 +27,10 @@ from rowboat.settings import settings
 
 @dataclass
 class Origin:
-    """A load that wrote a row: `line` is known where the file is still as it was loaded; `request`
-    and `caller`, the id of a key, where it came over HTTP.
+    """A load that wrote a row.
+
+    `line` is known if the file is unchanged; `request` and `caller` (ID of an API key) if the row
+    came by HTTP.
     """
 
     load: dict[str, Any]
@@ -41,9 +43,7 @@ class Origin:
 
 @dataclass
 class RowTrace:
-    """A row as it stands, the load that wrote it, the earlier ones that are known, and the sets
-    of backups that hold it as it stands.
-    """
+    """A row, the load that wrote it, known earlier loads, and backup sets with this row version."""
 
     table: str
     key: list[str]
@@ -55,7 +55,7 @@ class RowTrace:
 
 @dataclass
 class LineTrace:
-    """What became of a line: `state` is one of the sentences below, `row` the row it speaks of."""
+    """What became of a line; `state` is one of the sentences below, `key` that of its row."""
 
     file: str
     line: int
@@ -66,24 +66,24 @@ class LineTrace:
     key: list[str] | None = None
 
 
-IS_ROW = "is the row as it stands"
+IS_ROW = "is the present row"
 WAS_ROW = "was the row until another load changed it"
-EQUALLED = "equalled a row that was already there"
+EQUALLED = "was equal to a row that already existed"
 GONE = "was loaded; the row has been deleted since"
 QUARANTINED = "is in quarantine"
 SETTLED = "was in quarantine and was loaded later"
 NOT_READ = "has not been read yet"
-EMPTY = "holds no row: it is blank, a header, or the inner line of a quoted field"
-CHANGED = "was read; the file has changed since, so what stood there is not known"
+EMPTY = "has no row: it is blank, a header, or inside a quoted field"
+CHANGED = "was read; the file has changed since, so its content is unknown"
 
 Load: TypeAlias = dict[str, Any]
 
 
 def trace_row(cursor: Cursor, table: Table, key: list[str], most: int | None = None) -> RowTrace:
-    """Trace the row with a key (one text for each key column).
+    """Trace the row with a key (a text for each key column); raises UnknownRow.
 
-    The line is not looked for in a file of which more than `most` bytes are loaded; without a note
-    it may be found then. Raises UnknownRow where there is no row.
+    If more than `most` bytes of its file are loaded, the line is not searched for; the origin then
+    has no `note`, which would say that it cannot be found.
     """
     check_key(table, key)
     found = _row(cursor, table, key)
@@ -99,7 +99,7 @@ def trace_row(cursor: Cursor, table: Table, key: list[str], most: int | None = N
 
 
 def trace_line(cursor: Cursor, catalog: Catalog, file_name: str, number: int) -> LineTrace:
-    """Trace a line (from 1) of a file; raises FileRefused where the file is not known."""
+    """Trace a line (from 1) of a file; raises FileRefused if the file is not known."""
     where = position.read_position(cursor, file_name)
     if where is None:
         raise FileRefused(f"{file_name} is not known", "`rowboat status` lists the files")
@@ -121,7 +121,7 @@ def trace_line(cursor: Cursor, catalog: Catalog, file_name: str, number: int) ->
 
 
 def _loaded_line(cursor: Cursor, table: Table, load: Load, number: int) -> LineTrace:
-    """Tell whether the row of a line that was loaded still stands as it wrote it."""
+    """Return whether the row of a loaded line is still the present row."""
     trace = LineTrace(load["source_name"], number, EMPTY, [], load, table.full_name)
     try:
         trace.key = next(
@@ -162,7 +162,7 @@ def _row(cursor: Cursor, table: Table, key: list[str]) -> dict[str, Any] | None:
 
 
 def _canonical(cursor: Cursor, table: Table, keys: Sequence[list[str]]) -> list[str | None]:
-    """Write keys as Postgres does: the text of a JSON array; None for one that can be no key."""
+    """Return keys as Postgres writes them, as JSON arrays; None for one that cannot be a key."""
     assert table.key is not None
     types = [table.by_name[name].type for name in table.key.columns]
     cells = [sql.SQL("(k.key ->> {})").format(sql.Literal(n)) for n in range(len(types))]
@@ -186,7 +186,10 @@ def _canonical(cursor: Cursor, table: Table, keys: Sequence[list[str]]) -> list[
 
 
 def _writers(cursor: Cursor, table: Table, xmin: str) -> list[Load]:
-    """Return the loads of the transaction that wrote a row; one for each chunk it passed."""
+    """Return the loads of the transaction that wrote a row.
+
+    xmin has 32 bits and recurs, so several transactions may match; the newest one is taken.
+    """
     cursor.execute(query("trace.writers"), {"xmin": xmin, "table": table.full_name})
     found = fetch_rows(cursor)
     return [load for load in found if load["xid"] == found[0]["xid"]]
@@ -205,11 +208,11 @@ def _held_by(cursor: Cursor, load: Load) -> list[str]:
 
 
 def _origin(cursor: Cursor, table: Table, loads: list[Load], key: str, most: int | None) -> Origin:
-    """Find the file and line behind a row, among the loads of one transaction."""
+    """Return the file and line of a row, found among the loads of one transaction."""
     found = [_origin_in(cursor, table, load, key, most) for load in loads]
     origin = next((each for each in found if each.line is not None), found[0])
     if origin.load.get("number_recurred"):
-        origin.note = "transaction numbers have recurred since; the load is the likely one"
+        origin.note = "transaction IDs have wrapped around since, so the load is only likely"
     return origin
 
 
@@ -239,11 +242,11 @@ def _find_retried(cursor: Cursor, table: Table, origin: Origin, key: str) -> Non
     for rejected, written in zip(found, _canonical(cursor, table, keys), strict=True):
         if written == key:
             origin.file, origin.line = rejected["source_name"], rejected["line"]
-            origin.note = "it waited in quarantine and was judged again"
+            origin.note = "it was in quarantine and was judged again"
 
 
 def _find_line(cursor: Cursor, table: Table, load: Load, key: str) -> int | None:
-    """Return the line of a load's part of the file that has a key."""
+    """Return the line with a key in the load's part of its file; None if it is not found."""
     try:
         found = [(at, _key_of(table, values) or []) for at, values in _lines(cursor, load)]
     except FileRefused:
@@ -253,9 +256,9 @@ def _find_line(cursor: Cursor, table: Table, load: Load, key: str) -> int | None
 
 
 def _lines(cursor: Cursor, load: Load) -> Iterator[tuple[int, dict[str, str]]]:
-    """Read a load's part of its file again, as (line, column → text).
+    """Yield (line, column → text) from the load's part of its file.
 
-    Raises FileRefused where the file is another version now, or no longer what was loaded.
+    Raises FileRefused if the file has been replaced or its loaded part has changed.
     """
     where = position.read_position(cursor, load["source_name"])
     if where is None or where.version != load["version"] or where.dialect is None:
@@ -285,5 +288,5 @@ def _key_of(table: Table, values: dict[str, str]) -> list[str] | None:
 
 
 def name_of_file(path: str) -> str:
-    """Return a file's name as ingest_status has it, for a name or a path."""
+    """Return the name of a file, given a name or a path, as in ingest_status."""
     return discovery.open_raw_data().name(path)

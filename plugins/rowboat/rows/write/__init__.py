@@ -1,5 +1,5 @@
-"""Rows in: the batch of a request, a row changed, deleted, or corrected in quarantine.
+"""Writing: a batch of rows, a single row, a delete, a correction of a quarantined row.
 
-Read `batch` first, then `bodies`, `defaults`, `idempotency`, `update_row`, `delete_row`,
-`correction`, `audit`. It knows no web framework, and writes no row but through the door.
+Read `bodies` first, then `defaults`, `batch`, `idempotency`, `update_row`, `delete_row`,
+`correction`, `audit`. It knows no web framework, and inserts and updates only through the door.
 """

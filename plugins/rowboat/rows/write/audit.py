@@ -1,4 +1,4 @@
-"""Every write over HTTP, kept with who asked for it, in the transaction that it tells of."""
+"""Writes the audit: who changed which rows, in the same transaction as the change."""
 
 from typing import Literal, TypeAlias
 
@@ -21,9 +21,9 @@ def record_change(
     before: str | sql.Composable = "[]",
     after: str | sql.Composable = "[]",
 ) -> None:
-    """Write down that a caller's request changed rows of a table (or of one by its full name).
+    """Record that a request changed rows of a table (or of the table with a full name).
 
-    `before` and `after` are JSON arrays of those rows, as text, or SQL that makes one.
+    `before` and `after` are JSON arrays of those rows, as text, or as SQL that makes one.
     """
     facts = {
         "actor": actor,
@@ -39,7 +39,7 @@ def record_change(
 
 
 def rows_before(cursor: Cursor, judged: Judged) -> str:
-    """Return the rows that an update will change, as a JSON array."""
+    """Return the rows that the merge will update, as a JSON array; call it before the merge."""
     cursor.execute(query("audit.before", table=judged.terms.table.identifier))
     found: str = fetch_one(cursor)[0]
     return found
@@ -48,7 +48,8 @@ def rows_before(cursor: Cursor, judged: Judged) -> str:
 def rows_after(judged: Judged) -> sql.Composable:
     """SQL: the rows that were inserted or updated, as a JSON array.
 
-    What the database made of them by itself is only known where they have a key to find them by.
+    The rows are read back from the table by their key if triggers or defaults may have changed
+    them. A table without a key can only be recorded as staged.
     """
     table, columns = judged.terms.table, judged.columns
     is_seen = not table.has_triggers and all(each.name in columns.names for each in table.columns)

@@ -1,4 +1,4 @@
-"""Takes the rows of one request through the door: one transaction, an answer for every row."""
+"""Passes the rows of a request through the door in one transaction, with a result for each row."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,11 @@ _WIDTHS = {"smallint": 2, "integer": 4, "bigint": 8}  # bytes
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """What a request asks for: who asks, what becomes of known keys, all or nothing, on trial."""
+    """What a request asks for.
+
+    `on_known` says what is done with a row whose key the table has; `atomic` that no row is loaded
+    if one is refused; `on_trial` that everything is rolled back in the end.
+    """
 
     request: str
     actor: str
@@ -42,7 +46,7 @@ class BatchOptions:
 
 @dataclass
 class Delivery:
-    """What became of the rows of one table.
+    """The result for the rows of one table.
 
     `ids` are the keys in the order of the rows, None for refused ones; `errors` are
     {"row", "column", "rule", "message"}, in that order too.
@@ -54,80 +58,115 @@ class Delivery:
     errors: list[dict[str, Any]]
 
 
-class Incomplete(Exception):
-    """Some rows are refused, and the request wants all or nothing."""
-
-    def __init__(self, deliveries: list[Delivery]) -> None:
-        super().__init__()
-        self.deliveries = deliveries
+Answer: TypeAlias = Callable[[Cursor, list[Delivery]], KeptAnswer]
 
 
 class Transact(Protocol):
-    """Does work in one transaction, again while others interfere; rolled back unless kept."""
+    """Runs work in one transaction, and again after a conflict; rolls it back unless `keep`."""
 
     def __call__(self, work: Callable[[Cursor], Result], keep: bool = True) -> Result:
         """Return what the work returns."""
         ...
 
 
+class _Incomplete(Exception):
+    """Takes the transaction of an atomic batch back, as some of its rows are refused."""
+
+    def __init__(self, deliveries: list[Delivery]) -> None:
+        super().__init__()
+        self.deliveries = deliveries
+
+
+@dataclass(frozen=True)
+class _Culprit:
+    """A row that the database itself refuses, and why; some cannot even be staged."""
+
+    row: IncomingRow
+    fact: str
+    is_stageable: bool = True
+
+    def blame(self) -> None:
+        """Mark the row as refused, so that it goes to the quarantine."""
+        self.row.reasons.append(Reason("check", None, self.fact))
+        if not self.is_stageable:
+            self.row.cells = None
+
+
+def _prepare_nothing(_: Cursor) -> None:
+    pass
+
+
 @dataclass
 class Batch:
-    """The rows of a request by full name of their table, what is asked for, what became of them."""
+    """The rows of a request by full name of their table, its options, and the result.
+
+    `prepare` runs at the start of every transaction, before the rows pass the door.
+    """
 
     catalog: Catalog
     rows: dict[str, list[IncomingRow]]
     order: BatchOptions
+    prepare: Callable[[Cursor], None] = _prepare_nothing
     delivered: list[Delivery] = field(default_factory=list)
 
-    def go(
+    def go(self, transact: Transact, answer: Answer, once: IdempotentRequest | None) -> KeptAnswer:
+        """Pass all rows through the door, and keep the answer, in one transaction.
+
+        `answer` makes the answer inside that transaction. Raises KeyReused, Contended, and
+        RowRefused if the database refuses the rows and no single one is to blame.
+        """
+        keep = not self.order.on_trial
+        attempt = partial(self._deliver_once, answer=answer, once=once)
+        while True:
+            try:
+                return transact(partial(attempt, deliver=self._let_all_in), keep)
+            except _Incomplete as error:
+                # The exception has rolled back the rows that were let in.
+                refuse_all = partial(self._refuse_all, deliveries=error.deliveries)
+                return transact(partial(attempt, deliver=refuse_all), keep)
+            except RowRefused:
+                # A trigger or an index has refused a row that the judge accepted, and so ended the
+                # transaction. Each round marks more rows as refused, so the loop ends.
+                culprits = transact(self._find_culprits, keep=False)
+                if not culprits:
+                    raise
+                for each in culprits:
+                    each.blame()
+
+    def _deliver_once(
         self,
-        transact: Transact,
-        say: Callable[[list[Delivery]], KeptAnswer],
+        cursor: Cursor,
+        deliver: Callable[[Cursor], list[Delivery]],
+        answer: Answer,
         once: IdempotentRequest | None,
     ) -> KeptAnswer:
-        """Pass all rows through the door in one transaction, together with the answer.
+        """Return the answer that an earlier request with this key got, or deliver the rows."""
+        if once and (kept := once.find_answer(cursor)):
+            return kept
+        self.prepare(cursor)
+        self.delivered = deliver(cursor)
+        found = answer(cursor, self.delivered)
+        if once:
+            once.keep_answer(cursor, found)
+        return found
 
-        Where a rule that only the database knows refuses rows, they are found on trial first.
-        Raises KeyReused, Contended, and RowRefused where no row alone is to blame.
-        """
-
-        def answered(work: Callable[[Cursor], list[Delivery]]) -> KeptAnswer:
-            def first(cursor: Cursor) -> KeptAnswer:
-                self.delivered = work(cursor)
-                return say(self.delivered)
-
-            return transact(
-                lambda cursor: once.answer(cursor, first) if once else first(cursor),
-                not self.order.on_trial,
-            )
-
-        try:
-            return answered(self.deliver)
-        except Incomplete as error:
-            deliveries = error.deliveries
-            return answered(lambda cursor: self.refuse(cursor, deliveries))
-        except RowRefused:
-            if not transact(self.find_culprits, keep=False):
-                raise
-        return self.go(transact, say, once)
-
-    def deliver(self, cursor: Cursor) -> list[Delivery]:
-        """Pass all rows, parents first; raises Incomplete, RowRefused."""
+    def _let_all_in(self, cursor: Cursor) -> list[Delivery]:
+        """Pass all rows, parents first; raises _Incomplete, RowRefused."""
         tables = [each for each in self.catalog.in_order() if each.full_name in self.rows]
         found = [self._deliver_table(cursor, table) for table in tables]
         if self.order.atomic and any(each.errors for each in found):
-            raise Incomplete(found)
+            raise _Incomplete(found)
         return found
 
     def wake(self, steps: Steps) -> None:
-        """Judge again what waited for rows that went in, once they are kept."""
+        """Judge quarantined rows again that waited for inserted ones; call it after the commit."""
         for each in self.delivered:
             parent, order = self.catalog.by_name[each.table], self.order
             if each.report.inserted and not order.on_trial and self.catalog.children(parent):
                 rejudge.rejudge_children(steps, self.catalog, parent, order.actor, order.request)
 
-    def refuse(self, cursor: Cursor, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Quarantine the refused rows of a batch that was taken back, and nothing else."""
+    def _refuse_all(self, cursor: Cursor, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Quarantine the refused rows of a batch that was rolled back, and nothing else."""
         found = []
         for each in deliveries:
             reasons: dict[int, list[Reason]] = {}
@@ -142,44 +181,41 @@ class Batch:
             found.append(replace(each, report=report, ids=[]))
         return found
 
-    def find_culprits(self, cursor: Cursor) -> bool:
-        """On trial, find the rows that the database itself refuses, and write down why."""
-        before = self._faults()
+    def _find_culprits(self, cursor: Cursor) -> list[_Culprit]:
+        """Return the rows that the database itself refuses, found in a transaction on trial."""
+        self.prepare(cursor)
+        found: list[_Culprit] = []
         for table in self.catalog.in_order():
             rows = [row for row in self.rows.get(table.full_name, ()) if row.cells is not None]
             try:
                 with savepoint(cursor):
                     groups = self._groups(cursor, table, rows)
-            except RowRefused as error:  # a sequence is used up
-                for row in defaults.without_key(table, rows):
-                    row.cells = None
-                    _blame(row, error)
+            except RowRefused as error:  # a sequence has no number left for their keys
+                keyless = defaults.without_key(table, rows)
+                found += [_Culprit(row, error.fact, is_stageable=False) for row in keyless]
                 continue
             for columns, group in groups.items():
-                self._try(cursor, table, columns, group)
-        return before < self._faults()
+                found += self._culprits_in(cursor, table, columns, group)
+        return found
 
-    def _faults(self) -> int:
-        found = [row for rows in self.rows.values() for row in rows]
-        return sum(bool(row.reasons) + (row.cells is None) for row in found)
-
-    def _try(self, cursor: Cursor, table: Table, columns: Names, rows: list[IncomingRow]) -> None:
-        """Let rows in one by one; halve those that cannot even be judged until one is alone."""
+    def _culprits_in(
+        self, cursor: Cursor, table: Table, columns: Names, rows: list[IncomingRow]
+    ) -> list[_Culprit]:
+        """Merge rows one by one; halve rows that cannot even be judged until one is left."""
         cargo = _cargo(table, columns, rows, [])
         try:
             with savepoint(cursor):
                 judged = self._examine(cursor, table, cargo, self._passage([]))
         except RowRefused as error:
             if len(rows) == 1:
-                rows[0].cells = None
-                _blame(rows[0], error)
-                return
+                return [_Culprit(rows[0], error.fact, is_stageable=False)]
             half = len(rows) // 2
-            self._try(cursor, table, columns, rows[:half])
-            self._try(cursor, table, columns, rows[half:])
-            return
-        for n, fact in merge.merge_one_by_one(cursor, judged):
-            _blame(rows[n - 1], RowRefused(fact))
+            return [
+                *self._culprits_in(cursor, table, columns, rows[:half]),
+                *self._culprits_in(cursor, table, columns, rows[half:]),
+            ]
+        faults = merge.merge_one_by_one(cursor, judged)
+        return [_Culprit(rows[n - 1], fact) for n, fact in faults]
 
     def _deliver_table(self, cursor: Cursor, table: Table) -> Delivery:
         rows = self.rows[table.full_name]
@@ -197,7 +233,7 @@ class Batch:
         return Delivery(table.full_name, report, _ids(table, rows, lost), errors)
 
     def _pass_rows(self, cursor: Cursor, table: Table, rows: list[IncomingRow]) -> Report:
-        """Pass rows that have the same columns together; those without any are refused."""
+        """Pass rows with the same columns together; rows without cells are refused."""
         groups = self._groups(cursor, table, [row for row in rows if row.cells is not None])
         refused = [Refused(r.index, r.raw(), r.reasons) for r in rows if r.cells is None]
         report, own = Report(), list[str]()
@@ -209,7 +245,7 @@ class Batch:
     def _groups(
         self, cursor: Cursor, table: Table, rows: list[IncomingRow]
     ) -> dict[Names, list[IncomingRow]]:
-        """Give rows what they leave out; return columns → rows."""
+        """Fill in keys and defaults that rows leave out; return columns → rows."""
         defaults.give_keys(cursor, table, rows, self.order.on_trial)
         updates = self.order.on_known == "update"
         if not updates:
@@ -238,6 +274,7 @@ class Batch:
         report, _ = let_in(cursor, cargo, judged, passage)
         if report.inserted or report.updated:
             if table.has_triggers:
+                # Deferred constraints are checked here, where an error can be told from a race.
                 with merge.telling_own_rules(judged):
                     cursor.execute(query("batch.check_now"))
             facts = (order.actor, order.request, order.action, table)
@@ -246,14 +283,12 @@ class Batch:
         return report
 
 
-def _blame(row: IncomingRow, error: RowRefused) -> None:
-    """Write down why the database refuses a row."""
-    row.reasons.append(Reason("check", None, error.fact))
-
-
 def _names(table: Table, given: Names = (), updates: bool = False) -> Names:
-    """The columns of a row, with those that it leaves out although they have no default: it may
-    lack what it needs, and new rows pass together. What it does not bring an update keeps.
+    """Return the columns under which a row is staged, in the order of the table.
+
+    Those are the columns that it brings and those that it must have. For an insert they include
+    columns without default, which become NULL, so that most new rows have the same columns and pass
+    together; an update leaves columns alone that the row does not bring.
     """
     names = [
         column.name
@@ -286,8 +321,10 @@ def _cargo(table: Table, columns: Names, rows: list[IncomingRow], refused: list[
 
 
 def _laid(column: Column, cells: list[Cell]) -> tuple[Cells, bool]:
-    """Lay the cells of a column out; are they values of its type? What came as bytes is, and whole
-    numbers that it can hold are written as such: nothing about their form is left to judge.
+    """Return the cells of a column for COPY, and whether they are binary values of its type.
+
+    Bytes are binary values already, and whole numbers in the range of the type become binary. The
+    judge need not check the form of such columns; all others are staged as text.
     """
     kinds = set(map(type, cells))
     if bytes in kinds:
@@ -301,8 +338,9 @@ def _laid(column: Column, cells: list[Cell]) -> tuple[Cells, bool]:
 
 
 def _ids(table: Table, rows: list[IncomingRow], lost: set[int]) -> list[Any]:
-    """Return the keys of rows: numbers where they are that, lists where they have several columns;
-    None for those that are lost.
+    """Return the keys of rows: a value, or a list if the key has several columns.
+
+    A key is a number if its type is; the keys of rows in `lost` (indexes) are None.
     """
     columns = [
         [

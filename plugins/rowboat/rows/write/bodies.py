@@ -1,4 +1,4 @@
-"""Reads the rows of a request: JSON (RFC 8259), lines of JSON, or CSV; keeps their own bytes."""
+"""Parses the rows of a request: JSON (RFC 8259), JSON Lines, or CSV; keeps their original bytes."""
 
 import json
 import re
@@ -28,17 +28,18 @@ from rowboat.rows.exact_json import (
 _JSON = ("json", "jsonb")
 _NUMBERS = INTEGERS | {"float4", "float8", "numeric", "money", "oid"}
 MOST_ROWS = 1000
-_MOST_NAMES = 100  # fields of a row that are refused by name
+_MOST_NAMES = 100  # wrong fields of a row that get a reason each
 
 Cell: TypeAlias = str | int | bytes | None
 
 
 @dataclass(slots=True)
 class IncomingRow:
-    """One row: its index in the request, what gives the original bytes of an index, column → value,
-    and what is wrong with it before it is judged. One without cells cannot be staged.
+    """One row of a request.
 
-    A value is text, a whole number, the binary form of a value that the database gave, or None.
+    `index` is its place in the request; `source` returns the original bytes of an index; `cells` is
+    column → value, or None for a row that cannot be staged; `reasons` are faults found in parsing.
+    A value is text, an integer, the binary form of a value that the database made, or None.
     """
 
     index: int
@@ -47,12 +48,12 @@ class IncomingRow:
     reasons: list[Reason] = field(default_factory=list)
 
     def raw(self) -> bytes:
-        """Return its original bytes."""
+        """Return the original bytes."""
         return self.source(self.index)
 
 
 def rows_of_json(body: bytes, table: Table) -> list[IncomingRow]:
-    """Read an array of rows, or one row; raises BatchRefused, BodyRefused with line and column."""
+    """Parse an array of rows, or one row; raises BatchRefused, BodyRefused with line and column."""
     text = _text(body)
     value = read_json(text)
     if not isinstance(value, list):
@@ -63,7 +64,7 @@ def rows_of_json(body: bytes, table: Table) -> list[IncomingRow]:
 
 
 def rows_of_tables(body: bytes, find: Callable[[str], Table]) -> dict[str, list[IncomingRow]]:
-    """Read an object of arrays of rows by table; `find` gives the table of a name.
+    """Parse an object of table → array of rows; `find` returns the table of a name.
 
     Raises BatchRefused, BodyRefused, and what `find` raises.
     """
@@ -71,10 +72,10 @@ def rows_of_tables(body: bytes, find: Callable[[str], Table]) -> dict[str, list[
     value = read_json(text)
     if not isinstance(value, dict) or not all(isinstance(each, list) for each in value.values()):
         raise BodyRefused(
-            "the body is no object of arrays", 'send {"TABLE": [rows …], "OTHER": [rows …]}'
+            "the body is not an object of arrays", 'send {"TABLE": [rows …], "OTHER": [rows …]}'
         )
     if isinstance(value, Repeated):
-        raise BodyRefused(f"{value.names[0]} stands twice", "name each table once")
+        raise BodyRefused(f"{value.names[0]} occurs twice", "name each table once")
     _check_count(sum(map(len, value.values())))
     found: dict[str, list[IncomingRow]] = {}
     raws = cache(lambda name: items_of(members_of(text)[name]))
@@ -88,7 +89,7 @@ def rows_of_tables(body: bytes, find: Callable[[str], Table]) -> dict[str, list[
 
 
 def rows_of_lines(body: bytes, table: Table) -> list[IncomingRow]:
-    """Read one row a line; raises BatchRefused, BodyRefused with line and column."""
+    """Parse one JSON object per line; raises BatchRefused, BodyRefused with line and column."""
     text = _text(body)
     lines = [each for each in enumerate(text.split("\n"), 1) if each[1].strip(BLANK)]
     _check_count(len(lines))
@@ -102,8 +103,9 @@ def rows_of_lines(body: bytes, table: Table) -> list[IncomingRow]:
 
 
 def rows_of_csv(body: bytes, table: Table, known: Dialect | None = None) -> list[IncomingRow]:
-    """Read CSV as files are read, with or without a header, in a dialect that is known or is to be
-    recognised; raises BatchRefused, FileRefused.
+    """Parse CSV as in files, with or without a header; raises BatchRefused, FileRefused.
+
+    The dialect is recognised unless it is known.
     """
     body = body + b"\n" if body and not body.endswith((b"\n", b"\r")) else body
     known = known or dialect.recognise_dialect(body[: dialect.SAMPLE_BYTES], table)
@@ -120,7 +122,7 @@ def rows_of_csv(body: bytes, table: Table, known: Dialect | None = None) -> list
 
 
 def row_of_texts(texts: Mapping[str, str | None], table: Table) -> IncomingRow:
-    """Read one row of texts by column, each to be judged as it stands."""
+    """Return one row of texts by column, which are judged unchanged."""
     body = json.dumps(texts, ensure_ascii=False).encode()
     row = IncomingRow(0, lambda _: body, None)
     row.cells = {
@@ -131,8 +133,9 @@ def row_of_texts(texts: Mapping[str, str | None], table: Table) -> IncomingRow:
 
 
 def _fields(table: Table, known: Dialect) -> Callable[[str], dict[str, Cell]]:
-    """Return what splits a whole record of CSV; as in files, an empty field is NULL unless it is
-    quoted and its column holds text.
+    """Return a function that splits a record of CSV into cells.
+
+    As in files, an empty field is NULL unless it is quoted and its column is of a text type.
     """
     border = re.escape(known.delimiter)
     field_ = re.compile(f'(?:^|{border})(?:"((?:[^"]|"")*)"|([^{border}]*))')
@@ -171,11 +174,12 @@ def _nth(raws: Callable[[], list[bytes]], index: int) -> bytes:
 
 
 class _Reader:
-    """Makes rows of a table out of values of JSON.
+    """Makes rows of a table from JSON values.
 
-    `passing` are the kinds of values of each column whose text says all that is to be judged. Only
-    an escape can bring in what is no character. `forms` are the names and kinds of rows that are
-    to be judged as they are: most have the same.
+    `_passing` is column → Python types whose values need no check here: their text says all that
+    the judge must see. JSON columns are never among them, nor is any if the body has an escape, as
+    only `\\u` can bring in NUL or half a surrogate pair. `_forms` are the names and types of rows
+    that passed: most rows of a request have the same, and are then accepted by one lookup.
     """
 
     def __init__(self, table: Table, text: str) -> None:
@@ -190,16 +194,16 @@ class _Reader:
         self._forms = set[tuple[str | type, ...]]()
 
     def row(self, index: int, raw: Callable[[int], bytes], value: Any) -> IncomingRow:
-        """Read one row; what is wrong with it is in its reasons. Raises BodyRefused."""
+        """Return one row, with its faults as reasons; raises BodyRefused for too deep nesting."""
         if type(value) is dict and _form(value) in self._forms:
             return IncomingRow(index, raw, value)
         row = IncomingRow(index, raw, None)
         if not isinstance(value, dict):
-            row.reasons.append(Reason("shape", None, "a row is an object: column to value"))
+            row.reasons.append(Reason("shape", None, "a row must be an object of column to value"))
             return row
         row.cells = cells = dict[str, Cell]()
         if isinstance(value, Repeated):
-            row.reasons += _named(value.names, lambda name: f"{_shown(name)} stands twice")
+            row.reasons += _named(value.names, lambda name: f"{_shown(name)} occurs twice")
         strange, passed = [], 0
         for name, cell in value.items():
             if type(cell) in self._passing.get(name, ()):
@@ -221,7 +225,7 @@ class _Reader:
     def _foreign(self, name: str) -> str:
         if name in self._table.by_name:
             return f"{name} is set by the server"
-        return f"{_shown(name)} is no column of {self._table.full_name}"
+        return f"{_shown(name)} is not a column of {self._table.full_name}"
 
 
 def _form(row: dict[str, Any]) -> tuple[str | type, ...]:
@@ -229,8 +233,9 @@ def _form(row: dict[str, Any]) -> tuple[str | type, ...]:
 
 
 def _named(names: list[str], message: Callable[[str], str]) -> list[Reason]:
-    """Return a reason for each name; a body that is full of them has no answer of many times its
-    size.
+    """Return a reason for each of the first hundred names, and one for the rest.
+
+    The limit keeps the answer to a hostile body from becoming many times as large as the body.
     """
     found = [Reason("shape", _shown(name), message(name)) for name in names[:_MOST_NAMES]]
     if more := len(names) - len(found):
@@ -239,7 +244,7 @@ def _named(names: list[str], message: Callable[[str], str]) -> list[Reason]:
 
 
 def _cell(row: IncomingRow, column: Column, value: Any) -> str | None:
-    """Return a value as the text that is judged; what text would hide is a reason already."""
+    """Return a value as the text that is judged; add a reason if the text would hide its type."""
     if value is None:
         return None
     if _hides(column, value):
@@ -249,7 +254,7 @@ def _cell(row: IncomingRow, column: Column, value: Any) -> str | None:
 
 
 def _clean(row: IncomingRow, column: Column, text: str) -> str:
-    """Return a text that the database can hold; where it was another, that is a reason."""
+    """Return a text that the database can store; add a reason if it had to be changed."""
     plain = _plain(text)
     if plain != text:
         message = f"{column.name} holds a NUL or half of a character"
@@ -258,7 +263,7 @@ def _clean(row: IncomingRow, column: Column, text: str) -> str:
 
 
 def _hides(column: Column, value: Any) -> bool:
-    """Tell whether a value that is no text would pass for one of the column's type as text."""
+    """Return whether a value that is not text would only be accepted because it became text."""
     if type(value) is str or column.base in _JSON:
         return False
     if isinstance(value, list) and column.element is not None:
@@ -274,7 +279,7 @@ def _hides(column: Column, value: Any) -> bool:
 
 
 def _element(column: Column) -> Column:
-    """Return what an array's elements would be as a column of their own."""
+    """Return a column of the element type of an array column."""
     base = column.element or ""
     category = "N" if base in _NUMBERS else ""
     return replace(column, base=base, category=category, element=None, labels=None)
@@ -289,7 +294,7 @@ def _as_text(column: Column, value: Any) -> str:
 
 
 def _array(value: list[Any], of_json: bool) -> str:
-    """Write an array as a literal of Postgres (manual, "Array Input and Output Syntax")."""
+    """Return an array as a Postgres literal (manual, "Array Input and Output Syntax")."""
 
     def item(each: Any) -> str:
         if each is None:
@@ -303,7 +308,7 @@ def _array(value: list[Any], of_json: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text that Postgres can hold: without NUL, without halves of characters."""
+    """Return a text that Postgres can store: NUL and unpaired surrogates are replaced."""
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -1,4 +1,4 @@
-"""Takes what a person writes in place of a refused row, through the one door."""
+"""Corrects a quarantined row: a draft to edit, and the corrected row through the door."""
 
 import codecs
 from collections.abc import Mapping
@@ -25,10 +25,10 @@ _WINDOWS = "rowboat.windows"
 
 @dataclass(frozen=True)
 class Draft:
-    """A refused row as it is to be written anew: column → text in the order of its source where
-    its text can be cut into cells, else its text alone.
+    """A rejected row as a form shows it for correction.
 
-    `guessed` tells that bytes which are no UTF-8 were read as Windows-1252.
+    `cells` is column → text in the order of the source, or None if the text cannot be split. If
+    `guessed`, bytes that are not UTF-8 were decoded as Windows-1252.
     """
 
     text: str
@@ -37,13 +37,13 @@ class Draft:
     guessed: bool
 
     def columns(self, table: Table) -> list[Column]:
-        """Return the columns to fill in: those of the row, then those that it leaves out."""
+        """Return the columns of the form: those of the row, then the others that may be set."""
         rest = [each for each in table.settable if each.name not in (self.cells or {})]
         return [table.by_name[name] for name in self.cells or {}] + rest
 
 
 def draft_correction(cursor: Cursor, table: Table, case: RejectDetail) -> Draft:
-    """Return what there is to begin with."""
+    """Return the draft with which the correction of a row begins."""
     text = case.raw.decode("utf-8", _WINDOWS).replace("\0", "")
     guessed = case.fields is None and not _is_utf8(case.raw)
     found = Draft(text, case.fields, _dialect(cursor, case), guessed)
@@ -59,7 +59,7 @@ def draft_correction(cursor: Cursor, table: Table, case: RejectDetail) -> Draft:
 
 
 def read_correction(table: Table, begun: Draft, text: str) -> dict[str, str | None]:
-    """Cut the text of one row, an object of JSON or a line of CSV; raises StillRefused."""
+    """Parse the text of one row, a JSON object or a line of CSV; raises StillRefused."""
     row = _cut(table, begun, text)
     if row.reasons:
         raise StillRefused(errors=[each.to_json() for each in row.reasons])
@@ -75,14 +75,17 @@ def correct_row(
     actor: str,
     request: str,
 ) -> Report:
-    """Let a refused row in with the cells that a person wrote, and settle it; its bytes stay.
+    """Load a rejected row with corrected cells, and settle it; its original bytes are kept.
 
-    A row of a file may update the row of its key, as in its file; not one of a key that a person
-    gave it. Raises StillRefused, RowRefused, and UnknownRow where it was settled meanwhile.
+    A row of a file may update the table's row of the same key, as a load would do, unless the
+    correction has changed the key. Raises StillRefused, RowRefused, and UnknownRow if the row has
+    been settled meanwhile.
     """
     cursor.execute(query("quarantine.hold"), {"id": case.id})
     if not cursor.rowcount:
-        raise UnknownRow(f"the refused row {case.id} was settled meanwhile", "go back to the list")
+        raise UnknownRow(
+            f"the rejected row {case.id} has been settled meanwhile", "go back to the list"
+        )
     cells = cells or {table.settable[0].name: None}
     keys = table.key.columns if table.key else ()
     is_own = case.source == "file" and all(cells.get(k) == before.get(k) for k in keys)
@@ -106,7 +109,7 @@ def correct_row(
 
 
 def _dialect(cursor: Cursor, case: RejectDetail) -> Dialect | None:
-    """Return how the file of a row is written, where it is still the version that had the row."""
+    """Return the dialect of a row's file, if it is still the version that had the row."""
     where = position.read_position(cursor, case.source_name) if case.source == "file" else None
     if where is None or where.dialect is None or where.version != case.version:
         return None
@@ -114,7 +117,7 @@ def _dialect(cursor: Cursor, case: RejectDetail) -> Dialect | None:
 
 
 def _cut(table: Table, begun: Draft, text: str) -> IncomingRow:
-    """Cut text into the cells of one row; what is wrong with it is in its reasons."""
+    """Parse a text as one row; faults are in its reasons."""
     try:
         if begun.dialect is None and text.lstrip().startswith("{"):
             rows = bodies.rows_of_json(text.encode(), table)
@@ -142,7 +145,7 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _as_windows(error: UnicodeError) -> tuple[str, int]:
-    """Read bytes that are no UTF-8 as what most files that are none were written in."""
+    """Decode bytes that are not UTF-8 as Windows-1252, which is the most likely encoding."""
     assert isinstance(error, UnicodeDecodeError)
     return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
 

@@ -1,4 +1,4 @@
-"""Gives rows what their request leaves out: keys, defaults, values that stay as they are."""
+"""Completes rows with values that their request left out: keys, defaults, stored values."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,14 +14,15 @@ from rowboat.rows.write.bodies import Cell, IncomingRow
 
 
 def has_default(column: Column) -> bool:
-    """Tell whether the database puts something of its own into the column of a row without it."""
+    """Return whether the database fills in the column of a row that does not have it."""
     return column.default is not None or column.identity is not None
 
 
 def give_keys(cursor: Cursor, table: Table, batch: list[IncomingRow], on_trial: bool) -> None:
-    """Let the database make keys before the rows are staged, so that they can be told.
+    """Give keys to rows without one, before they are staged, so that the answer can name them.
 
-    On trial no sequence moves. Raises RowRefused where one is used up.
+    On trial, likely keys are used and no sequence advances. Raises RowRefused if a sequence has no
+    number left.
     """
     for name in table.key.columns if table.key else ():
         column = table.by_name[name]
@@ -37,8 +38,9 @@ def give_keys(cursor: Cursor, table: Table, batch: list[IncomingRow], on_trial: 
 
 
 def give_rest(cursor: Cursor, table: Table, batch: list[IncomingRow]) -> None:
-    """Let rows that lack a column's default have it where others bring the column: all of them
-    then pass the door together.
+    """Fill in the default of a column that other rows of the batch bring.
+
+    All rows then have the same columns, and pass the door together.
     """
     for column in table.settable:
         if has_default(column):
@@ -48,14 +50,14 @@ def give_rest(cursor: Cursor, table: Table, batch: list[IncomingRow]) -> None:
 
 
 def without_key(table: Table, batch: list[IncomingRow]) -> list[IncomingRow]:
-    """Return the rows that lack a part of the key that the database makes."""
+    """Return the rows without a key column that the database fills in."""
     keys = table.key.columns if table.key else ()
     made = {name for name in keys if has_default(table.by_name[name])}
     return [row for row in batch if made - set(row.cells or ())]
 
 
 def default_cells(cursor: Cursor, table: Table) -> dict[str, Cell]:
-    """Return a value for each column besides the key: its default, or NULL."""
+    """Return the default, or NULL, of each column that is not in the key."""
     keys = table.key.columns if table.key else ()
     rest = [each for each in table.settable if each.name not in keys]
     return _fetch(cursor, table, "defaults.made", {each: _default(each) for each in rest})
@@ -106,7 +108,7 @@ def _give(column: Column, bare: list[IncomingRow], cells: Sequence[Cell]) -> Non
 
 
 def _default(column: Column) -> sql.Composed:
-    """SQL: what the database puts into the column."""
+    """SQL: the default of a column, as text."""
     value: sql.Composable = sql.SQL("null")
     if column.identity is not None:
         value = query("defaults.next", sequence=sql.Literal(column.sequence))
@@ -116,7 +118,10 @@ def _default(column: Column) -> sql.Composed:
 
 
 def _give_defaults(cursor: Cursor, column: Column, bare: list[IncomingRow]) -> None:
-    """Fill a default in, unless the judge would not take it for a canonical literal."""
+    """Fill in the default of a column, unless the judge would refuse it.
+
+    In that case the column is left out, and the database fills it in as it inserts the row.
+    """
     valid = literals.valid_literal(column, sql.Identifier("d", "cell"))
     cursor.execute(
         query("defaults.defaults", value=_default(column), valid=valid), {"count": len(bare)}
@@ -127,7 +132,7 @@ def _give_defaults(cursor: Cursor, column: Column, bare: list[IncomingRow]) -> N
 
 
 class _Numbers:
-    """Draws numbers of a key that no row has yet, neither in the table nor in the request."""
+    """Draws key numbers from a sequence that neither the table nor the request uses already."""
 
     def __init__(self, cursor: Cursor, table: Table, column: Column, on_trial: bool) -> None:
         self._cursor, self._on_trial, self._column = cursor, on_trial, column
@@ -135,9 +140,9 @@ class _Numbers:
         self._last: int | None = None
 
     def free(self, count: int, taken: set[str]) -> list[str]:
-        """Return some numbers; raises RowRefused where there are none."""
+        """Return `count` numbers not in `taken`; raises RowRefused if there are too few."""
         found, caught_up = list[str](), self._on_trial
-        for _ in range(len(taken) + 2):  # each draw but one has a number that is taken, or is last
+        for _ in range(len(taken) + 2):  # each draw but the last yields a number that is taken
             drawn = self._draw(count - len(found))
             if not caught_up and self._is_behind(drawn):
                 self._catch_up()
@@ -157,7 +162,7 @@ class _Numbers:
         return drawn
 
     def _is_behind(self, drawn: list[int]) -> bool:
-        """Tell whether the table has such numbers, from somebody who did not ask for them."""
+        """Return whether the table has rows in the range drawn, inserted with explicit numbers."""
         ends = {"least": min(drawn), "greatest": max(drawn)}
         self._cursor.execute(query("defaults.is_behind", **self._parts), ends)
         return bool(fetch_one(self._cursor)[0])

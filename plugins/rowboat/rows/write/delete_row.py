@@ -1,4 +1,4 @@
-"""Deleting a row: it takes no other row with it unless that is asked for."""
+"""Deletes a row; rows of other tables are only affected if the caller asked for that."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,9 @@ _FATES = {"c": "deleted too", "ar": "left behind", "nd": "changed"}  # by foreig
 
 @dataclass(frozen=True)
 class DeleteOptions:
-    """Who wants a row deleted by which request, and whether others may go with it; `check` raises
-    for a table, by its full name, that is not theirs.
+    """Options of a delete: actor, request, and whether foreign keys may affect other tables.
+
+    `check` gets the full name of each affected table, and raises if the caller may not change it.
     """
 
     actor: str
@@ -31,8 +32,10 @@ class DeleteOptions:
 
 @dataclass(frozen=True)
 class TouchedRows:
-    """Rows of a table that share a fate: how many, what they are (a JSON array), and SQL that
-    selects them. Each stands once, however many foreign keys lead to it.
+    """Rows of a table that foreign keys affect in the same way (`fate`, a key of `_FATES`).
+
+    `rows` is a JSON array, `kept` SQL that selects them. A row is counted once, even if several
+    foreign keys refer to the deleted row.
     """
 
     table: str
@@ -45,9 +48,9 @@ class TouchedRows:
 def delete_row(
     cursor: Cursor, catalog: Catalog, table: Table, row: StoredRow, order: DeleteOptions
 ) -> dict[str, int]:
-    """Delete a row that is held; return table → how many rows are gone. All of it is audited.
+    """Delete a locked row, and audit all changes; return table → number of deleted rows.
 
-    Raises HasDependents.
+    Raises HasDependents, and RowRefused if a trigger keeps the row.
     """
     condition = _is(table, row)
     touched = _touched(cursor, table, condition)
@@ -68,12 +71,12 @@ def delete_row(
 
 
 def foresee_delete(cursor: Cursor, table: Table, row: StoredRow) -> list[Dependents]:
-    """Tell by foreign key what deleting a row would touch, at any depth."""
+    """Return for each foreign key, at any depth, the rows that deleting a row would affect."""
     return _dependents(cursor, table, _is(table, row))
 
 
 def _is(table: Table, row: StoredRow) -> sql.Composable:
-    """SQL: the row t is this one."""
+    """SQL: the row t has the key of this row."""
     assert table.key is not None
     return filters.all_conditions(
         [
@@ -89,7 +92,7 @@ def _is(table: Table, row: StoredRow) -> sql.Composable:
 
 
 def _touched(cursor: Cursor, table: Table, condition: sql.Composable) -> list[TouchedRows]:
-    """Find the rows that foreign keys would touch, at any depth."""
+    """Return the rows that foreign keys would affect, at any depth."""
     some = _dependents(cursor, table, condition)
     names = sorted({each.reference.child_name for each in some})
     return [each for name in names for each in _of_table(cursor, name, some) if each.count]
@@ -105,7 +108,7 @@ def _dependents(cursor: Cursor, table: Table, condition: sql.Composable) -> list
 
 
 def _of_table(cursor: Cursor, name: str, some: Sequence[Dependents]) -> list[TouchedRows]:
-    """Read the touched rows of one table; what is deleted has no other fate besides."""
+    """Return the affected rows of one table; a deleted row is not counted as changed, too."""
     mine = [each for each in some if each.reference.child_name == name]
     found: list[TouchedRows] = []
     others: sql.Composable = sql.SQL("true")
@@ -128,7 +131,7 @@ def _check(touched: Sequence[TouchedRows], order: DeleteOptions) -> None:
     told = ", ".join(f"{e.count:,} of {e.table} would be {_FATES[e.fate]}" for e in touched)
     fact = f"other rows refer to the row: {told}"
     if any(each.fate == "ar" for each in touched):
-        hint = "their foreign key lets the row not go before them: delete or change those first"
+        hint = "their foreign key forbids it: delete or change those rows first"
         raise HasDependents(fact, hint, dependents)
     if touched and not order.cascade:
         raise HasDependents(fact, None, dependents)
@@ -137,9 +140,7 @@ def _check(touched: Sequence[TouchedRows], order: DeleteOptions) -> None:
 
 
 def _after(cursor: Cursor, child: Table | None, each: TouchedRows) -> str:
-    """Read rows that were changed once more, by their key; none where nothing tells which they
-    are.
-    """
+    """Return changed rows as they are now, as a JSON array; empty if the table has no key."""
     if child is None or child.key is None:
         return "[]"
     same = [

@@ -1,10 +1,9 @@
-"""Answers by Idempotency-Key: a request that is sent again gets the answer of the first time.
+"""Stored answers by Idempotency-Key: a repeated request gets the answer of the first one.
 
-After the IETF's draft "The Idempotency-Key HTTP Header Field". The answer is written in the
-transaction of the rows that it speaks of, so there is never the one without the other.
+It follows the IETF draft "The Idempotency-Key HTTP Header Field". The answer is stored in the
+transaction of its rows, so there is never one without the other.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from rowboat.database.connections import Cursor, fetch_one
@@ -14,7 +13,7 @@ from rowboat.errors import KeyReused
 
 @dataclass(frozen=True)
 class KeptAnswer:
-    """An answer: status and body, and whether it had been given before."""
+    """An answer: HTTP status, body, and whether it repeats an earlier one."""
 
     status: int
     body: str
@@ -23,28 +22,30 @@ class KeptAnswer:
 
 @dataclass(frozen=True)
 class IdempotentRequest:
-    """A request that takes effect once: who asks, under which key, the sha256 of all it says."""
+    """A request that takes effect once: caller, key, and SHA-256 of its content."""
 
     caller: str
     key: str
     request_sha256: str
 
-    def answer(self, cursor: Cursor, work: Callable[[Cursor], KeptAnswer]) -> KeptAnswer:
-        """Do the work and keep its answer, or return the answer that is kept.
+    def find_answer(self, cursor: Cursor) -> KeptAnswer | None:
+        """Return the answer to an earlier request with this key; None for the first request.
 
-        A request that comes while the first one is at work waits for it. Raises KeyReused where
-        the first one said something else.
+        A request that arrives while the first is running waits for it. Raises KeyReused if the
+        first request had another content.
         """
         facts = vars(self)
+        # The insert of a second request waits here until the first one commits or rolls back.
         cursor.execute(query("idempotency.begin"), facts)
-        if not cursor.rowcount:
-            cursor.execute(query("idempotency.known"), facts)
-            request_sha256, status, body = fetch_one(cursor)
-            if request_sha256 != self.request_sha256:
-                raise KeyReused(f"the Idempotency-Key {self.key!r} was used for another request")
-            return KeptAnswer(status, body, again=True)
-        found = work(cursor)
-        cursor.execute(
-            query("idempotency.keep"), facts | {"status": found.status, "body": found.body}
-        )
-        return found
+        if cursor.rowcount:
+            return None
+        cursor.execute(query("idempotency.known"), facts)
+        request_sha256, status, body = fetch_one(cursor)
+        if request_sha256 != self.request_sha256:
+            raise KeyReused(f"the Idempotency-Key {self.key!r} was used for another request")
+        return KeptAnswer(status, body, again=True)
+
+    def keep_answer(self, cursor: Cursor, answer: KeptAnswer) -> None:
+        """Store the answer, in the transaction of the rows."""
+        facts = {**vars(self), "status": answer.status, "body": answer.body}
+        cursor.execute(query("idempotency.keep"), facts)

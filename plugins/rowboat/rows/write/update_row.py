@@ -1,7 +1,7 @@
-"""One row on its way in under its own key: as it was found, and as it is to be."""
+"""Writes one row under the key that a request names."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace as changed
+from dataclasses import replace
 from typing import Any
 
 from rowboat.catalog.tables import Catalog, Table
@@ -9,16 +9,18 @@ from rowboat.database.connections import Cursor
 from rowboat.errors import UnknownRow
 from rowboat.rows.read import reading
 from rowboat.rows.write import defaults
-from rowboat.rows.write.batch import Batch, BatchOptions, Delivery, Result, Transact
+from rowboat.rows.write.audit import Action
+from rowboat.rows.write.batch import Batch, BatchOptions, Delivery, Transact
 from rowboat.rows.write.bodies import Cell, IncomingRow
 from rowboat.rows.write.idempotency import KeptAnswer
 
 
 class RowUpdate:
-    """A row that is changed in part where it keeps the rest, else replaced, or made.
+    """Writes one row: some columns of it (`keeps_rest`), or all, creating the row if need be.
 
-    `check` sees the row that is held, None where there is none yet, and raises unless it is the one
-    that is meant. `written` is the row as it stands then; where it is refused, `errors` tell why.
+    `row` is the key and the columns given; `by` is the request and the actor. `check` gets the
+    stored row, locked, or None if there is none, and raises if the row must not be written. After
+    `go`, `held` is the row as it was, `written` as it is; `errors` say why it was refused.
     """
 
     def __init__(
@@ -34,53 +36,48 @@ class RowUpdate:
         self.key, self.row = row
         self.given = self.row.cells or {}
         order = BatchOptions(*by, "update", atomic=True, action="update")
-        self.batch = Batch(catalog, {table.full_name: [self.row]}, order)
+        self.batch = Batch(catalog, {table.full_name: [self.row]}, order, self._hold)
         self.held: reading.StoredRow | None = None
         self.written: reading.StoredRow | None = None
         self.errors: list[dict[str, Any]] = []
-        self._cursor: Cursor | None = None
 
     def go(self, transact: Transact) -> None:
         """Pass the row through the door; raises UnknownRow, and what `check` raises."""
+        self.batch.go(transact, self._read_back, None)
 
-        def after_finding(work: Callable[[Cursor], Result], keep: bool = True) -> Result:
-            def found_first(cursor: Cursor) -> Result:
-                self._find(cursor)
-                return work(cursor)
+    def _hold(self, cursor: Cursor) -> None:
+        """Lock and check the stored row, and complete the new one from it or from defaults.
 
-            return transact(found_first, keep)
-
-        self.batch.go(after_finding, self._say, None)
-
-    def _find(self, cursor: Cursor) -> None:
-        """Hold the row as it is, look at its version, put together what it is to be."""
-        self._cursor = cursor
+        This is the first step of each transaction, as another writer may have changed the row since
+        the last one.
+        """
         try:
             self.held = reading.find_row(cursor, self.table, self.key, hold=True)
         except UnknownRow:
             self.held = None
-            if self.keeps_rest or not self._may_be_made():
+            if self.keeps_rest or not self._may_be_created():
                 raise
         self.check(self.held)
         if self.row.cells is not None:
             own = reading.cells_of_key(self.table, self.key)
             self.row.cells = {**self._rest(cursor), **self.given, **own}
-        self.batch.order = changed(self.batch.order, action="update" if self.held else "insert")
+        action: Action = "update" if self.held else "insert"
+        self.batch.order = replace(self.batch.order, action=action)
 
     def _rest(self, cursor: Cursor) -> Mapping[str, Cell]:
         if self.keeps_rest:
             return defaults.stored_cells(cursor, self.table, self.key)
         return defaults.default_cells(cursor, self.table)
 
-    def _may_be_made(self) -> bool:
-        """Tell whether a caller may choose the key of a new row."""
+    def _may_be_created(self) -> bool:
+        """Return whether a caller may choose the key of a new row."""
         names = reading.cells_of_key(self.table, self.key)
         return all(self.table.by_name[name].settable for name in names)
 
-    def _say(self, found: list[Delivery]) -> KeptAnswer:
+    def _read_back(self, cursor: Cursor, found: list[Delivery]) -> KeptAnswer:
+        """Read the row as it was written, before another writer can change it."""
         (delivery,) = found
         self.errors = delivery.errors
         if not self.errors:
-            assert self._cursor is not None
-            self.written = reading.find_row(self._cursor, self.table, self.key)
+            self.written = reading.find_row(cursor, self.table, self.key)
         return KeptAnswer(422 if self.errors else 200, "")
