@@ -55,7 +55,7 @@ class OtherServer(embedded.EmbeddedServer):
 class BareServer(OtherServer):
     """A server as it comes: a superuser, no other role, no database."""
 
-    def _bootstrap(self) -> None:
+    def _bootstrap(self, cluster: embedded.Cluster) -> None:
         pass
 
 

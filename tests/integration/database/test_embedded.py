@@ -292,7 +292,7 @@ def test_a_killed_postmaster_is_revived_where_it_was(home: Path) -> None:
 def test_a_home_that_cannot_be_used(tmp_path: Path) -> None:
     taken = tmp_path / "file"
     taken.touch()
-    said = f"{re.escape(str(taken))}/home(/postgres)? cannot be used: not a directory\nHINT: make"
+    said = f"{re.escape(str(taken))}/home(/postgres)? cannot be used: not a directory\nHINT: free"
     with pytest.raises(HomeUnusable, match=f"^{said}"):
         EmbeddedServer(taken / "home").acquire()
     with pytest.raises(HomeUnusable, match=f"^{said}"):
@@ -304,11 +304,11 @@ def test_it_is_not_revived_elsewhere(home: Path) -> None:
     embedded = EmbeddedServer(home)
     embedded.acquire()
     port = embedded.port
-    embedded._control("stop", "-m", "immediate")
-    with pytest.raises(ConnectionLost, match=r"^the embedded Postgres does not run\n"):
+    embedded.cluster.control("stop", "-m", "immediate")
+    with pytest.raises(ConnectionLost, match=r"^the embedded Postgres is not running\n"):
         embedded.uri("rowboat_owner")
     with socket.create_server((HOST, port)):
-        with pytest.raises(ServerError, match=f"port {port}, where everybody looks"):
+        with pytest.raises(ServerError, match=f"port {port}, at which clients expect"):
             embedded.revive()
         assert not embedded.running()
     assert embedded.revive()

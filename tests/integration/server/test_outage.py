@@ -91,7 +91,7 @@ def test_restart_under_load(service: httpx.Client, own_server: EmbeddedServer, m
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [pool.submit(write) for _ in range(CLIENTS)]
         wait_for(lambda: len(kept) > 50)
-        own_server._control("restart", "-w", "-m", mode)
+        own_server.cluster.control("restart", "-w", "-m", mode)
         restarted, before = time.monotonic(), len(kept)
         wait_for(lambda: len(kept) > before + 50)
         over.set()

@@ -97,5 +97,5 @@ def test_no_embedded_server_in_the_image(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ServerError) as raised:
         embedded.EmbeddedServer(tmp_path).acquire()
     assert (raised.value.fact, raised.value.hint) == (
-        "no Postgres is embedded here", "set ROWBOAT_DATABASE_URL"
+        "this installation has no Postgres", "set ROWBOAT_DATABASE_URL"
     )  # fmt: skip
