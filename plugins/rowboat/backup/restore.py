@@ -4,7 +4,7 @@ A safety copy of everything that may be overwritten is taken and verified before
 back by the same path.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from psycopg2.extras import Json
 
 from rowboat.backup import safety, sets, shelf
 from rowboat.backup.plan import Plan
+from rowboat.backup.sequence import RestoreSequence
 from rowboat.backup.source import Source, source_of_set
 from rowboat.backup.table_restore import RestoreOrder, TableRestore
 from rowboat.catalog import migrations
@@ -28,7 +29,6 @@ from rowboat.database.connections import (
     transaction,
 )
 from rowboat.database.statements import query
-from rowboat.door.context import Judged
 from rowboat.door.merge import may_be_silent
 from rowboat.door.passage import Report
 from rowboat.errors import (
@@ -59,7 +59,9 @@ def plan_restore(connection: Connection, order: RestoreOrder) -> Plan:
     with transaction(connection, keep=False) as cursor:
         steps = _steps(cursor, read_catalog(cursor), order)
         _prepare(cursor, steps)
-        for step, _ in _judged(cursor, steps):
+        sequence = RestoreSequence(cursor, steps)
+        for step in steps:
+            sequence.judge(step)
             step.progress_to(1)
     return Plan(order.set, order.mode, [step.plan for step in steps])
 
@@ -178,37 +180,6 @@ def _prepare(cursor: Cursor, steps: Sequence[TableRestore]) -> None:
         step.count_outside(cursor, inside)
 
 
-def _judged(cursor: Cursor, steps: Sequence[TableRestore]) -> Iterator[tuple[TableRestore, Judged]]:
-    """Judge all tables, parents first; one may be let in before the next is judged.
-
-    Where tables refer to each other in a ring, rows are judged against parents that are still to
-    come. Raises RestoreRefused where some of those are refused.
-    """
-    inside = {step.name for step in steps}
-    stand_ins: dict[str, sql.Composable] = {}
-    promised: set[str] = set()
-    for number, step in enumerate(steps):
-        parents = {key.parent for key in step.table.foreign_keys}
-        for later in steps[number + 1 :] if step.silent else ():
-            if later.name in parents - promised:
-                later.stand_in(cursor, None, stand_ins)
-                promised.add(later.name)
-        step.take_up(cursor)
-        stand_ins.pop(step.name, None)
-        judged = step.judge(cursor, stand_ins)
-        step.foresee(cursor, judged)
-        if judged.refused and step.name in promised:
-            raise RestoreRefused(
-                f"{judged.refused:,} rows of {step.name} would be rejected, and its tables refer "
-                f"to each other: {step.plan.reasons[0]['example']}",
-                "restore --into new tables, or let the rule go first",
-            )
-        for parent in steps if judged.refused else ():
-            parent.count_kept(cursor, step, inside)
-        step.stand_in(cursor, judged, stand_ins)
-        yield step, judged
-
-
 def _restore(connection: Connection, order: RestoreOrder) -> Restored:
     with transaction(connection) as cursor:
         catalog = read_catalog(cursor)
@@ -277,11 +248,10 @@ def carry_out(
     for step in reversed(steps):
         if step.doomed:
             step.doomed.delete_free(cursor, inside)
-    reports = []
-    for step, judged in _judged(cursor, steps):
-        for each in steps:
-            each.check_dependents(each.dependents)
-        reports.append(step.let_in(cursor, judged, inside))
+    reports, sequence = [], RestoreSequence(cursor, steps)
+    for step in steps:
+        sequence.judge(step)
+        reports.append(sequence.let_in(step))
     for step in reversed(steps):
         step.delete_rest(cursor, steps)
     done = Plan(order.set, order.mode, [step.plan for step in steps])
