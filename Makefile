@@ -9,17 +9,18 @@ setup: ## the install alone
 	@environments/local/install
 	@echo "ready: .venv/bin/rowboat --help"
 
-test: tools ## format, lint, types and all tests
+test: tools ## format, lint, types, imports and all tests
 	@environments/local/check
 
-quick: tools ## format, lint, types and unit tests
+quick: tools ## format, lint, types, imports and unit tests
 	@environments/local/check quick
 
 bench: tools ## against other tools, side by side; ROWS=200000 for fewer rows
 	@environments/local/peers
 	@.venv/bin/python -m tests.benchmarks $(if $(ROWS),--rows $(ROWS) --growth $(ROWS))
 
-chaos: tools ## attacks on the whole: kills, full disks, cut lines; SEED=1 and ROUNDS=20 for some
+chaos: tools ## long forms of tests, then kills, full disks, cut lines; SEED=1 and ROUNDS=20: some kills
+	@$(if $(SEED)$(ROUNDS),true,environments/local/check long)
 	@.venv/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 tools:

@@ -1,5 +1,6 @@
 """Real Postgres for every test: one embedded server, a database of its own cloned per test."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
@@ -14,6 +15,7 @@ import pytest
 from psycopg2 import sql
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from rowboat.catalog import migrations, tables
 from rowboat.database import connections
@@ -26,6 +28,7 @@ from rowboat.settings import settings
 from tests.support.postgres import of_tests as postgres_of_tests
 
 ROOT = Path(__file__).resolve().parents[1]
+ACCEPTANCE = "tests/acceptance/"
 TEMPLATE = "rowboat_template"
 # copying the files takes half the time of the default, which writes all pages to the log
 CLONE = "create database {} template rowboat_template owner rowboat_owner strategy file_copy"
@@ -43,12 +46,42 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest tests where several processes share them, so that all end at once."""
+    if hasattr(config, "workerinput"):
+        items.sort(
+            key=lambda each: each.get_closest_marker("slow") is None or _together(each.nodeid)
+        )
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is there for good out of the garbage collector's way: thousands of tests."""
+    gc.collect()
+    gc.freeze()
+
+
+def _together(nodeid: str) -> bool:
+    """Return whether a test is one of those that share the running system, in one process."""
+    return nodeid.startswith(ACCEPTANCE)
+
+
 class Scheduler(LoadScopeScheduling):
-    """Gives tests to processes one by one; those of the one running system stay together."""
+    """Gives tests to processes one by one; those of the one running system stay together.
+
+    These are the largest unit, so they start first, in a process of their own.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        acceptance = "tests/acceptance/"
-        return acceptance if nodeid.startswith(acceptance) else nodeid
+        return ACCEPTANCE if _together(nodeid) else nodeid
+
+    def mark_test_complete(
+        self, node: WorkerController, item_index: int, duration: float = 0
+    ) -> None:
+        """Forget a finished unit: all of a process's units are counted after each test."""
+        super().mark_test_complete(node, item_index, duration)
+        scope = self._split_scope(self.registered_collections[node][item_index])
+        if all(self.assigned_work[node][scope].values()):
+            del self.assigned_work[node][scope]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
