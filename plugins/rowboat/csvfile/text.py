@@ -133,6 +133,11 @@ class Prefix:
         return twin
 
     @property
+    def ends_line(self) -> bool:
+        """Whether it ends with a newline, or is empty."""
+        return self.last in (b"", b"\n", b"\r")
+
+    @property
     def sha256(self) -> str:
         """The digest in hexadecimal."""
         return self._sha256.hexdigest()

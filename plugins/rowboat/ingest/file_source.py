@@ -1,63 +1,176 @@
-"""Opens a file where its position stands, and makes its records a cargo."""
+"""Opens a file at its position, cuts the rest into chunks and makes each a cargo."""
 
 import io
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from rowboat.address import Address
 from rowboat.catalog.tables import Table
-from rowboat.csvfile import dialect
-from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.dialect import SAMPLE_BYTES, Dialect, recognise_dialect
 from rowboat.csvfile.records import Records
+from rowboat.csvfile.splitter import split_records
 from rowboat.csvfile.text import FileText, Prefix
 from rowboat.csvfile.typed_cells import find_typed_cells
 from rowboat.door.stage import Cargo, Refused
 from rowboat.ingest.position import Position
+from rowboat.settings import settings
 
 Item = TypeVar("Item")
 
 
-def open_at_position(path: Address, before: Position | None) -> tuple[FileText, Prefix, bool]:
-    """Open a file where its position stands; tell whether it was rewritten and starts anew.
+@dataclass(frozen=True)
+class Opening:
+    """A file opened at its position: `prefix` has been read, `text` continues after it.
 
-    An interrupted pass that had found equal rows starts anew too: which ones, only that session
-    knew, and without them a key that stands twice could not be told from an update.
+    `before` is the recorded position, None for a new file. A `rewritten` file starts at its first
+    byte again.
+    """
+
+    text: FileText
+    prefix: Prefix
+    before: Position | None = None
+    rewritten: bool = False
+
+    @property
+    def is_tail(self) -> bool:
+        """Whether all that precedes is loaded, so that only appended text can follow."""
+        return self.before is not None and self.before.state == "loaded" and not self.rewritten
+
+    def begin(self, table: Table) -> Dialect:
+        """Return how the file is written, and read past its byte-order mark.
+
+        A partly loaded file keeps its dialect: a sample from its middle has no header.
+        """
+        before = self.before
+        if before and before.dialect and before.loaded_bytes and not self.rewritten:
+            dialect = Dialect.from_json(before.dialect)
+        else:
+            dialect = recognise_dialect(self.text.peek(SAMPLE_BYTES), table)
+        if not self.prefix.size:
+            self.prefix.extend(self.text.read(dialect.start))
+        return dialect
+
+
+def open_at_position(path: Address, before: Position | None) -> Opening:
+    """Open a file and read on to its position, if the loaded bytes are still the same.
+
+    An interrupted pass that had found equal rows starts again too: only its session knew which ones
+    these were, and without them a repeated key cannot be told from an update.
     """
     text = FileText(path)
     if before is None or before.loaded_bytes == 0:
-        return text, Prefix(), False
+        return Opening(text, Prefix(), before)
     prefix = text.prefix(before.loaded_bytes)
     interrupted = before.state != "loaded" and before.unchanged > 0
-    goes_on = prefix.last in (b"\n", b"\r") or text.peek(1) in (b"", b"\n", b"\r")
+    # Text appended to an unfinished last line would change a row that has been loaded.
+    continues = prefix.ends_line or text.peek(1) in (b"", b"\n", b"\r")
     same = (prefix.size, prefix.sha256) == (before.loaded_bytes, before.prefix_sha256)
-    if same and goes_on and not interrupted:
-        return text, prefix, False
+    if same and continues and not interrupted:
+        return Opening(text, prefix, before)
     text.close()
-    return FileText(path), Prefix(), True
+    return Opening(FileText(path), Prefix(), before, rewritten=True)
 
 
-def dialect_of(text: FileText, before: Position | None, rewritten: bool, table: Table) -> Dialect:
-    """Return how a file is written: as before, where a part of it is loaded."""
-    if before and before.dialect and before.loaded_bytes and not rewritten:
-        return Dialect.from_json(before.dialect)
-    return dialect.recognise_dialect(text.peek(dialect.SAMPLE_BYTES), table)
+def cut_text(
+    text: FileText, cut: Callable[[bytes, bool], tuple[Item, int]]
+) -> Generator[Item, None, None]:
+    """Yield what `cut` makes of a text, holding about ROWBOAT_CHUNK_BYTES of it at a time.
+
+    `cut` is given the bytes at hand and whether the file ends with them. It returns an item and the
+    number of bytes used up; the others begin the next piece. A record that is longer than what is
+    at hand is given more. The unfinished last record of a file that is still growing is left for
+    the next load.
+    """
+    size = settings().chunk_bytes
+    pending, more, consumed = b"", True, 0
+    while more or pending:
+        if more and (not consumed or len(pending) < size):
+            held = len(pending)
+            pending += text.read(size)
+            more = len(pending) - held == size
+        item, consumed = cut(pending, not more and text.still())
+        if consumed:
+            yield item
+        elif not more:
+            return
+        pending = pending[consumed:]
+        del item  # it may hold the bytes of its chunk: free them before the next ones are read
 
 
-def locate_rows(text: FileText, records: Records, made: Cargo, lines: int) -> Cargo:
-    """Let the rows of a cargo that was made of a chunk know their lines and original bytes."""
-    staged = records.staged()
+@dataclass(frozen=True)
+class TextChunk:
+    """Records cut from a file's text, which pass the door together; `made` is their cargo."""
 
-    def origin(index: int) -> tuple[int, bytes]:
-        return lines + int(records.lines[index]) + 1, text.original(records.raw(index))
+    records: Records
+    table: Table
+    source: FileText
+    made: Cargo | None = None
 
-    refused = [Refused(*origin(index), why) for index, why in sorted(records.refused.items())]
-    return replace(made, origin=lambda n: origin(int(staged[n])), refused=refused)
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def text(self) -> memoryview:
+        """The bytes that the records use up, blank lines and a header included."""
+        return memoryview(self.records.text)[: self.records.consumed]
+
+    @property
+    def newlines(self) -> int:
+        """Number of newlines in `text`."""
+        return self.records.newlines
+
+    def cargo(self, lines: int) -> Cargo:
+        """Return the records as a cargo; `lines` of the file precede them.
+
+        Its rows know their lines (from 1) and their original bytes.
+        """
+        records = self.records
+        made, staged = self.made or stageable_cargo(records, self.table), records.staged()
+
+        def origin(index: int) -> tuple[int, bytes]:
+            return lines + int(records.lines[index]) + 1, self.source.original(records.raw(index))
+
+        refused = [Refused(*origin(index), why) for index, why in sorted(records.refused.items())]
+        return replace(made, origin=lambda n: origin(int(staged[n])), refused=refused)
+
+    def head(self, count: int) -> "TextChunk":
+        """Return the first `count` records as a chunk of their own."""
+        if count >= len(self):
+            return self
+        return replace(self, records=self.records.head(count), made=None)
+
+    def tail(self, count: int) -> "TextChunk":
+        """Return the records after the first `count`."""
+        return replace(self, records=self.records.tail(count), made=None)
+
+    def without_row(self, message: str) -> "TextChunk":
+        """Return a chunk of one record as one whose record is refused with a message."""
+        self.records.refuse(0, "check", message)
+        return replace(self, made=None)
+
+
+def text_chunks(opened: Opening, dialect: Dialect, table: Table) -> Iterator[TextChunk]:
+    """Yield the chunks of a file from its position on, each with its cargo; the header is left out.
+
+    Raises FileRefused as `split_records` does.
+    """
+    has_header = dialect.header and opened.prefix.size <= dialect.first
+
+    def cut(pending: bytes, at_end: bool) -> tuple[Records, int]:
+        records = split_records(pending, dialect, at_end)
+        return records, records.consumed
+
+    for records in cut_text(opened.text, cut):
+        if has_header and len(records):
+            records, has_header = records.without_first(), False
+        yield TextChunk(records, table, opened.text, stageable_cargo(records, table))
+        del records  # as in `cut_text`
 
 
 def stageable_cargo(records: Records, table: Table) -> Cargo:
-    """Make those records of a chunk that can be staged a cargo."""
+    """Return those records of a chunk that can be staged as a cargo."""
     found = find_typed_cells(records, table.by_name, table.serial_key)
     csv = records.copy_text(found.spans)
     return Cargo(
@@ -72,10 +185,10 @@ def stageable_cargo(records: Records, table: Table) -> Cargo:
 
 
 def read_ahead(items: Iterator[Item]) -> Generator[Item]:
-    """Give what an iterator gives; a thread makes the next while the last one is worked with."""
+    """Yield from an iterator, while a thread makes the item after the one that is in use."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, items, None)
         while (item := coming.result()) is not None:
             coming = pool.submit(next, items, None)
             yield item
-            del item
+            del item  # two items at a time are in memory, not three

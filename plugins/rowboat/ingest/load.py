@@ -5,14 +5,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from psycopg2 import sql
 
 from rowboat.catalog.tables import Catalog, Table
-from rowboat.csvfile.records import Records
-from rowboat.csvfile.splitter import split_records
-from rowboat.csvfile.text import Prefix
+from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.text import FileText, Prefix
 from rowboat.database.connections import (
     Connection,
     Cursor,
@@ -39,6 +39,7 @@ from rowboat.errors import (
 )
 from rowboat.ingest import file_source, parts, position, rejudge
 from rowboat.ingest.discovery import FoundFile
+from rowboat.ingest.file_source import Opening, TextChunk
 from rowboat.ingest.position import Position
 from rowboat.ingest.reports import FileReport, Run
 from rowboat.settings import settings
@@ -92,24 +93,27 @@ def refuse_file(
 def _load(
     connection: Connection, catalog: Catalog, found: FoundFile, run: Run, steps: Steps
 ) -> FileReport:
-    assert found.table is not None
+    table = found.table
+    assert table is not None
     with _locked(connection, steps, found.name):
         with steps() as cursor:
             before = position.read_position(cursor, found.name)
-            skips = not steps.on_trial and may_skip_triggers(cursor, catalog, found.table)
-        managed = {key.parent for key in found.table.foreign_keys} <= set(catalog.by_name)
+            skips = not steps.on_trial and may_skip_triggers(cursor, catalog, table)
+        managed = {key.parent for key in table.foreign_keys} <= set(catalog.by_name)
         holds = managed and not steps.on_trial
         if before and before.covers(found.size, found.version) and not run.checksum:
-            return FileReport(found.name, found.table.full_name, "unchanged")
+            return FileReport(found.name, table.full_name, "unchanged")
         if settings().reject_limit is not None and not steps.on_trial:
+            # The limit is known only at the end: load all on trial, roll back, and load again.
             with transaction(connection, keep=False) as cursor:
-                _Pass(Steps(connection, cursor), found, run, False, False).go(before)
-        this = _Pass(steps, found, run, skips, holds)
-        report = this.go(before)
+                _load_text(_Job(Steps(connection, cursor), found, table, run), before)
+        report, text = _load_text(_Job(steps, found, table, run, skips, holds), before)
         interrupted = before is not None and before.state != "loaded"
         if report.report.inserted or report.report.updated or interrupted:
-            rejudge.rejudge_children(steps, catalog, found.table, run.actor, run.run)
-        this.finish(report.vanished_count)  # last: a kill before it repeats what it missed
+            rejudge.rejudge_children(steps, catalog, table, run.actor, run.run)
+        # The pass is finished last: if a kill came before, the next load judges the children again.
+        with steps() as cursor:
+            position.finish_pass(cursor, found.name, text, report.vanished_count)
     return report
 
 
@@ -128,218 +132,245 @@ def _locked(connection: Connection, steps: Steps, file_name: str) -> Iterator[No
 
 
 @dataclass(frozen=True)
-class _Ahead:
-    """Where the position of a file will stand; `lines` are complete before what passes now."""
+class _Job:
+    """What is to be loaded, and how its transactions keep parents from being deleted."""
 
-    prefix: Prefix
-    lines: int
-    loaded_lines: int
+    steps: Steps
+    found: FoundFile
+    table: Table
+    run: Run
+    skips_triggers: bool = False
+    holds_parents: bool = False
 
+    def hold_parents(self, cursor: Cursor) -> None:
+        """Lock the parents, as the first statement of a transaction.
 
-class _Pass:
-    """One pass over one file, from its position to its end."""
-
-    def __init__(
-        self, steps: Steps, found: FoundFile, run: Run, skips_triggers: bool, holds_parents: bool
-    ) -> None:
-        assert found.table is not None
-        self.steps, self.found, self.run = steps, found, run
-        self.table: Table = found.table
-        self.skips_triggers, self.holds_parents = skips_triggers, holds_parents
-        self.total = Report()
-        self.most = sys.maxsize  # records that pass the door together
-
-    def go(self, before: Position | None) -> FileReport:
-        """Load what follows the position and return the report of this pass."""
-        self.text, self.prefix, rewritten = file_source.open_at_position(self.found.path, before)
-        with self.text:
-            if before and not rewritten and before.state == "loaded" and not self.text.peek(1):
-                return FileReport(self.found.name, self.table.full_name, "unchanged")
-            self._begin(before, rewritten)
-            if not self._pass_parts():
-                self._pass_chunks()
-            if self.steps.on_trial:
-                self._check_limit()
-            report = FileReport(self.found.name, self.table.full_name, "loaded", self.total)
-            is_tail = before is not None and before.state == "loaded" and not rewritten
-            if self.position.version > 1 and not is_tail:  # a tail does not know its head's keys
-                report.vanished_count, report.vanished = self._vanished()
-        return report
-
-    def finish(self, vanished: int) -> None:
-        """Record that the pass is over, with all that follows from it."""
-        with self.steps() as cursor:
-            position.finish_pass(cursor, self.found.name, self.text, vanished)
-
-    def _begin(self, before: Position | None, rewritten: bool) -> None:
-        """Recognise the dialect, record that the pass begins, prepare the session."""
-        self.dialect = file_source.dialect_of(self.text, before, rewritten, self.table)
-        if rewritten:
-            self._check_rewritable()
-        with self.steps() as cursor:
-            self.position = position.begin_pass(
-                cursor, self.found.name, self.table.full_name, self.text, self.dialect, self.run.who
-            )
-            if rewritten:
-                self.position = position.restart_file(cursor, self.found.name, self.dialect)
-            own = position.own_transactions(cursor, self.position, earlier=False)
-            open_door(cursor, self.table, self.dialect.columns)
-        if not self.prefix.size:
-            self.prefix.extend(self.text.read(self.dialect.start))
-        self.passage = Passage(
-            "file",
-            self.found.name,
-            self.run.actor,
-            self.run.run,
-            self.position.version,
-            own=own,
-            on_trial=self.steps.on_trial,
-        )
-
-    def _check_rewritable(self) -> None:
-        key = self.table.key
-        if key is None or not self.table.covers(key.columns, self.dialect.columns):
-            raise FileRefused(
-                f"it was rewritten, and without a key no row of {self.table.full_name} can be "
-                "told from its earlier version",
-                "append new rows to the old file, or give the table and the file a key",
-            )
-
-    def _pass_parts(self) -> bool:
-        """Merge what was staged before, all in one transaction; False where that cannot be."""
-        if self.text.size - self.prefix.size < 2 * settings().part_bytes:
-            return False
-        before = self.prefix, self.position, self.total
-        try:
-            with (
-                parts.opened_unchanged(self.found, self.text.size, self.text.version) as file,
-                self.steps() as cursor,
-            ):
-                self._hold(cursor)
-                staged = parts.ready_parts(cursor, self.found, file, self.dialect, self.prefix.size)
-                for chunk in parts.part_chunks(file, staged):
-                    self._check_stop()
-                    ahead = self._ahead(chunk.text, chunk.chunk.newlines)
-                    self._take(ahead, self._transact(cursor, chunk.cargo(ahead.lines), ahead))
-                parts.drop_parts(cursor, staged)
-        except (PartLost, FileChanged, RowRefused, Contended):
-            self.prefix, self.position, self.total = before
-            return False
-        return True
-
-    def _pass_chunks(self) -> None:
-        """Pass the door, one bounded chunk after the other; each is cut while the last passes."""
-        with closing(file_source.read_ahead(self._chunks())) as chunks:
-            for records, made in chunks:
-                self._pass_records(records, made)
-                del records, made  # the next chunk needs their place
-
-    def _chunks(self) -> Iterator[tuple[Records, Cargo]]:
-        """Read and cut, until nothing is left but an unfinished line of a file that is growing."""
-        size = settings().chunk_bytes
-        has_header = self.dialect.header and self.prefix.size <= self.dialect.first
-        pending, more, consumed = b"", True, 0
-        while more or pending:
-            if more and (not consumed or len(pending) < size):
-                held = len(pending)
-                pending += self.text.read(size)
-                more = len(pending) - held == size
-            records = split_records(pending, self.dialect, at_end=not more and self.text.still())
-            if has_header and len(records):
-                records, has_header = records.without_first(), False
-            consumed = records.consumed
-            if consumed:
-                yield records, self._staged(records)
-            elif not more:
-                return
-            pending = pending[consumed:]
-            del records
-
-    def _staged(self, records: Records) -> Cargo:
-        return file_source.stageable_cargo(records, self.table)
-
-    def _pass_records(self, records: Records, made: Cargo) -> None:
-        """Pass records, as many together as the database takes.
-
-        Where a row breaks a rule that cannot be judged in sets (an exclusion constraint, a trigger
-        of the table's own) the number is halved until the row is alone; it is then rejected with
-        the database's own words.
+        REPEATABLE READ takes its snapshot at the first SELECT or change, LOCK not included. So a
+        parent deleted before the lock is seen as deleted, and none can be deleted after it.
         """
-        whole = records
-        while True:
-            self._check_stop()
-            part = records.head(self.most)
-            try:
-                self._pass_part(part, made if part is whole else self._staged(part))
-            except RowRefused as error:
-                if len(part) > 1:
-                    self.most = len(part) // 2
-                    continue
-                part.refuse(0, "check", error.fact)
-                self._pass_part(part, self._staged(part))
-            self.most = min(2 * self.most, sys.maxsize)
-            if len(part) == len(records):
-                return
-            records = records.tail(len(part))
-
-    def _pass_part(self, records: Records, made: Cargo) -> None:
-        ahead = self._ahead(memoryview(records.text)[: records.consumed], records.newlines)
-        cargo = file_source.locate_rows(self.text, records, made, ahead.lines)
-
-        def work() -> tuple[Report, Position]:
-            with self.steps() as cursor:
-                self._hold(cursor)
-                return self._transact(cursor, cargo, ahead)
-
-        self._take(ahead, persistently(work))
-
-    def _ahead(self, text: bytes | memoryview, newlines: int) -> _Ahead:
-        """Tell where the position will stand after a text of so many newlines."""
-        prefix = self.prefix.copy()
-        prefix.extend(text)
-        begun = self.prefix.size and self.prefix.last not in (b"\n", b"\r")
-        ends_open = prefix.size and prefix.last not in (b"\n", b"\r")
-        lines = self.position.loaded_lines - bool(begun and self.position.loaded_bytes)
-        return _Ahead(prefix, lines, lines + newlines + bool(ends_open))
-
-    def _hold(self, cursor: Cursor) -> None:
-        """Keep the parents where they are; the snapshot of what follows is taken after that."""
         if self.skips_triggers:
             skip_triggers(cursor, self.table)
         elif self.holds_parents:
             hold_parents(cursor, self.table)
 
-    def _transact(self, cursor: Cursor, cargo: Cargo, ahead: _Ahead) -> tuple[Report, Position]:
-        """Rows, quarantine, report and position, in one transaction."""
-        position.lock_position(cursor, self.position)
-        self.passage.first_line, self.passage.last_line = ahead.lines + 1, ahead.loaded_lines
-        self.passage.first_byte, self.passage.last_byte = self.prefix.size, ahead.prefix.size
-        report, last_id = Report(), None
-        if cargo.read:
-            report, last_id = pass_through(cursor, self.table, cargo, self.passage)
-        to = {
-            "loaded_bytes": ahead.prefix.size,
-            "loaded_lines": ahead.loaded_lines,
-            "prefix_sha256": ahead.prefix.sha256,
-            "last_id": last_id,
-        }
-        return report, position.move_position(cursor, self.position, to, vars(report))
-
-    def _take(self, ahead: _Ahead, done: tuple[Report, Position]) -> None:
-        report, self.position = done
-        self.total += report
-        self.prefix = ahead.prefix
-        self.run.progress(self.found.name, self.prefix.size, max(self.text.size, self.prefix.size))
-
-    def _check_stop(self) -> None:
+    def check_stop(self) -> None:
+        """Raise Stopped if the run is to end."""
         if self.run.stop.is_set():
             raise Stopped
 
+
+class _Chunk(Protocol):
+    """What passes the door at once: a `TextChunk`, or a `WaitingChunk` of a part."""
+
+    @property
+    def text(self) -> bytes | memoryview: ...
+
+    @property
+    def newlines(self) -> int: ...
+
+    def cargo(self, lines: int) -> Cargo: ...
+
+
+@dataclass(frozen=True)
+class _Step:
+    """The next chunk as a cargo; `prefix` and `loaded_lines` are those of the text up to its end.
+
+    `lines` of the file precede it.
+    """
+
+    cargo: Cargo
+    prefix: Prefix
+    lines: int
+    loaded_lines: int
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """How far a pass has come, as of its last committed transaction.
+
+    It is never changed: a chunk returns the next one. To undo chunks that were rolled back is to
+    keep the one from before them.
+    """
+
+    prefix: Prefix
+    position: Position
+    passage: Passage
+    total: Report
+
+    def step(self, chunk: _Chunk) -> _Step:
+        """Return the next step. It hashes the chunk, so call it before any lock is taken."""
+        prefix = self.prefix.copy()
+        prefix.extend(chunk.text)
+        # An unfinished last line is counted as loaded; the chunk after it begins with its newline.
+        in_line = not self.prefix.ends_line and self.position.loaded_bytes > 0
+        lines = self.position.loaded_lines - in_line
+        loaded_lines = lines + chunk.newlines + (not prefix.ends_line)
+        return _Step(chunk.cargo(lines), prefix, lines, loaded_lines)
+
+
+def _load_text(job: _Job, before: Position | None) -> tuple[FileReport, FileText]:
+    """Load what follows the position; return the report and the text, closed."""
+    opened = file_source.open_at_position(job.found.path, before)
+    with opened.text:
+        if opened.is_tail and not opened.text.peek(1):
+            report = FileReport(job.found.name, job.table.full_name, "unchanged")
+        else:
+            report = _Pass.begin(job, opened).load()
+    return report, opened.text
+
+
+@dataclass
+class _Pass:
+    """A pass over one file that has begun: this is recorded, and the session's door is open.
+
+    `progress` is replaced when a chunk is committed. `most` is the number of records that may pass
+    the door together.
+    """
+
+    job: _Job
+    opened: Opening
+    dialect: Dialect
+    progress: _Progress
+    most: int = sys.maxsize
+
+    @classmethod
+    def begin(cls, job: _Job, opened: Opening) -> "_Pass":
+        """Recognise the dialect, record that the pass begins and prepare the session.
+
+        Raises FileRefused for a file that cannot be loaded into its table.
+        """
+        found, table, run = job.found, job.table, job.run
+        dialect = opened.begin(table)
+        if opened.rewritten:
+            _check_rewritable(table, dialect)
+        with job.steps() as cursor:
+            start = position.begin_pass(
+                cursor, found.name, table.full_name, opened.text, dialect, run.who
+            )
+            if opened.rewritten:
+                start = position.restart_file(cursor, found.name, dialect)
+            own = position.own_transactions(cursor, start, earlier=False)
+            open_door(cursor, table, dialect.columns)
+        passage = Passage(
+            "file",
+            found.name,
+            run.actor,
+            run.run,
+            start.version,
+            own=own,
+            on_trial=job.steps.on_trial,
+        )
+        return cls(job, opened, dialect, _Progress(opened.prefix, start, passage, Report()))
+
+    def load(self) -> FileReport:
+        """Load all that follows and return the report; raises LimitExceeded on trial."""
+        if not self._load_parts():
+            self._load_chunks()
+        if self.job.steps.on_trial:
+            self._check_limit()
+        total = self.progress.total
+        report = FileReport(self.job.found.name, self.job.table.full_name, "loaded", total)
+        # A tail was not read from the first byte, so it does not know which keys precede it.
+        if self.progress.position.version > 1 and not self.opened.is_tail:
+            report.vanished_count, report.vanished = self._vanished()
+        return report
+
+    def _load_parts(self) -> bool:
+        """Merge the staged parts of a large file in one transaction; return whether that worked."""
+        text, progress = self.opened.text, self.progress
+        if text.size - progress.prefix.size < 2 * settings().part_bytes:
+            return False
+        found = self.job.found
+        try:
+            with (
+                parts.opened_unchanged(found, text.size, text.version) as file,
+                self.job.steps() as cursor,
+            ):
+                self.job.hold_parents(cursor)
+                staged = parts.ready_parts(cursor, found, file, self.dialect, progress.prefix.size)
+                for chunk in parts.part_chunks(file, staged):
+                    self.job.check_stop()
+                    progress = self._pass_door(cursor, progress, progress.step(chunk))
+                    self._tell(progress)
+                parts.drop_parts(cursor, staged)
+        except (PartLost, FileChanged, RowRefused, Contended):
+            return False  # the file itself is read instead, from where `self.progress` still is
+        self.progress = progress
+        return True
+
+    def _load_chunks(self) -> None:
+        """Load one bounded chunk after the other; a thread cuts the next one meanwhile."""
+        chunks = file_source.text_chunks(self.opened, self.dialect, self.job.table)
+        with closing(file_source.read_ahead(chunks)) as ahead:
+            for chunk in ahead:
+                self._load_chunk(chunk)
+                del chunk  # the chunk after the next one needs its memory
+
+    def _load_chunk(self, chunk: TextChunk) -> None:
+        """Load a chunk, in as few transactions as the database allows.
+
+        If a row breaks a rule that cannot be judged in sets (an exclusion constraint, a trigger of
+        the table's own), the number of records is halved until the row is alone. It is then
+        rejected with the database's own message.
+        """
+        while True:
+            self.job.check_stop()
+            part = chunk.head(self.most)
+            try:
+                self._commit(part)
+            except RowRefused as error:
+                if len(part) > 1:
+                    self.most = len(part) // 2
+                    continue
+                self._commit(part.without_row(error.fact))
+            self.most = min(2 * self.most, sys.maxsize)
+            if len(part) == len(chunk):
+                return
+            chunk = chunk.tail(len(part))
+
+    def _commit(self, chunk: TextChunk) -> None:
+        """Load a chunk in a transaction of its own, again if other writers interfere."""
+        step = self.progress.step(chunk)
+
+        def work() -> _Progress:
+            with self.job.steps() as cursor:
+                self.job.hold_parents(cursor)
+                return self._pass_door(cursor, self.progress, step)
+
+        self.progress = persistently(work)
+        self._tell(self.progress)
+
+    def _pass_door(self, cursor: Cursor, before: _Progress, step: _Step) -> _Progress:
+        """Write rows, quarantine, report and position in the caller's transaction."""
+        position.lock_position(cursor, before.position)
+        passage = replace(
+            before.passage,
+            first_line=step.lines + 1,
+            last_line=step.loaded_lines,
+            first_byte=before.prefix.size,
+            last_byte=step.prefix.size,
+        )
+        report, last_id = Report(), None
+        if step.cargo.read:
+            report, last_id = pass_through(cursor, self.job.table, step.cargo, passage)
+        to = {
+            "loaded_bytes": step.prefix.size,
+            "loaded_lines": step.loaded_lines,
+            "prefix_sha256": step.prefix.sha256,
+            "last_id": last_id,
+        }
+        moved = position.move_position(cursor, before.position, to, vars(report))
+        return _Progress(step.prefix, moved, passage, before.total + report)
+
+    def _tell(self, progress: _Progress) -> None:
+        done = progress.prefix.size
+        self.job.run.progress(self.job.found.name, done, max(self.opened.text.size, done))
+
     def _check_limit(self) -> None:
-        rejected, read = self.total.rejected, self.total.read
+        rejected, read = self.progress.total.rejected, self.progress.total.read
         if rejected > settings().allowed_rejects(read):
-            with self.steps() as cursor:
-                cursor.execute(query("quarantine.example"), {"source_name": self.found.name})
+            with self.job.steps() as cursor:
+                cursor.execute(query("quarantine.example"), {"source_name": self.job.found.name})
                 line, message = fetch_one(cursor)
             raise LimitExceeded(
                 f"{rejected:,} of {read:,} rows are rejected, more than ROWBOAT_REJECT_LIMIT "
@@ -348,23 +379,31 @@ class _Pass:
             )
 
     def _vanished(self) -> tuple[int, list[str]]:
-        """Count the keys that only earlier versions brought, and return some of them."""
-        assert self.table.key is not None
-        place = {"table": self.table.identifier}
+        """Count the keys that only earlier versions of the file have, and return some of them."""
+        table = self.job.table
+        assert table.key is not None
+        place = {"table": table.identifier}
         differ: sql.Composable = sql.SQL("true")
-        if serial := self.table.serial_key:
+        if serial := table.serial_key:
             differ = query("position.differ", column=sql.Identifier(serial), **place)
-        cells = [sql.Identifier("t", name) for name in self.table.key.columns]
+        cells = [sql.Identifier("t", name) for name in table.key.columns]
         key = sql.SQL(", ").join(cells)
         statement = query(
             "position.vanished", key=key, joined=same_key(cells), differ=differ, **place
         )
-        with self.steps() as cursor:
-            facts = {
-                "earlier": position.own_transactions(cursor, self.position, earlier=True),
-                "seed": secrets.randbits(63),
-                "most": MOST_VANISHED,
-            }
+        with self.job.steps() as cursor:
+            earlier = position.own_transactions(cursor, self.progress.position, earlier=True)
+            facts = {"earlier": earlier, "seed": secrets.randbits(63), "most": MOST_VANISHED}
             cursor.execute(statement, facts)
             found = cursor.fetchall()
         return (found[0][1] if found else 0), [key for key, _ in found]
+
+
+def _check_rewritable(table: Table, dialect: Dialect) -> None:
+    """Raise FileRefused if rows cannot be told from those of the file's earlier version."""
+    if table.key is None or not table.covers(table.key.columns, dialect.columns):
+        raise FileRefused(
+            f"it was rewritten, and without a key no row of {table.full_name} can be "
+            "told from its earlier version",
+            "append new rows to the old file, or give the table and the file a key",
+        )

@@ -117,6 +117,11 @@ class WaitingChunk:
     at: int
     before: int
 
+    @property
+    def newlines(self) -> int:
+        """Number of newlines in `text`."""
+        return self.chunk.newlines
+
     def cargo(self, lines: int) -> Cargo:
         """Return it as a cargo whose rows know their original bytes, and their lines, the first of
         which is `lines` + 1. Only where a row is refused is it cut again.

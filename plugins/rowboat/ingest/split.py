@@ -18,7 +18,7 @@ from rowboat.door.passage import Passage, columns_of, open_door
 from rowboat.errors import FileChanged
 from rowboat.ingest import position
 from rowboat.ingest.discovery import FoundFile
-from rowboat.ingest.file_source import dialect_of, open_at_position, stageable_cargo
+from rowboat.ingest.file_source import cut_text, open_at_position, stageable_cargo
 from rowboat.ingest.parts import (
     Chunk,
     Part,
@@ -56,14 +56,13 @@ def divide_file(connection: Connection, found: FoundFile) -> list[Part]:
             return []
     with transaction(connection) as cursor:
         before = position.read_position(cursor, found.name)
-    text, prefix, rewritten = open_at_position(found.path, before)
-    with text:
-        dialect = dialect_of(text, before, rewritten, found.table)
+    opened = open_at_position(found.path, before)
+    with opened.text as text:
+        dialect = opened.begin(found.table)
         if text.encoding != "utf-8":
             return []
-        if not prefix.size:
-            prefix.extend(text.read(dialect.start))
-        borders = [prefix.size, *_borders(text, prefix.size, dialect)]
+        first = opened.prefix.size
+        borders = [first, *_borders(text, first, dialect)]
         if not text.still() or borders[-1] != text.size:
             raise FileChanged("it is still being written")
     return [
@@ -73,20 +72,19 @@ def divide_file(connection: Connection, found: FoundFile) -> list[Part]:
 
 
 def _borders(text: FileText, at: int, dialect: Dialect) -> Iterator[int]:
-    """Give the ends of the parts of a text of which `at` bytes have been read."""
-    size, least = settings().chunk_bytes, max(settings().part_bytes, (text.size - at) // _MOST)
-    begun, pending, more, consumed = at, b"", True, 0
-    while more or pending:
-        if more and (not consumed or len(pending) < size):
-            held = len(pending)
-            pending += text.read(size)
-            more = len(pending) - held == size
-        consumed = find_border(pending, dialect, at_end=not more)
-        at += consumed
-        pending = pending[consumed:]
-        if at - begun >= least and (more or pending):
-            begun = at
+    """Yield where the parts of a text end, of which `at` bytes have been read."""
+    least = max(settings().part_bytes, (text.size - at) // _MOST)
+    begun = at
+
+    def cut(pending: bytes, at_end: bool) -> tuple[int, int]:
+        consumed = find_border(pending, dialect, at_end)
+        return consumed, consumed
+
+    for consumed in cut_text(text, cut):
+        if at - begun >= least:
             yield at
+            begun = at
+        at += consumed
     if at > begun:
         yield at
 
