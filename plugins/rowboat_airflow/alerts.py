@@ -34,6 +34,7 @@ def failed(context: Any) -> None:
     first = str(context.get("exception") or "").strip().partition("\n")[0]
     error = first or "the task ended without a message"
     text = f"{ti.dag_id}: {ti.task_id} failed: {error}"
+    # A callback of a task is synchronous; that of a deadline is not.
     asyncio.run(_tell(text, ti.dag_id, ti.run_id, ti.task_id, error))
 
 

@@ -49,6 +49,7 @@ def _on_s3() -> bool:
 
 def _use_aws(connection: Connection) -> None:
     """Use a connection of type `aws`; AWS's usual chain supplies what it lacks."""
+    # boto3 takes a noticeable time to import, and is not needed on a local disk.
     from rowboat.storage import s3
 
     extra = connection.extra_dejson

@@ -58,6 +58,7 @@ class Programs:
                 continue
             code = program.process.returncode
             tell(f"{program.name} ended with code {code} and is restarted: see {program.log}")
+            # Its children may still run, and hold its port.
             _signal(program, signal.SIGKILL)
             self._spawn(program)
 
@@ -74,6 +75,8 @@ class Programs:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # It gets a process group of its own, which Ctrl-C in the terminal does not reach,
+                # and killpg reaches with all children.
                 start_new_session=True,
             )
         program.started.append(time.monotonic())

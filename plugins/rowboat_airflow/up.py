@@ -102,6 +102,7 @@ def airflow_environment(embedded: EmbeddedServer) -> dict[str, str]:
     folder = home / "airflow"
     folder.mkdir(parents=True, exist_ok=True)
     passwords = folder / "passwords.json"
+    # SimpleAuthManager would generate another password, and log it.
     write_private(passwords, json.dumps({ADMIN: read_credential(home, "airflow_admin")}))
     metadata = embedded.uri(AIRFLOW, AIRFLOW)
     sections = {

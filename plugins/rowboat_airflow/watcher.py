@@ -51,6 +51,7 @@ class RawDataChanged(BaseEventTrigger):
                     pause = min(2 * pause, RARELY)
                     if changed:
                         yield TriggerEvent({"files": changed})  # type: ignore[no-untyped-call]
+            # A trigger that raises has ended, and no further change would be seen.
             except RowboatError as error:
                 self.log.warning("%s", error)
                 await asyncio.sleep(5)

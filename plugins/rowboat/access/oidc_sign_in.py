@@ -69,6 +69,7 @@ class SignInClient:
         claims = self.issuer.claims(identity, self.id, nonce=attempt.nonce)
         ours = identity if self.id == self.issuer.audience else tokens["access_token"]
         found = self.issuer.caller(ours)
+        # OpenID Connect Core, section 3.1.3.7: `azp`, if present, must be the client.
         if claims.get("azp", self.id) != self.id or claims["sub"] != found.name:
             raise KeyRefused("the issuer's tokens belong to different people", "sign in again")
         return found
@@ -82,6 +83,7 @@ class SignInClient:
             "code_verifier": attempt.verifier,
             **({} if self.secret else {"client_id": self.id}),
         }
+        # RFC 6749, section 2.3.1: both parts are form-encoded before Basic authentication.
         auth = (
             httpx.BasicAuth(quote_plus(self.id), quote_plus(self.secret)) if self.secret else None
         )

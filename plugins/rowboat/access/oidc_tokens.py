@@ -71,6 +71,7 @@ class Issuer:
         options: dict[str, Any] = {
             name: {"essential": True, "value": value} for name, value in wanted.items()
         }
+        # A token without expiry would be valid forever.
         there: jwt.ClaimsOption = {"essential": True}
         registry = jwt.JWTClaimsRegistry(leeway=_LEEWAY, exp=there, sub=there, **options)
         try:
@@ -113,6 +114,7 @@ class Issuer:
 
     def _renewed(self) -> KeySet:
         """Fetch the keys again; at most once a minute, as any caller can name an unknown key."""
+        # One thread asks the issuer; the others wait for the lock, and use what it got.
         with self._lock:
             if time.monotonic() - self._asked >= _PAUSE:
                 self._asked = time.monotonic()
@@ -128,6 +130,7 @@ class Issuer:
     def _fetched(self) -> KeySet:
         """Fetch the discovery document and the keys that it names (OpenID Connect Discovery)."""
         found = _get(self.address.rstrip("/") + "/.well-known/openid-configuration")
+        # OpenID Connect Discovery, section 4.3, requires this check against mixed-up issuers.
         if found["issuer"] != self.address:
             raise ValueError("the document names another issuer")
         keys, self._document = KeySet.import_key_set(_get(found["jwks_uri"])), found

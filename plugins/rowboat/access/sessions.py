@@ -35,6 +35,7 @@ def form_token(token: str) -> str:
 
 def is_form_token(token: str, given: str) -> bool:
     """Return whether the token of a form is the visitor's; False without a cookie."""
+    # compare_digest: its time does not reveal how much of a guess is right.
     return bool(token) and hmac.compare_digest(form_token(token).encode(), given.encode())
 
 

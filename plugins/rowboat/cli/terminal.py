@@ -59,6 +59,7 @@ class _Commands(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """Keep a folder of CSV files, a Postgres database and a shelf of AVRO backups in step."""
+    # All three end a command as Ctrl-C does: transactions roll back, progress bars disappear.
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.default_int_handler)
 
@@ -83,6 +84,7 @@ def command(group: click.Group, *names: str) -> Callable[[Callable[..., Any]], c
             except KeyboardInterrupt:
                 err.print("stopped: run it again to continue from here", style="yellow")
                 sys.exit(1)
+            # An error is JSON, too, so that scripts need to read stdout only.
             if as_json:
                 text = json.dumps(document, indent=2, default=str, ensure_ascii=False)
                 click.echo(harmless(text))

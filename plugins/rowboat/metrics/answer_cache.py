@@ -13,7 +13,7 @@ _PATIENCE = 10.0  # seconds for which a thread waits for the answer that another
 class AnswerCache:
     """At most `answers` answers of `size` bytes in total, by what was asked; thread-safe.
 
-    An answer is (body, anything that goes with it). The least recently used ones are dropped first.
+    An answer is (body, anything to return with it). The least recently used ones are dropped first.
     """
 
     def __init__(self, answers: int = 256, size: int = 32 * 2**20) -> None:

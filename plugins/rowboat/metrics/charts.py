@@ -103,6 +103,7 @@ def _bars(root: Element, chart: Chart, groups: list[SeriesGroup], top: int) -> t
     """Draw the bars of each x below its name; return the bottom and a note on what was left out."""
     shown = _greatest(groups, min(_GROUPS, max(1, _BARS // len(chart.y))))
     values = [Decimal(0), *drawable_sums(shown)]
+    # Zero is always in the scale, so that the lengths of bars can be compared.
     scale = Scale(min(values), max(values))
     longest = max((len(short_number(each)) for group in shown for each in group.sums), default=0)
     room = 100 * (longest + 1) // NARROW

@@ -223,6 +223,7 @@ def _statement(path: Path, text: str, parameters: Mapping[str, Parameter]) -> st
     if ";" in code[:-1]:
         line = above + 1 + code[: code.index(";")].count("\n")
         raise _malformed(path, line, "there is text after the statement")
+    # psycopg2 would only fail at the first request, and without a line.
     for sign in re.finditer(r"%(?:%|\((\w+)\)s)?", body):
         line = above + 1 + body[: sign.start()].count("\n")
         if sign[0] == "%":

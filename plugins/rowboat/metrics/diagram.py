@@ -79,6 +79,7 @@ def _boxes(catalog: Catalog) -> dict[str, Box]:
         parents = [boxes[name].y for name in catalog.parents(table) if name in boxes]
         return fmean(parents) if parents else 0, table.full_name
 
+    # in_order() is sorted by depth, as groupby requires.
     layers = groupby(catalog.in_order(), key=lambda table: catalog.depths[table.full_name])
     for place, (_, tables) in enumerate(layers):
         y = _EDGE

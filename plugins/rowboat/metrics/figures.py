@@ -123,6 +123,7 @@ def years_with_rows(cursor: Cursor, metric: Metric) -> list[int]:
 
 def run_statement(cursor: Cursor, metric: Metric, values: Values) -> Result:
     """Run the statement of a metric and return its result."""
+    # For this cursor only: the rest of Rowboat reads times as psycopg2 does.
     for each in _TYPES:
         register_type(each, cursor)
     cursor.execute(metric.statement, values)

@@ -65,6 +65,7 @@ def draw_lines(root: Element, chart: Chart, groups: list[SeriesGroup], top: int)
 def _placed(groups: list[SeriesGroup]) -> list[tuple[Decimal, SeriesGroup]]:
     """Return each group with its position: its time or number, or 0, 1, 2 … if one has neither."""
     known = [(place, group) for group in groups if (place := _place(group.x)) is not None]
+    # A single x without a place makes all of them names.
     if len(known) < len(groups):
         return [(Decimal(place), group) for place, group in enumerate(groups)]
     return sorted(known, key=lambda each: each[0])

@@ -17,7 +17,7 @@ _IDLE = re.compile(r"( 00:00:00|(?<=:\d\d):00)(\+00:00)?$")
 
 @dataclass(frozen=True)
 class SeriesGroup:
-    """One x and the sum of each y over its rows; None where no row has a number."""
+    """One x and the sum of each y over its rows; None if no row has a number."""
 
     x: Any
     sums: list[Decimal | None]
@@ -61,6 +61,7 @@ def groups_of(figures: MetricFigures, chart: Chart) -> list[SeriesGroup]:
     x, *ys = [columns.index(name) for name in (chart.x, *chart.y)]
     found: dict[tuple[bool, str], SeriesGroup] = {}
     for row in figures.result.rows:
+        # Arrays and JSON cannot be hashed, and NULL is not the text "None".
         key = row[x] is None, str(row[x])
         sums = found.setdefault(key, SeriesGroup(row[x], [None] * len(ys))).sums
         for place, y in enumerate(ys):
@@ -74,6 +75,7 @@ def as_decimal(value: Any) -> Decimal | None:
     """Return a number as a Decimal of the same digits; None for other values."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
+    # By its text: Decimal(0.1) would have 55 digits.
     return Decimal(str(value))
 
 

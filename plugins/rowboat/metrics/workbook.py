@@ -29,6 +29,7 @@ def workbook(found: MetricFigures) -> bytes:
     with pd.ExcelWriter(written, engine="openpyxl") as writer:
         data.to_excel(writer, sheet_name=name, index=False, freeze_panes=(1, 0))
         about.to_excel(writer, sheet_name="about " + name[:25], index=False, header=False)
+        # pandas lets openpyxl guess, which takes "=…" for a formula and "#N/A" for an error.
         for sheet in writer.sheets.values():
             _unarm(sheet)
         _embolden(writer.sheets[name])

@@ -65,6 +65,7 @@ def read_json(text: str, line: int = 1) -> Any:
 
 def _place(text: str, error: json.JSONDecodeError) -> int:
     """Return the offset of a syntax error; the decoder does not give that of NaN and Infinity."""
+    # _no_constant raises with the name of the constant as document, as it does not know the place.
     if error.doc == text:
         return error.pos
     return next(each.start(1) for each in _CONSTANT.finditer(text) if each[1])

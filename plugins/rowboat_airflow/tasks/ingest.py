@@ -85,6 +85,7 @@ def detect(names: dict[str, str]) -> list[str]:
         found = [
             discovery.locate_file(path, catalog) for path in _paths(context)
         ] or discovery.scan_folder(catalog)
+        # Only names go through XCom: each task reads the position of its file again.
         todo, reports = triage_files(connection, found, run)
         with transaction(connection) as cursor:
             parts.sweep_parts(cursor)  # parts that a killed run has left
@@ -186,6 +187,7 @@ def report() -> dict[str, int]:
         totals = add_up_run(cursor, run_id)
         parts.sweep_parts(cursor)
     log.info("%s", totals)
+    # This task runs whatever happened before it, so it must look at the others itself.
     states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[run_id]).get(run_id, {})
     failed = sorted(
         name for name, state in states.items() if state in ("failed", "upstream_failed")

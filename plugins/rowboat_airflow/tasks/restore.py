@@ -147,6 +147,7 @@ def _order(
     else:
         order = _restore_order(connection, params, who, planned)
     order.run, order.cascade = context["run_id"], params["cascade"]
+    # The restore compares what it finds with what the person has approved.
     order.expected = Plan.from_json(planned) if planned else None
     order.progress = percent()
     return order

@@ -67,6 +67,7 @@ class AuditEntry:
             return [(before[0], after[0])]
         if not key or not all(name in row for row in (*before, *after) for name in key):
             return [*((row, None) for row in before), *((None, row) for row in after)]
+        # What is left in `old` at the end has no counterpart: those rows were deleted.
         old = {_values(row, key): row for row in before}
         found: list[Pair] = [(old.pop(_values(row, key), None), row) for row in after]
         return [*found, *((row, None) for row in old.values())]
@@ -95,6 +96,7 @@ def all_entries(cursor: Cursor, search: AuditSearch, at_once: int) -> Iterator[l
     """Yield all entries in lists of at most `at_once`; at least one list, if empty."""
     found = list_entries(cursor, search, at_once)
     yield found
+    # The next list begins after the last entry, not at an offset: new entries must not shift it.
     while len(found) == at_once:
         found = list_entries(cursor, replace(search, after=found[-1].id), at_once)
         yield found

@@ -12,6 +12,7 @@ from rowboat.database.statements import as_printed, query
 
 Fault = dict[str, str | None]
 _SIGNS = {"eq": "=", "ne": "is distinct from", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+# B boolean, D times, E enum, I network, N number, R range, S string, T interval, V bit string
 _SORTED = "BDEINRSTV"  # categories of types (pg_type) whose values can be compared
 _SORTED_TOO = {"uuid", "bytea"}
 _SHOWN = 80  # characters of a text that a message quotes
@@ -98,6 +99,7 @@ def read_filter(table: Table, parameter: str, text: str) -> Filter | Fault:
         return parameter_fault(parameter, "encoding", f"the value of {parameter} is not valid text")
     if operator == "null" and text not in ("true", "false"):
         return parameter_fault(parameter, "type", f"{shown_text(text)} is not true or false")
+    # A comma inside a value of `in` is not supported; `eq` takes any text.
     values = tuple(text.split(",")) if operator == "in" else (text,)
     return Filter(parameter, column, operator, values)
 
@@ -142,6 +144,7 @@ def all_conditions(found: Sequence[sql.Composable]) -> sql.Composable:
 def _unfit(place: int, each: FilterCells) -> sql.Composed:
     cell = sql.Identifier("v", "cell")
     words = literals.literal_of(each.column)
+    # The message is the judge's own, so that a filter and a load say the same about a value.
     message = query(
         "judge.type_message",
         cell=cell,

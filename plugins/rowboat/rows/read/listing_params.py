@@ -43,6 +43,7 @@ def read_listing_params(
     after = by.place_of(words["after"]) if by and by.total and "after" in words else None
     if by and "after" in words and after is None:
         faults.append(parameter_fault("after", "type", _NO_PLACE))
+    # All values are checked in one query, and all faults are reported together.
     faults += filters.judge_filters(cursor, [*_values(found), *_places(by, after)])
     if faults or by is None:
         raise AskRefused(errors=faults)

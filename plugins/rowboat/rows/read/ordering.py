@@ -97,6 +97,8 @@ class Ordering:
         found = _behind(self.by, place)
         if place[0] is None or not first.column.not_null:
             return found
+        # The first condition follows from the second. But an index can find where it begins to
+        # hold, which it cannot for the nested ORs of the second.
         return filters.all_conditions([first.compared(first.sign + sql.SQL("="), place[0]), found])
 
     def cursor(self, place: Sequence[str | None]) -> str:
@@ -111,6 +113,7 @@ class Ordering:
             names, place = json.loads(told)
         except (ValueError, TypeError, RecursionError):  # the text is untrusted
             return None
+        # A position belongs to the order for which it was written.
         if names != list(map(str, self.by)) or not isinstance(place, list):
             return None
         fits = len(place) == len(self.by) and all(map(_may_stand, self.by, place))

@@ -73,6 +73,7 @@ def read_page(cursor: Cursor, table: Table, ask: ListingParams, as_text: bool = 
     if ask.sample:
         return RowPage(_sample(cursor, table, ask, parts), count=total)
     found = _in_order(cursor, ask, parts)
+    # The last value of each row is its position in the order.
     kept = [each[:-1] for each in found[: ask.limit]]
     if len(found) <= ask.limit:
         return RowPage(kept, count=total)
@@ -173,6 +174,7 @@ def _in_order(cursor: Cursor, ask: ListingParams, parts: Parts) -> list[Any]:
         "place": ask.order.place,
         "conditions": filters.all_conditions(conditions),
         "order": ask.order.clause,
+        # One more shows that there is a next page, without counting the rows.
         "limit": sql.Literal(ask.limit + 1),
     }
     cursor.execute(query("rows.page", **parts | more))
@@ -189,6 +191,7 @@ def _sample(cursor: Cursor, table: Table, ask: ListingParams, parts: Parts) -> l
     name = sql.Literal(table.identifier.as_string(cursor))
     share = query("rows.share", table=name, wanted=limit)
     found: list[Record] = []
+    # `order by random()` sorts all that it reads. The rows that pass filters may be rare in a part.
     for source in (everything,) if ask.filters else (share, everything):
         cursor.execute(query("rows.sample", **parts, source=source, limit=limit))
         found = cursor.fetchall()

@@ -67,6 +67,7 @@ def choices_of_key(
     found = reading.read_page(cursor, parent, ListingParams((), by, most + 1), as_text=True)
     if len(found.rows) > most:
         return None
+    # The first text column is usually a name, and says more than the key.
     label = next((c.name for c in parent.columns if c.is_text and c.name != name), name)
     cells = (dict(zip(parent.by_name, each, strict=True)) for each in found.rows)
     return [
@@ -84,6 +85,7 @@ def _values(names: tuple[str, ...], others: tuple[str, ...], cells: Cells) -> di
 
 
 def _count(cursor: Cursor, table: Table, values: dict[str, str]) -> int | None:
+    # Without an index on the foreign key, counting reads the whole table.
     if estimate_rows(cursor, table) > EXACT_UP_TO:
         return None
     passed = [Filter(name, table.by_name[name], "eq", (text,)) for name, text in values.items()]

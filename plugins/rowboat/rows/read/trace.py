@@ -106,6 +106,7 @@ def trace_line(cursor: Cursor, catalog: Catalog, file_name: str, number: int) ->
     facts = {"file_name": file_name, "line": number}
     if number > where.loaded_lines:
         return LineTrace(file_name, number, NOT_READ, [])
+    # The quarantine comes first: the lines of a load include its rejected ones.
     cursor.execute(query("trace.rejected_line"), facts)
     rejected = next(iter(fetch_rows(cursor)), None)
     if rejected:
@@ -115,6 +116,7 @@ def trace_line(cursor: Cursor, catalog: Catalog, file_name: str, number: int) ->
     found = LineTrace(file_name, number, EMPTY, [])
     for load in fetch_rows(cursor):
         found = _loaded_line(cursor, catalog.table(load["table_name"]), load, number)
+        # If a line got its newline later, two loads have read it, but only one has its row.
         if found.state != EMPTY:
             break
     return found
@@ -142,12 +144,15 @@ def _loaded_line(cursor: Cursor, table: Table, load: Load, number: int) -> LineT
     elif load["id"] in {each["id"] for each in before}:
         trace.state = WAS_ROW
     else:
+        # This load is not known to have written the row: if it has found equal rows at all, this
+        # was one of them; else a later load has overwritten its row.
         trace.state = EQUALLED if load["unchanged"] else WAS_ROW
     return trace
 
 
 def _row(cursor: Cursor, table: Table, key: list[str]) -> dict[str, Any] | None:
     assert table.key is not None
+    # A text that is not a value of its column would fail in the cast below.
     if _canonical(cursor, table, [key]) == [None]:
         return None
     condition = sql.SQL(" and ").join(
@@ -210,6 +215,7 @@ def _held_by(cursor: Cursor, load: Load) -> list[str]:
 def _origin(cursor: Cursor, table: Table, loads: list[Load], key: str, most: int | None) -> Origin:
     """Return the file and line of a row, found among the loads of one transaction."""
     found = [_origin_in(cursor, table, load, key, most) for load in loads]
+    # Each chunk of a transaction was searched; the row is in one of them.
     origin = next((each for each in found if each.line is not None), found[0])
     if origin.load.get("number_recurred"):
         origin.note = "transaction IDs have wrapped around since, so the load is only likely"
@@ -225,6 +231,7 @@ def _origin_in(cursor: Cursor, table: Table, load: Load, key: str, most: int | N
     if load["source"] == "file":
         origin.file = load["source_name"]
         where = position.read_position(cursor, load["source_name"])
+        # To check the hash of the loaded part, all of it is read.
         if where and most is not None and where.loaded_bytes > most:
             return origin
         origin.line = _find_line(cursor, table, load, key)
@@ -265,6 +272,7 @@ def _lines(cursor: Cursor, load: Load) -> Iterator[tuple[int, dict[str, str]]]:
         raise FileChanged
     dialect = Dialect.from_json(where.dialect)
     path = settings().raw_data / load["source_name"]
+    # The first pass checks the loaded part, the second reads from it: a text is only read forwards.
     with FileText(path) as text:
         if text.prefix(where.loaded_bytes).sha256 != where.prefix_sha256:
             raise FileChanged
@@ -273,6 +281,7 @@ def _lines(cursor: Cursor, load: Load) -> Iterator[tuple[int, dict[str, str]]]:
         records = split_records(
             text.read(load["last_byte"] - load["first_byte"]), dialect, at_end=True
         )
+    # Only the first load of a version has the header in its part.
     if dialect.header and load["first_byte"] <= dialect.first:
         records = records.without_first()
     for index in range(len(records)):

@@ -52,6 +52,7 @@ def rows_after(judged: Judged) -> sql.Composable:
     them. A table without a key can only be recorded as staged.
     """
     table, columns = judged.terms.table, judged.columns
+    # If all columns are staged and no trigger can change them, the table need not be read again.
     is_seen = not table.has_triggers and all(each.name in columns.names for each in table.columns)
     if table.key and columns.cover(table.key.columns) and not is_seen:
         theirs = [sql.Identifier("r", name) for name in table.key.columns]
@@ -61,6 +62,7 @@ def rows_after(judged: Judged) -> sql.Composable:
         names = [each.name for each in table.stored if columns.cover((each.name,))]
         values = [sql.SQL("{} as {}").format(columns.value(n), sql.Identifier(n)) for n in names]
         beside = query("audit.as_staged", values=sql.SQL(", ").join(values))
+    # With `refuse`, a staged row whose key the table has got a verdict, so all good ones were new.
     written: sql.Composable = sql.SQL("true")
     if judged.terms.on_known != "refuse":
         written = query("audit.written", updates=sql.Literal(judged.terms.on_known == "update"))

@@ -237,8 +237,10 @@ class Batch:
         groups = self._groups(cursor, table, [row for row in rows if row.cells is not None])
         refused = [Refused(r.index, r.raw(), r.reasons) for r in rows if r.cells is None]
         report, own = Report(), list[str]()
+        # A batch of which no row can be staged passes the door, too: this quarantines the rows.
         for columns, group in (groups or {_names(table): []}).items():
             report += self._pass(cursor, table, _cargo(table, columns, group, refused), own)
+            # They are quarantined with the first group.
             refused = []
         return report
 
@@ -326,6 +328,7 @@ def _laid(column: Column, cells: list[Cell]) -> tuple[Cells, bool]:
     Bytes are binary values already, and whole numbers in the range of the type become binary. The
     judge need not check the form of such columns; all others are staged as text.
     """
+    # Binary columns spare the server the parsing and the judge the check of their form.
     kinds = set(map(type, cells))
     if bytes in kinds:
         return cells_of([cell for cell in cells if type(cell) is bytes]), True

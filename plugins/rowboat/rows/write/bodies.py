@@ -59,6 +59,7 @@ def rows_of_json(body: bytes, table: Table) -> list[IncomingRow]:
     if not isinstance(value, list):
         return [_Reader(table, text).row(0, lambda _: body, value)]
     _check_count(len(value))
+    # Only rejected rows need their bytes, so the text is cut into items when one is asked for.
     reader, raw = _Reader(table, text), partial(_nth, cache(lambda: items_of(text)))
     return [reader.row(index, raw, each) for index, each in enumerate(value)]
 
@@ -107,6 +108,7 @@ def rows_of_csv(body: bytes, table: Table, known: Dialect | None = None) -> list
 
     The dialect is recognised unless it is known.
     """
+    # A file may end without newline until the next append; a request is complete.
     body = body + b"\n" if body and not body.endswith((b"\n", b"\r")) else body
     known = known or dialect.recognise_dialect(body[: dialect.SAMPLE_BYTES], table)
     found = split_records(body[known.start :], known, at_end=True)
@@ -162,6 +164,7 @@ def _check_count(rows: int) -> None:
 
 def _text(body: bytes) -> str:
     try:
+        # RFC 8259, section 8.1, allows parsers to ignore a byte order mark.
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BodyRefused(
@@ -195,6 +198,7 @@ class _Reader:
 
     def row(self, index: int, raw: Callable[[int], bytes], value: Any) -> IncomingRow:
         """Return one row, with its faults as reasons; raises BodyRefused for too deep nesting."""
+        # `type(...) is dict` excludes Repeated, of which a name occurs twice.
         if type(value) is dict and _form(value) in self._forms:
             return IncomingRow(index, raw, value)
         row = IncomingRow(index, raw, None)
@@ -275,6 +279,7 @@ def _hides(column: Column, value: Any) -> bool:
         )
     if type(value) in (int, Number) and column.category == "N":
         return False
+    # For other types, the judge sees in the text that it is not a literal of the type.
     return literals.literal_of(column).form == "any"
 
 
@@ -309,6 +314,7 @@ def _array(value: list[Any], of_json: bool) -> str:
 
 def _plain(text: str) -> str:
     """Return a text that Postgres can store: NUL and unpaired surrogates are replaced."""
+    # The usual case, decided without a copy.
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -81,6 +81,7 @@ def correct_row(
     correction has changed the key. Raises StillRefused, RowRefused, and UnknownRow if the row has
     been settled meanwhile.
     """
+    # The lock keeps a concurrent retry or a second click from loading the row twice.
     cursor.execute(query("quarantine.hold"), {"id": case.id})
     if not cursor.rowcount:
         raise UnknownRow(
@@ -99,6 +100,7 @@ def correct_row(
     if judged.refused:
         cursor.execute(query("quarantine.why"))
         raise StillRefused(errors=[Reason(*each).to_json() for each in cursor.fetchall()])
+    # Between the verdicts and the merge, the table still has the old row.
     was = audit.rows_before(cursor, judged)
     report, _ = let_in(cursor, cargo, judged, passage)
     if not report.unchanged:

@@ -126,6 +126,7 @@ def _give_defaults(cursor: Cursor, column: Column, bare: list[IncomingRow]) -> N
     cursor.execute(
         query("defaults.defaults", value=_default(column), valid=valid), {"count": len(bare)}
     )
+    # Postgres may print a default in a form that the judge does not accept in a file.
     cells = cursor.fetchall()
     if all(fits for _, fits in cells):
         _give(column, bare, [cell for cell, _ in cells])
@@ -142,7 +143,9 @@ class _Numbers:
     def free(self, count: int, taken: set[str]) -> list[str]:
         """Return `count` numbers not in `taken`; raises RowRefused if there are too few."""
         found, caught_up = list[str](), self._on_trial
-        for _ in range(len(taken) + 2):  # each draw but the last yields a number that is taken
+        # Each draw but two yields a number that the request uses itself: one may find the sequence
+        # behind, and the last one succeeds.
+        for _ in range(len(taken) + 2):
             drawn = self._draw(count - len(found))
             if not caught_up and self._is_behind(drawn):
                 self._catch_up()

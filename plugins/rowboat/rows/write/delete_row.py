@@ -14,7 +14,8 @@ from rowboat.rows.read import filters
 from rowboat.rows.read.reading import StoredRow
 from rowboat.rows.write import audit
 
-_FATES = {"c": "deleted too", "ar": "left behind", "nd": "changed"}  # by foreign keys' actions
+# pg_constraint.confdeltype: cascade; no action, restrict; set null, set default
+_FATES = {"c": "deleted too", "ar": "left behind", "nd": "changed"}
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def delete_row(
     Raises HasDependents, and RowRefused if a trigger keeps the row.
     """
     condition = _is(table, row)
+    # The rows are copied first: the foreign keys change them within the delete.
     touched = _touched(cursor, table, condition)
     _check(touched, order)
     cursor.execute(query("rows.delete", table=table.identifier, condition=condition))
@@ -112,6 +114,7 @@ def _of_table(cursor: Cursor, name: str, some: Sequence[Dependents]) -> list[Tou
     mine = [each for each in some if each.reference.child_name == name]
     found: list[TouchedRows] = []
     others: sql.Composable = sql.SQL("true")
+    # In the order of _FATES: a row that one key deletes cannot be changed by another.
     for fate in _FATES:
         kept = [k for each in mine if each.reference.on_delete in fate for k in each.kept]
         if kept:
