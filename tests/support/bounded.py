@@ -1,5 +1,6 @@
 """A process that may take little memory, for content that would take much."""
 
+import importlib
 import multiprocessing
 import resource
 from collections.abc import Iterator
@@ -11,16 +12,17 @@ import pytest
 MEMORY = 256 * 2**20
 
 
-def bound() -> None:
-    """Let this process take no more memory than it may."""
+def bound(module: str) -> None:
+    """Load a module, then let this process take only so much more memory."""
+    importlib.import_module(module)  # first: its code and samples do not count
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 @pytest.fixture(scope="module")
-def child() -> Iterator[ProcessPoolExecutor]:
-    """A process of its own that may take 256 MiB."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn, initializer=bound) as pool:
+def child(request: pytest.FixtureRequest) -> Iterator[ProcessPoolExecutor]:
+    """A process of its own that may take 256 MiB more than the module of the test."""
+    spawn, module = multiprocessing.get_context("spawn"), request.module.__name__
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=bound, initargs=[module]) as pool:
         yield pool
