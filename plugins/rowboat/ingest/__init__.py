@@ -1,5 +1,5 @@
-"""CSV files into tables: which have changed, how far each is loaded, and loading the rest.
+"""Loads CSV files into tables: which have changed, how far each is loaded, and the rest of it.
 
 Read `run` first, then `discovery`, `position`, `load`, `file_source`, `split`, `parts`, `rejudge`,
-`reports`, `file_states`, `upload`. It knows nothing of backups, metrics or access.
+`reports`, `file_states`, `upload`. The package knows nothing of backups, metrics or access.
 """

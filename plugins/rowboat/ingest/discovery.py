@@ -1,4 +1,4 @@
-"""The folder of CSV files: what lies there, and to which table each file belongs."""
+"""Lists the folder of CSV files and finds the table that each file belongs to."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ from rowboat.storage.interfaces import Folder, StoredFile
 class FoundFile:
     """A file as it was when the folder was read.
 
-    `name` is relative to raw_data (absolute where it lies elsewhere); `table` is None and
-    `problem` says why, where it cannot be loaded.
+    `name` is relative to raw_data, or absolute if the file is elsewhere. If the file cannot be
+    loaded, `table` is None and `problem` says why.
     """
 
     name: str
@@ -27,16 +27,16 @@ class FoundFile:
 
 
 def scan_folder(catalog: Catalog) -> list[FoundFile]:
-    """List every file of raw_data by name; hidden and unfinished ones are left out.
+    """Return every file of raw_data by name, without hidden and unfinished ones.
 
-    Raises FileRefused where the folder itself cannot be read.
+    Raises FileRefused if the folder itself cannot be read.
     """
     found = sorted(open_raw_data().entries(), key=lambda each: each.name)
     return [_found(each, catalog) for each in found]
 
 
 def locate_file(path: Address, catalog: Catalog) -> FoundFile:
-    """Find the table of one file that the user named; raises FileRefused where there is none."""
+    """Return a file that the user named, with its table; raises FileRefused if it is missing."""
     return _found(open_raw_data().entry(path), catalog)
 
 
@@ -46,14 +46,15 @@ def open_raw_data() -> Folder:
 
 
 def match_table(name: str, catalog: Catalog) -> tuple[Table | None, str | None]:
-    """Return the table whose name a file or one of its folders begins with, or why there is none.
+    """Return the table that a file belongs to, or else the reason why it belongs to none.
 
-    The longest name wins; case counts only where two tables differ by nothing else.
+    Its own name must begin with the table's name, or one of its folders, the innermost first, must
+    have that name. The longest name wins. Case matters only if two tables differ in nothing else.
     """
     *folders, last = name.split("/")
     own = stem_of(last)
     if own is None:
-        return None, f"is not one of {', '.join(SUFFIXES)}, packed (.gz) or not"
+        return None, f"does not end in {', '.join(SUFFIXES)}, with or without .gz"
     folders = [part for part in reversed(folders) if part not in ("", ".")]
     for part, whole in [(own, False), *((folder, True) for folder in folders)]:
         candidates = _candidates(part, whole, catalog)
@@ -66,9 +67,9 @@ def match_table(name: str, catalog: Catalog) -> tuple[Table | None, str | None]:
     return None, f"belongs to no table: its name begins with none of {known}"
 
 
-def _found(lying: StoredFile, catalog: Catalog) -> FoundFile:
-    table, problem = (None, lying.problem) if lying.problem else match_table(lying.name, catalog)
-    return FoundFile(lying.name, lying.path, lying.size, lying.version, table, problem)
+def _found(file: StoredFile, catalog: Catalog) -> FoundFile:
+    table, problem = (None, file.problem) if file.problem else match_table(file.name, catalog)
+    return FoundFile(file.name, file.path, file.size, file.version, table, problem)
 
 
 def _candidates(part: str, whole: bool, catalog: Catalog) -> list[Table]:

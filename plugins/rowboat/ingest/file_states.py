@@ -1,4 +1,4 @@
-"""Every file: as it lies in raw_data now, and how far it is loaded."""
+"""The state of every file: as it is in raw_data now, and how far it is loaded."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ STATES = ("loading", "waiting", "failed", "unmatched", "loaded", "gone")
 
 @dataclass(frozen=True)
 class FileState:
-    """A file of raw_data, or one that was there; `size` is None where it no longer is.
+    """A file that is in raw_data now, or was loaded earlier; `size` is None if it is gone.
 
-    It is `waiting` where it is new or has changed since it was loaded. `problem` tells why it is
+    A file is `waiting` if it is new or has changed since it was loaded. `problem` says why it is
     not loaded.
     """
 
@@ -29,18 +29,20 @@ class FileState:
 
     @property
     def packed(self) -> bool:
-        """Tell whether its position counts other bytes than the file's own: those of its text."""
+        """Whether its position counts the bytes of its unpacked text, not those of the file."""
         return self.name.lower().endswith(PACKED)
 
 
 def list_file_states(cursor: Cursor, catalog: Catalog) -> list[FileState]:
-    """List what lies in raw_data, and what was loaded, by name; raises FileRefused."""
+    """Return all files that are in raw_data or were loaded, by name; raises FileRefused."""
     known = position.all_positions(cursor)
-    lying = [_lying(each, known.pop(each.name, None)) for each in discovery.scan_folder(catalog)]
-    return sorted([*lying, *map(_elsewhere, known.values())], key=lambda each: each.name)
+    present = [
+        _present(each, known.pop(each.name, None)) for each in discovery.scan_folder(catalog)
+    ]
+    return sorted([*present, *map(_elsewhere, known.values())], key=lambda each: each.name)
 
 
-def _lying(found: FoundFile, before: Position | None) -> FileState:
+def _present(found: FoundFile, before: Position | None) -> FileState:
     if found.table is None:
         return FileState(found.name, None, "unmatched", found.size, before, found.problem)
     state, problem = "waiting", None
@@ -56,7 +58,7 @@ def _lying(found: FoundFile, before: Position | None) -> FileState:
 
 
 def _elsewhere(known: Position) -> FileState:
-    """Return a file that is gone from raw_data, or that was never there: its name is absolute."""
+    """Return a file that is gone, or was loaded from elsewhere: then its name is absolute."""
     outside = known.file_name.startswith("/")
     size, state = (known.file_size, known.state) if outside else (None, "gone")
     return FileState(known.file_name, known.table_name, state, size, known, known.error)

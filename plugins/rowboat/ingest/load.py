@@ -1,4 +1,4 @@
-"""Loads one file: from its position to its end, in bounded chunks through the door."""
+"""Loads one file from its position to its end, in bounded chunks through the door."""
 
 import secrets
 import sys
@@ -55,10 +55,10 @@ def load_file(
     run: Run,
     trial: Cursor | None = None,
 ) -> FileReport:
-    """Load one file and return its report; what is wrong with the file is in the report.
+    """Load one file and return its report, which also says what is wrong with the file.
 
-    With `trial`, all happens in that cursor's transaction, which the caller will roll back. Raises
-    ConnectionLost, Stopped and BrokenPromise: they are not the file's fault.
+    With `trial`, everything happens in that cursor's transaction, which the caller rolls back.
+    Raises ConnectionLost, Stopped and BrokenPromise, which are not the file's fault.
     """
     start = time.monotonic()
     try:
@@ -74,7 +74,7 @@ def load_file(
 def refuse_file(
     connection: Connection, found: FoundFile, error: RowboatError, run: Run, state: str
 ) -> FileReport:
-    """Record why a file is not loaded; what had passed the door before stays."""
+    """Record why a file is not loaded, and return its report; rows loaded before are kept."""
     table = found.table.full_name if found.table else None
     facts = {
         "file_name": found.name,
@@ -119,7 +119,7 @@ def _load(
 
 @contextmanager
 def _locked(connection: Connection, steps: Steps, file_name: str) -> Iterator[None]:
-    """Keep other loaders off a file for the whole pass; the end of the session frees it too."""
+    """Lock a file for the whole pass; the lock also ends with the session, if this is killed."""
     facts = {"file_name": file_name}
     with steps() as cursor:
         cursor.execute(query("position.lock_file"), facts)

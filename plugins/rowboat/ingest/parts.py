@@ -1,8 +1,8 @@
-"""Parts of a large file, which tasks of their own stage, so that its load need only merge them.
+"""Parts of a large file, staged by separate tasks, so that the load only needs to merge them.
 
-A part is a stretch of the file between two record borders. Its table holds its rows as text, each
-with what it shows by itself (cells and CHECKs); the table's comment tells what it was made of. A
-part that is missing or no longer fits is not used: the load reads the file as ever.
+A part is the piece of a file between two record borders. Its table holds its rows, each with the
+verdicts that need no other row (cells and CHECKs). The table's comment records what it was made
+from. If a part is missing or no longer fits, no part is used, and the load reads the file itself.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _SCHEMA = "rowboat_parts"
 
 @dataclass(frozen=True)
 class Part:
-    """Bytes `first` to `last` of a file as it was: its size, its version, how it is written."""
+    """Bytes `first` to `last` of a file that had this size, version and dialect."""
 
     file: str
     size: int
@@ -46,16 +46,20 @@ class Part:
         return sql.Identifier(_SCHEMA, f"{_prefix(self.file)}{self.first}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a task takes it."""
+        """Return the part as JSON, as one task hands it to another."""
         return asdict(self) | {"dialect": self.dialect.to_json()}
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> "Part":
-        """Read what `to_json` wrote."""
+        """Return the part that `to_json` wrote."""
         return cls(**(kept | {"dialect": Dialect.from_json(kept["dialect"])}))
 
     def records(self, at: int, text: bytes) -> Records:
-        """Cut what of `text`, which lies at byte `at` of the file, is whole and of this part."""
+        """Return the complete records of `text` that belong to this part.
+
+        `at` is the byte of the file at which `text` begins. Raises FileChanged if a record crosses
+        the end of the part, which was a border when the file was cut.
+        """
         records = split_records(text, self.dialect, at_end=at + len(text) == self.size)
         records = records.until(min(records.consumed, self.last - at))
         if len(records) and int(records.ends[-1]) > records.consumed:
@@ -67,9 +71,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Chunk:
-    """What of a part passes the door at once: `size` bytes with `newlines`, of which `staged` rows
-    lie there and `refused` could not. To cut them one has to see `reach` bytes. `plain` columns lie
-    there as values, but for cells of `odd` ones.
+    """The piece of a part that passes the door at once.
+
+    `size` bytes hold `newlines` newlines; `staged` rows are in the part's table, `refused` ones
+    could not be staged. The splitter must read `reach` bytes (at least `size`) to repeat the cut.
+    `plain` columns are staged as values, except for some cells of the `odd` ones among them.
     """
 
     size: int
@@ -84,7 +90,7 @@ class Chunk:
 
 @dataclass
 class StagedPart:
-    """A part whose rows lie ready for a table of this form."""
+    """A part whose rows are staged; `form` is the digest of the table that they are for."""
 
     part: Part
     form: str
@@ -92,23 +98,26 @@ class StagedPart:
 
     @property
     def staged(self) -> int:
-        """Number of rows in its table."""
+        """Number of rows in the part's table."""
         return sum(chunk.staged for chunk in self.chunks)
 
     def to_json(self) -> str:
-        """Return it as the comment of its table."""
+        """Return the staged part as JSON, for the comment of its table."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> "StagedPart":
-        """Read what `to_json` wrote."""
+        """Return the staged part that `to_json` wrote."""
         chunks = [Chunk(**each) for each in kept["chunks"]]
         return cls(Part.from_json(kept["part"]), kept["form"], chunks)
 
 
 @dataclass
 class WaitingChunk:
-    """A chunk that waits to be merged: its bytes, and in its part the number before its rows."""
+    """A staged chunk to be merged: `text` is its bytes, from byte `at` of the file on.
+
+    `before` rows of its part precede its own.
+    """
 
     part: Part
     chunk: Chunk
@@ -123,8 +132,10 @@ class WaitingChunk:
         return self.chunk.newlines
 
     def cargo(self, lines: int) -> Cargo:
-        """Return it as a cargo whose rows know their original bytes, and their lines, the first of
-        which is `lines` + 1. Only where a row is refused is it cut again.
+        """Return the chunk as a cargo; `lines` of the file precede it.
+
+        Its rows know their lines (from 1) and their original bytes. These are looked up by cutting
+        the chunk again, which happens only if a row is refused.
         """
         again: list[Records] = []
 
@@ -154,12 +165,12 @@ def ready_parts(
 ) -> list[StagedPart]:
     """Return the parts of a file from byte `first` to its end, in order.
 
-    Raises PartLost where one is missing or was made of another version of the file or the table.
+    Raises PartLost if one is missing or was made from another version of the file or the table.
     """
     assert found.table is not None
-    cursor.execute(query("parts.lying"), {"file": _prefix(found.name)})
-    lying = [StagedPart.from_json(facts) for (facts,) in cursor.fetchall()]
-    known = {each.part.first: each for each in lying}
+    cursor.execute(query("parts.staged"), {"file": _prefix(found.name)})
+    staged = [StagedPart.from_json(facts) for (facts,) in cursor.fetchall()]
+    known = {each.part.first: each for each in staged}
     chain: list[StagedPart] = []
     while first < file.size:
         each = known.get(first)
@@ -174,7 +185,7 @@ def ready_parts(
 
 
 def part_chunks(file: OpenedFile, staged: list[StagedPart]) -> Iterator[WaitingChunk]:
-    """Give the chunks of parts in order; raises PartLost where the file's bytes are others."""
+    """Yield the chunks of parts in order; raises PartLost if the file has other bytes now."""
     for each in staged:
         at, before = each.part.first, 0
         for chunk in each.chunks:
@@ -186,23 +197,23 @@ def part_chunks(file: OpenedFile, staged: list[StagedPart]) -> Iterator[WaitingC
 
 
 def drop_parts(cursor: Cursor, staged: list[StagedPart]) -> None:
-    """Take away parts that have been merged."""
+    """Drop the tables of parts that have been merged."""
     names = sql.SQL(", ").join(each.part.table for each in staged)
     cursor.execute(query("parts.drop", parts=names))
 
 
 def sweep_parts(cursor: Cursor) -> None:
-    """Take away whatever parts there are, but for those that are in use."""
+    """Drop the tables of all parts, except those in use."""
     cursor.execute(query("parts.sweep"))
 
 
 def table_digest(table: Table) -> str:
-    """Return a digest of all that is known of a table."""
+    """Return a digest of all that the catalog knows about a table."""
     return hashlib.sha256(repr(table).encode()).hexdigest()
 
 
 def read_exactly(file: OpenedFile, at: int, size: int) -> bytes:
-    """Return `size` bytes of a file; raises FileChanged where it has fewer."""
+    """Return `size` bytes of a file from byte `at` on; raises FileChanged if it is shorter."""
     file.seek(at)
     parts, left = [], size
     while left and (block := file.read(left)):
@@ -215,7 +226,7 @@ def read_exactly(file: OpenedFile, at: int, size: int) -> bytes:
 
 @contextmanager
 def opened_unchanged(found: FoundFile, size: int, version: str) -> Iterator[OpenedFile]:
-    """Open a file that is to be as it was; raises FileChanged."""
+    """Open a file that must have this size and version; raises FileChanged if it has not."""
     try:
         file = open_file(found.path)
     except OSError:

@@ -1,4 +1,4 @@
-"""The position of a file: how far it is loaded. Everything else is a reading of this record."""
+"""The position of a file: how far it is loaded. All states of files are derived from it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # 
 
 @dataclass(frozen=True)
 class Position:
-    """One row of ingest_status; bytes and lines count the file's text (see rowboat.text)."""
+    """A row of ingest_status; bytes and lines are those of the text (see `csvfile.text`)."""
 
     id: int
     file_name: str
@@ -47,23 +47,23 @@ class Position:
 
     @property
     def report(self) -> Report:
-        """The counts of the file's present version."""
+        """The counts of the file's current version."""
         return Report(self.read, self.inserted, self.updated, self.unchanged, self.rejected)
 
     def covers(self, size: int, version: str) -> bool:
-        """Tell whether the file, by its size and version, is the one that was loaded."""
+        """Return whether a file of this size and version has been loaded completely."""
         same = (self.file_size, self.file_version) == (size, version)
         return self.state == "loaded" and same
 
 
 def all_positions(cursor: Cursor) -> dict[str, Position]:
-    """Return file name → position of every known file."""
+    """Return the positions of all known files by file name."""
     cursor.execute(query("position.all"))
     return {row["file_name"]: Position(**row) for row in fetch_rows(cursor)}
 
 
 def seen_versions(cursor: Cursor, loaded: bool = False) -> dict[str, tuple[int, str]]:
-    """Return name → (size, version) of every known file, or only of those that are loaded."""
+    """Return (size, version) of all known files by name, or only of those that are loaded."""
     cursor.execute(query("position.seen"))
     return {
         name: (size, version)
@@ -73,7 +73,7 @@ def seen_versions(cursor: Cursor, loaded: bool = False) -> dict[str, tuple[int, 
 
 
 def read_position(cursor: Cursor, file_name: str) -> Position | None:
-    """Return where a file stands, or None for a new one."""
+    """Return the position of a file, or None for a new one."""
     cursor.execute(query("position.read"), {"file_name": file_name})
     found = fetch_rows(cursor)
     return Position(**found[0]) if found else None
@@ -87,7 +87,7 @@ def begin_pass(
     dialect: Dialect,
     who: dict[str, Any],
 ) -> Position:
-    """Record that a pass begins; a new file starts at its first byte."""
+    """Record that a pass begins, and return the position; a new file starts at its first byte."""
     facts = {
         "file_name": file_name,
         "table_name": table,
@@ -99,7 +99,10 @@ def begin_pass(
 
 
 def restart_file(cursor: Cursor, file_name: str, dialect: Dialect) -> Position:
-    """Record that a file counts from its first byte again, as its next version."""
+    """Set a file back to its first byte, as its next version.
+
+    Rejects of its earlier versions are superseded.
+    """
     facts = {"file_name": file_name, "nothing": NOTHING, "dialect": Json(dialect.to_json())}
     position = _one(cursor, "position.restart", facts)
     cursor.execute(
@@ -109,18 +112,18 @@ def restart_file(cursor: Cursor, file_name: str, dialect: Dialect) -> Position:
 
 
 def lock_position(cursor: Cursor, position: Position) -> None:
-    """Lock the file's row until the transaction ends; raises Contended where it has moved."""
+    """Lock a position until the transaction ends; raises Contended if another loader moved it."""
     found = _one(cursor, "position.hold", {"file_name": position.file_name})
     if (found.loaded_bytes, found.version) != (position.loaded_bytes, position.version):
-        raise Contended(f"{position.file_name} is being loaded by someone else")
+        raise _contended(position.file_name)
 
 
 def move_position(
     cursor: Cursor, position: Position, to: dict[str, Any], report: dict[str, int]
 ) -> Position:
-    """Move the position with the rows it speaks of.
+    """Move a position, in the transaction that writes the rows; return the new one.
 
-    Raises Contended where another loader has moved it since.
+    Raises Contended if another loader has moved it.
     """
     facts = {
         "file_name": position.file_name,
@@ -131,7 +134,7 @@ def move_position(
 
 
 def finish_pass(cursor: Cursor, file_name: str, text: FileText, vanished: int) -> Position:
-    """Record that the pass is over, for the file as it was when it was opened."""
+    """Record that the pass has ended, with the size and version that the file was opened with."""
     facts = {
         "file_name": file_name,
         "file_size": text.size,
@@ -142,7 +145,7 @@ def finish_pass(cursor: Cursor, file_name: str, text: FileText, vanished: int) -
 
 
 def own_transactions(cursor: Cursor, position: Position, earlier: bool) -> list[str]:
-    """Return in which transactions (xmin) this version, or all earlier ones, wrote rows."""
+    """Return the transactions (xmin) in which this version, or all earlier ones, wrote rows."""
     versions = (1, position.version - 1) if earlier else (position.version, position.version)
     facts = {
         "file_name": position.file_name,
@@ -157,5 +160,9 @@ def _one(cursor: Cursor, statement: str, facts: dict[str, Any]) -> Position:
     cursor.execute(query(statement), facts)
     found = fetch_rows(cursor)
     if not found:
-        raise Contended(f"{facts['file_name']} is being loaded by someone else")
+        raise _contended(facts["file_name"])
     return Position(**found[0])
+
+
+def _contended(file_name: str) -> Contended:
+    return Contended(f"{file_name} is being loaded by another process")

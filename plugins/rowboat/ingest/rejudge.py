@@ -1,4 +1,4 @@
-"""Judges quarantined rows again: those that waited for a parent, or those that a user asks for."""
+"""Judges quarantined rows again: those that lack a parent, or those that a user selects."""
 
 import math
 import time
@@ -23,7 +23,7 @@ def rejudge_children(
     actor: str,
     run: str | None,
 ) -> Report:
-    """Judge again what waited for rows of a table, and then what waited for those."""
+    """Judge again the rejects that lack a row of this table, then those that lack one of these."""
     total = Report()
     for child in _waiting(steps, catalog.children(parent)):
         report = rejudge_rows(steps, catalog, child, actor, run)
@@ -41,7 +41,7 @@ def rejudge_rows(
     run: str | None = None,
     which: RejectFilter | None = None,
 ) -> Report:
-    """Judge open rows of a table again: those that only lack a parent, or those chosen."""
+    """Judge open rejects of a table again: those that only lack a parent, or those selected."""
     return rejudge_in_time(steps, catalog, table, actor, run, which, 0, math.inf)[0]
 
 
@@ -55,9 +55,10 @@ def rejudge_in_time(
     after: int,
     seconds: float,
 ) -> tuple[Report, int | None]:
-    """Do the same with rows whose ids follow one, and begin nothing more after some seconds.
+    """Judge open rejects again, those with ids greater than `after`, for some seconds.
 
-    Returns the report and the last row's id, None where no row is left.
+    No further transaction starts once `seconds` have passed. Returns the report and the ID of the
+    last row judged, or None if no row is left.
     """
     end = time.monotonic() + seconds
     with steps() as cursor:
@@ -74,7 +75,7 @@ def rejudge_in_time(
 
 @dataclass
 class _Again:
-    """One walk over a table's open rows: those up to the id `after` are done."""
+    """One walk over a table's open rejects: those up to the ID `after` are done."""
 
     table: Table
     passage: Passage
@@ -84,10 +85,10 @@ class _Again:
     most: int = AT_ONCE
 
     def some(self, steps: Steps) -> Report | None:
-        """Pass the next rows through the door; None at the end.
+        """Pass the next rows through the door and return their report, or None at the end.
 
-        Where a row breaks a rule that cannot be judged in sets, fewer and fewer pass together
-        until it is alone; it then stays, with the database's own words.
+        If a row breaks a rule that cannot be judged in sets, the number of rows is halved until the
+        row is alone. It is then kept in quarantine with the database's own message.
         """
 
         def work() -> tuple[Report, int] | None:
@@ -108,7 +109,7 @@ class _Again:
         return done[0]
 
     def _pass(self, cursor: Cursor) -> tuple[Report, int] | None:
-        """Return the report and the last row's id."""
+        """Return the report and the last row's ID, or None if no row is left."""
         if self.skips_triggers:
             skip_triggers(cursor, self.table)
         found = quarantine.waiting_rows(cursor, self.table, self.which, self.after, self.most)
@@ -121,7 +122,7 @@ class _Again:
         return report, cargo.rejected_ids[-1]
 
     def _leave(self, steps: Steps, fact: str) -> None:
-        """Keep the next row in quarantine for a rule of the database's own."""
+        """Keep the next row in quarantine with the database's message."""
         with steps() as cursor:
             found = quarantine.waiting_rows(cursor, self.table, self.which, self.after, 1)
             if found and found[0].rejected_ids:

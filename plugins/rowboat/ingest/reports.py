@@ -1,4 +1,4 @@
-"""A run of loads: who asked for it and how, and what became of each file."""
+"""A run of loads: who started it, how, and what happened to each file."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Run:
-    """Who loads, how, and how to stop it between two chunks.
+    """Who loads and how; setting `stop` ends the run after the current chunk.
 
-    `progress` is told (file, bytes done, bytes in all) after each chunk.
+    `progress` is called with (file, bytes done, bytes in all) after each chunk.
     """
 
     actor: str
@@ -32,10 +32,10 @@ class Run:
 
 @dataclass
 class FileReport:
-    """What became of one file in one run.
+    """What happened to one file in one run.
 
-    `vanished` are keys that an earlier version of the file brought and this one no longer has, the
-    first hundred; `vanished_count` counts all.
+    `vanished` are the first hundred keys that an earlier version of the file had and this one no
+    longer has; `vanished_count` is the number of all.
     """
 
     file: str
@@ -59,7 +59,7 @@ class FileReport:
         return head
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as the command line, Airflow and the API give it."""
+        """Return the report as the command line, Airflow and the API show it."""
         return {
             "file": self.file,
             "table": self.table,
@@ -73,7 +73,7 @@ class FileReport:
 
 
 def total_of(reports: Sequence[FileReport]) -> Report:
-    """Add up the counts of all files."""
+    """Return the sum of the counts of all files."""
     return sum((each.report for each in reports), Report())
 
 

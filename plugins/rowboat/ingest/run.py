@@ -1,4 +1,4 @@
-"""Loads what changed, parents before children, unrelated tables side by side."""
+"""Loads the files that changed, parents before children, unrelated tables in parallel."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +20,9 @@ from rowboat.ingest.reports import FileReport, Run
 def ingest_files(paths: Sequence[Address], run: Run) -> list[FileReport]:
     """Load what changed in raw_data, or in the given files, parents before children.
 
-    Tables of the same depth load side by side, the files of one table in order of their names.
-    A file that fails is reported and does not keep the others from loading.
+    Tables of the same depth are loaded in parallel, the files of one table in order of their names.
+    A file that fails is reported and does not keep the others from loading. A dry run loads all
+    files in one transaction, which it rolls back.
     """
     with connections.session("loader") as connection:
         with transaction(connection) as cursor:
@@ -43,7 +44,7 @@ def ingest_files(paths: Sequence[Address], run: Run) -> list[FileReport]:
 def triage_files(
     connection: Connection, found: Sequence[FoundFile], run: Run
 ) -> tuple[list[FoundFile], list[FileReport]]:
-    """Separate files to look into from those that are unchanged or belong to no table."""
+    """Return the files to be loaded, and reports of those that are unchanged or have no table."""
     with transaction(connection) as cursor:
         loaded = position.seen_versions(cursor, loaded=True)
     todo, reports = [], []
@@ -58,25 +59,25 @@ def triage_files(
 
 
 def add_up_run(cursor: Cursor, run: str) -> Report:
-    """Add up what all loads of a run did."""
+    """Return the sum of the counts of all loads of a run."""
     cursor.execute(query("door.totals"), {"run": run})
     return Report(*fetch_one(cursor))
 
 
 def order_files(files: Sequence[FoundFile], catalog: Catalog) -> list[FoundFile]:
-    """Sort files: parents before children, then by table and name."""
+    """Return files sorted: parents before children, then by table and name."""
     return sorted(
         files, key=lambda e: (depth_of(e, catalog), e.table and e.table.full_name, e.name)
     )
 
 
 def depth_of(file: FoundFile, catalog: Catalog) -> int:
-    """Return how deep a file's table stands below tables without parents."""
+    """Return the depth of a file's table: 0 without parents, else 1 + its deepest parent's."""
     return catalog.depths[file.table.full_name] if file.table else 0
 
 
 def _load_level(files: list[FoundFile], catalog: Catalog, run: Run) -> list[FileReport]:
-    """Load tables side by side, each on a connection of its own."""
+    """Load tables in parallel, each on a connection of its own."""
 
     def load_table(mine: list[FoundFile]) -> list[FileReport]:
         with connections.session("loader") as connection:
@@ -87,5 +88,5 @@ def _load_level(files: list[FoundFile], catalog: Catalog, run: Run) -> list[File
         try:
             return [report for mine in pool.map(load_table, tables) for report in mine]
         except BaseException:
-            run.stop.set()
+            run.stop.set()  # else leaving the pool would wait until all tables are loaded
             raise

@@ -1,4 +1,4 @@
-"""Cuts a large file into parts at record borders, and stages one of them."""
+"""Cuts a large file into parts at record borders, and stages a part."""
 
 import hashlib
 from collections.abc import Iterator
@@ -31,11 +31,11 @@ from rowboat.settings import settings
 from rowboat.storage import opening
 from rowboat.storage.interfaces import OpenedFile
 
-_MOST = 500  # parts of a file: Airflow maps a task a thousand times
+_MOST = 500  # parts per file: by default Airflow maps a task at most 1,024 times
 
 
 def is_large_file(cursor: Cursor, found: FoundFile) -> bool:
-    """Tell whether so much of a file is not loaded yet that it is worth cutting."""
+    """Return whether enough of a file is not loaded yet to be worth cutting."""
     least = 2 * settings().part_bytes
     if found.size < least:
         return False
@@ -44,10 +44,10 @@ def is_large_file(cursor: Cursor, found: FoundFile) -> bool:
 
 
 def divide_file(connection: Connection, found: FoundFile) -> list[Part]:
-    """Cut what is not loaded yet of a file into parts; none where that cannot be done: packed
-    files and UTF-16 can only be read from their beginning.
+    """Cut the rest of a file, after its position, into parts.
 
-    Raises FileRefused for what no load could read either.
+    There are none for packed files and UTF-16, which can only be read from the beginning. Raises
+    FileRefused for a file that no load could read either.
     """
     assert found.table is not None
     opening.wait_until_still(found.path)
@@ -90,9 +90,9 @@ def _borders(text: FileText, at: int, dialect: Dialect) -> Iterator[int]:
 
 
 def stage_part(connection: Connection, found: FoundFile, part: Part) -> StagedPart:
-    """Stage a part, instead of any that was there, in one transaction; nothing enters the table.
+    """Stage a part in one transaction, replacing an older one; no row enters the file's table.
 
-    Raises FileChanged where the file is no longer the one that was cut.
+    Raises FileChanged if the file is no longer the one that was cut.
     """
     assert found.table is not None
     made = StagedPart(part, table_digest(found.table))
@@ -112,7 +112,12 @@ def stage_part(connection: Connection, found: FoundFile, part: Part) -> StagedPa
 
 
 def _records(file: OpenedFile, part: Part) -> Iterator[Records]:
-    """Cut a part into chunks; where one ends within a record, more of the file is looked at."""
+    """Yield the chunks of a part. If one ends within a record, it is cut again with more bytes.
+
+    Unlike `cut_text`, this starts each chunk at its own byte of the file, so that a load can repeat
+    the cut of a single chunk (`WaitingChunk.cargo`), and looks beyond the end of the part: what
+    follows may decide where a record with stray quotes ends.
+    """
     size, at = settings().chunk_bytes, part.first
     while at < part.last:
         reach = min(size, part.last - at)
@@ -123,7 +128,7 @@ def _records(file: OpenedFile, part: Part) -> Iterator[Records]:
 
 
 def _stage(cursor: Cursor, table: Table, made: StagedPart, records: Records) -> Chunk:
-    """Add a chunk to a part's table, each row with what it shows by itself."""
+    """Add a chunk to a part's table, each row with the verdicts that need no other row."""
     cargo = stageable_cargo(records, table)
     stage.fill_stage(cursor, table, cargo)
     passage = Passage("file", made.part.file, "", version=1)

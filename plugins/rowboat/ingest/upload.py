@@ -1,4 +1,4 @@
-"""Takes files into raw_data: nobody sees one before it is whole."""
+"""Receives files into raw_data, where each appears only once it is complete."""
 
 import hashlib
 import re
@@ -11,14 +11,14 @@ from rowboat.errors import FileExists, FileRefused, Unwritable, reason, remedy
 from rowboat.ingest import discovery
 
 _ENDINGS = (".csv", ".csv.gz")
-_LONGEST = 150  # characters; what stands before and behind it must fit as well
+_LONGEST = 150  # characters; most systems allow 255 bytes, table name and endings included
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
 class Received:
-    """A file that lies in raw_data now."""
+    """A file that is in raw_data now; `bytes` is its size."""
 
     file: str
     bytes: int
@@ -26,7 +26,7 @@ class Received:
 
 
 def table_for_upload(given: str, catalog: Catalog) -> Table:
-    """Return the table that a name leads to; raises FileRefused where it leads to none."""
+    """Return the table that a file name belongs to; raises FileRefused if there is none."""
     last = _last(given)
     found, problem = discovery.match_table(last, catalog)
     if found is None:
@@ -35,15 +35,15 @@ def table_for_upload(given: str, catalog: Catalog) -> Table:
 
 
 def name_for_upload(given: str, table: Table, catalog: Catalog) -> str:
-    """Make a safe name that leads to the table: no path, not hidden, of plain characters.
+    """Return a safe name that belongs to the table: no path, not hidden, only plain characters.
 
-    Raises FileRefused where that cannot be.
+    Raises FileRefused if there is no such name.
     """
     plain = _UNSAFE.sub("-", _last(given)).lstrip(".-")
     if not plain.lower().endswith(_ENDINGS):
         raise FileRefused(
             f"the name {plain or '(nothing)'} does not end in {' or '.join(_ENDINGS)}",
-            "name the file so",
+            "give the file such a name",
         )
     if len(plain) > _LONGEST:
         raise FileRefused(
@@ -54,13 +54,13 @@ def name_for_upload(given: str, table: Table, catalog: Catalog) -> str:
         if found and found.full_name == table.full_name and not _UNSAFE.search(name):
             return name
     raise FileRefused(
-        f"no plain name leads to {table.full_name}",
-        "put the file into a folder of that name in raw_data by hand",
+        f"no name of plain characters belongs to {table.full_name}",
+        "put the file into a folder of that name in raw_data yourself",
     )
 
 
 class UploadInProgress:
-    """A file on its way: what is written to it is counted and hashed."""
+    """A file that is being received; the bytes written are counted and hashed."""
 
     def __init__(self, name: str, overwrite: bool) -> None:
         self.name, self.bytes = name, 0
@@ -85,23 +85,23 @@ class UploadInProgress:
         return Received(self.name, self.bytes, self._hash.hexdigest())
 
     def leave(self) -> None:
-        """Take away what has no name yet."""
+        """Remove the file, unless it has been kept."""
         self._incoming.leave()
 
     def _check(self) -> None:
         if not self.bytes:
-            raise FileRefused(f"{self.name} is empty", "send the file as the body")
+            raise FileRefused(f"{self.name} is empty", "send the file's content as the body")
         packed = self._head.startswith(_GZIP)
         if packed != self.name.lower().endswith(".gz"):
             raise FileRefused(
                 f"{self.name} is {'' if packed else 'not '}packed by gzip",
-                "let its name end in .csv.gz where it is packed, else in .csv",
+                "let its name end in .csv.gz if it is packed, else in .csv",
             )
 
 
 @contextmanager
 def open_upload(name: str, overwrite: bool = False) -> Iterator[UploadInProgress]:
-    """Open a file that is written aside; without `keep` nothing of it stays.
+    """Open a file that is written aside; it is removed at the end unless `keep` was called.
 
     Raises FileExists or Unwritable.
     """
@@ -113,7 +113,7 @@ def open_upload(name: str, overwrite: bool = False) -> Iterator[UploadInProgress
 
 
 def _last(given: str) -> str:
-    """Return a name without the folders before it, of whatever system."""
+    """Return a name without the folders before it, in the notation of Unix or Windows."""
     return re.split(r"[/\\]", given)[-1]
 
 
@@ -123,7 +123,7 @@ def _worded(name: str) -> Iterator[None]:
         yield
     except FileExistsError:
         raise FileExists(
-            f"{name} is there already", "give it another name, or say ?overwrite=true"
+            f"{name} is there already", "give it another name, or add ?overwrite=true"
         ) from None
     except OSError as error:
         raise Unwritable(

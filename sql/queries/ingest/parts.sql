@@ -1,16 +1,16 @@
--- Parts of a large file, staged by tasks of their own: a table for each.
+-- Parts of a large file, staged by separate tasks: one table per part.
 
 -- name: alone
--- Two that stage the same part do so one after the other.
+-- Let tasks that stage the same part wait for each other.
 select pg_advisory_xact_lock(hashtextextended('rowboat.part.' || %(name)s, 0));
 
 -- name: make
--- A part's table, empty; what was there before was the same part or an outdated one.
+-- Create the empty table of a part; an older one is of the same part or out of date.
 drop table if exists {part};
 create unlogged table {part} (n integer, {columns}, verdicts jsonb) with (autovacuum_enabled = false);
 
 -- name: add
--- Rows of the stage, each with what it showed by itself.
+-- Add the rows of the stage, each with the verdicts that need no other row.
 insert into {part} (n, {cells}, verdicts)
 select s.n + %(before)s, {cells}, v.verdicts
 from pg_temp.stage as s
@@ -20,22 +20,22 @@ left join (
 ) as v on v.row = s.n;
 
 -- name: seal
--- The part is whole: rows can be found by number, and the comment tells what it was made of.
+-- Complete a part: index its rows by number, and record in its comment what it was made from.
 create index on {part} (n);
 comment on table {part} is {facts};
 
--- name: lying
--- The parts of a file, with what they were made of.
+-- name: staged
+-- The parts of a file, with what each was made from.
 select obj_description(oid, 'pg_class')::jsonb from pg_class
 where relnamespace = to_regnamespace('rowboat_parts') and relkind = 'r'
     and starts_with(relname, %(file)s);
 
 -- name: drop
--- Parts that have been loaded.
+-- Drop parts that have been loaded.
 drop table if exists {parts};
 
 -- name: sweep
--- Drop what dead runs left; what is in use stays.
+-- Drop all parts that dead runs left; the lock timeout spares those in use.
 do $$
 declare
     part regclass;

@@ -5,11 +5,11 @@
 select * from ingest_status.ingest_status order by file_name;
 
 -- name: seen
--- As what every known file was last seen, and whether it is loaded.
+-- Size and version of every known file as last seen, and whether it is loaded.
 select file_name, file_size, file_version, state = 'loaded' from ingest_status.ingest_status;
 
 -- name: lock_file
--- One loader works on a file at a time; the session holds it for the whole pass.
+-- Let one loader at a time work on a file; the session keeps the lock for the whole pass.
 select pg_advisory_lock(hashtextextended('rowboat.file.' || %(file_name)s, 0));
 
 -- name: unlock_file
@@ -17,15 +17,15 @@ select pg_advisory_lock(hashtextextended('rowboat.file.' || %(file_name)s, 0));
 select pg_advisory_unlock(hashtextextended('rowboat.file.' || %(file_name)s, 0));
 
 -- name: read
--- Where a file stands.
+-- The position of a file.
 select * from ingest_status.ingest_status where file_name = %(file_name)s;
 
 -- name: hold
--- The same, held until the transaction ends.
+-- The position of a file, locked until the transaction ends.
 select * from ingest_status.ingest_status where file_name = %(file_name)s for update;
 
 -- name: begin
--- A pass begins: a new file at the first byte, a rewritten one there again, a grown one where it stood.
+-- Record that a pass begins; a new file starts at its first byte, a known one keeps its position.
 insert into ingest_status.ingest_status as p
     (file_name, table_name, state, file_size, file_version, dialect, actor, run, started_at)
 values (
@@ -46,7 +46,7 @@ on conflict (file_name) do update set
 returning *;
 
 -- name: restart
--- The file was rewritten: its text counts from the first byte again.
+-- Set the position of a rewritten file back to the first byte, as its next version.
 update ingest_status.ingest_status set
     version = version + 1, dialect = %(dialect)s, loaded_bytes = 0, loaded_lines = 0,
     prefix_sha256 = %(nothing)s, last_id = null,
@@ -55,7 +55,7 @@ where file_name = %(file_name)s
 returning *;
 
 -- name: move
--- The position moves with the rows it speaks of.
+-- Move the position, in the transaction of the rows that it counts.
 update ingest_status.ingest_status set
     loaded_bytes = %(loaded_bytes)s,
     loaded_lines = %(loaded_lines)s,
@@ -70,7 +70,7 @@ where file_name = %(file_name)s and loaded_bytes = %(from_bytes)s and version = 
 returning *;
 
 -- name: finish
--- The pass is over.
+-- Record that a pass has ended.
 update ingest_status.ingest_status set
     state = 'loaded', file_size = %(file_size)s, file_version = %(file_version)s,
     vanished = vanished + %(vanished)s, error = null, finished_at = clock_timestamp()
@@ -78,7 +78,7 @@ where file_name = %(file_name)s
 returning *;
 
 -- name: fail
--- The file could not be loaded, or belongs to no table; its rows stay where they are.
+-- Record that a file could not be loaded, or belongs to no table; rows already loaded are kept.
 insert into ingest_status.ingest_status
     (file_name, table_name, state, file_size, file_version, error, actor, run, finished_at)
 values (
@@ -91,13 +91,13 @@ on conflict (file_name) do update set
     run = excluded.run, finished_at = excluded.finished_at;
 
 -- name: transactions
--- The transactions in which versions of a file wrote rows, those that had waited included.
+-- The transactions in which versions of a file wrote rows, including rows judged again later.
 select xid::xid::text from ingest_status.loads
 where source in ('file', 'retry') and source_name = %(file_name)s
     and version between %(first_version)s and %(last_version)s;
 
 -- name: vanished
--- Rows that earlier versions of a file wrote, that nobody changed since, and that it has no more.
+-- Rows that earlier versions of a file wrote, unchanged since, and that it no longer has.
 select jsonb_build_array({key})::text, count(*) over ()
 from {table} as t
 where t.xmin = any(%(earlier)s::text[]::xid[])
@@ -107,8 +107,8 @@ order by {key}
 limit %(most)s;
 
 -- fragment: differ
--- Where these rows and the equal ones are as many, and so is the sum of their hashes, no row is
--- missing: most often so, and told sooner than by looking for each.
+-- Whether any row may have vanished: if the earlier rows and the equal ones have the same count and
+-- sum of hashes, none has, which is usual and faster to find out than searching for each row.
 (
     select (count(*), sum(hashint8extended(t.{column}, %(seed)s)))
     from {table} as t where t.xmin = any(%(earlier)s::text[]::xid[])

@@ -50,9 +50,9 @@ AMBIGUOUS = "belongs to {} and {} alike: put the schema in front of its name"
         ("s.jobs/1.csv", "s.jobs"),
         ("jobs.csv", AMBIGUOUS.format("hired_employees.jobs", "s.jobs")),
         ("JOBS_OLD.csv", AMBIGUOUS.format("s.Jobs_Old", "s.jobs_old")),
-        ("departments", "is not one of .csv, .tsv, .txt, packed (.gz) or not"),
-        ("departments.gz", "is not one of .csv, .tsv, .txt, packed (.gz) or not"),
-        ("departments.csv.zip", "is not one of .csv, .tsv, .txt, packed (.gz) or not"),
+        ("departments", "does not end in .csv, .tsv, .txt, with or without .gz"),
+        ("departments.gz", "does not end in .csv, .tsv, .txt, with or without .gz"),
+        ("departments.csv.zip", "does not end in .csv, .tsv, .txt, with or without .gz"),
         ("1.csv", None),
     ],
 )
