@@ -306,7 +306,7 @@ class Unholdable(RowboatError):
 
 
 class FileExists(RowboatError):
-    """the file to be written exists already"""
+    """the file to be written already exists"""
 
     hint = "name another file with --to"
     status = 409

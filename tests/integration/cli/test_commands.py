@@ -81,6 +81,9 @@ def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], 
 COMMANDS = dict(commands(main))
 NEEDED = {  # arguments without which a command is wrong use
     ("trace",): ["departments", "1"],
+    ("sql", "judge"): ["departments"],
+    ("sql", "merge"): ["departments"],
+    ("sql", "restore"): ["departments"],
     ("pin",): ["20210101T000000Z"],
     ("restore",): ["departments"],
     ("undo",): ["1"],
