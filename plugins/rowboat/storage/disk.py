@@ -1,4 +1,4 @@
-"""Files of this machine: opened, listed, waited for, and taken in whole."""
+"""Opens, lists, awaits and receives files on this machine's disk."""
 
 import errno
 import os
@@ -18,13 +18,13 @@ from rowboat.storage.interfaces import OpenedFile, StoredFile
 
 _PATIENCE = 30  # seconds to wait for a file that is still being written
 _ASIDE = ".upload-"
-_STALE = 86_400  # seconds after which what a killed process left is taken away
+_STALE = 86_400  # seconds after which an upload is taken for one that was killed
 _POLL = 0.5  # seconds
-_ROOM = 2**20  # bytes; with less a disk is full
+_ROOM = 2**20  # bytes; a disk with less counts as full
 
 
 class DiskFile(OpenedFile):
-    """A file opened for reading; raises OSError for a pipe or a device, which may never answer."""
+    """A file opened for reading; raises OSError for pipes and devices, whose reads may block."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(open(path, "rb", buffering=0, opener=_opened))  # noqa: SIM115
@@ -35,20 +35,20 @@ class DiskFile(OpenedFile):
         self.size, self.version = found.st_size, str(found.st_mtime_ns)
 
     def still(self) -> bool:
-        """Tell whether it has not grown since it was opened."""
+        """Return whether the file is unchanged since it was opened."""
         now = os.fstat(self.fileno())
         return (now.st_size, str(now.st_mtime_ns)) == (self.size, self.version)
 
 
 def _opened(path: str, flags: int) -> int:
-    """Open a file; a pipe keeps nobody waiting for its writer."""
+    """Open a file without waiting for a writer, if it is a pipe."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def wait_until_still(path: Path) -> None:
     """Wait until a file's size and time have not changed for ROWBOAT_SETTLE seconds.
 
-    Raises FileChanged when it is still being written after half a minute.
+    Raises FileChanged if it is still being written after half a minute.
     """
     settle = settings().settle
     start = time.monotonic()
@@ -75,14 +75,14 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 class DiskFolder:
-    """A folder of this machine; links may not lead out of it."""
+    """A folder of this machine; links must not lead out of it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.settle, self.poll = settings().settle, settings().poll or _POLL
 
     def entries(self) -> Iterator[StoredFile]:
-        """List all that lies there, hidden and unfinished files left out; raises FileRefused."""
+        """Yield all entries but hidden and unfinished files; raises FileRefused."""
         if not self._path.is_dir():
             raise FileRefused(
                 f"there is no folder {self._path}", "make it, or set ROWBOAT_RAW_DATA"
@@ -90,10 +90,10 @@ class DiskFolder:
         return map(self._lying, _walk(str(self._path)))
 
     def entry(self, path: Address) -> StoredFile:
-        """Look at one file, here or elsewhere; raises FileRefused where it is not there."""
+        """Return the entry of a file, here or elsewhere; raises FileRefused if it is missing."""
         if not isinstance(path, Path):
             raise FileRefused(f"{path} is not in {self._path}", "name a file of raw_data")
-        absolute = path.absolute()  # not resolved: a link is to be seen as one
+        absolute = path.absolute()  # not resolved, or `_problem` would not see a link
         try:
             found = absolute.stat()
         except OSError as error:
@@ -105,21 +105,21 @@ class DiskFolder:
         return StoredFile(name, absolute, found.st_size, str(found.st_mtime_ns), problem)
 
     def name(self, given: str) -> str:
-        """Return the name that a file has in ingest_status, for a name or a path."""
+        """Return the name in ingest_status of a file given by a name or a path."""
         absolute, folder = Path(given).absolute(), self._path.absolute()
         if absolute.is_relative_to(folder):
             return str(absolute.relative_to(folder))
         return given if (folder / given).exists() or not absolute.exists() else str(absolute)
 
     def arriving(self, name: str, overwrite: bool) -> "DiskIncoming":
-        """Begin to take a file; raises FileExistsError."""
+        """Begin to receive a file; raises FileExistsError."""
         if not overwrite and (self._path / name).exists():
             raise FileExistsError
         self._tidy()
         return DiskIncoming(self._path, name, overwrite)
 
     def look(self, setting: str) -> str:
-        """Tell that it can be read and written; raises FileRefused where it cannot."""
+        """Return that the folder can be read and written; raises FileRefused if it cannot."""
         if not self._path.is_dir():
             raise self._missing(setting)
         if not os.access(self._path, os.R_OK | os.W_OK | os.X_OK):
@@ -142,12 +142,14 @@ class DiskFolder:
             size, time_ns = found.st_size, found.st_mtime_ns
         except OSError:
             size = time_ns = 0
-        plain = entry.is_file(follow_symlinks=False)  # then only its name can be wrong
+        plain = entry.is_file(
+            follow_symlinks=False
+        )  # then its name is all that may be wrong: saves system calls
         problem = unprintable(entry.name) if plain else _problem(path, self._path)
         return StoredFile(name, path, size, str(time_ns), problem)
 
     def _tidy(self) -> None:
-        """Take away what processes that were killed have left."""
+        """Delete uploads that killed processes left."""
         for path in self._path.glob(f"{_ASIDE}*"):
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < time.time() - _STALE:
@@ -155,7 +157,7 @@ class DiskFolder:
 
 
 class DiskIncoming:
-    """A file on its way: written aside, where ingest does not look, synced, then named."""
+    """A file that is being received: written under a hidden name, synced, then renamed."""
 
     def __init__(self, folder: Path, name: str, overwrite: bool) -> None:
         self._folder, self._target, self._overwrite = folder, folder / name, overwrite
@@ -163,28 +165,28 @@ class DiskIncoming:
         self._file = self._aside.open("xb")
 
     def write(self, data: bytes) -> int:
-        """Add bytes."""
+        """Append bytes and return their number."""
         return self._file.write(data)
 
     def keep(self) -> None:
-        """Give it its name; raises FileExistsError."""
+        """Give the file its name; raises FileExistsError."""
         self._file.flush()
         os.fsync(self._file.fileno())
         if self._overwrite:
             self._aside.replace(self._target)
         else:
-            self._target.hardlink_to(self._aside)  # which fails where a name is taken
+            self._target.hardlink_to(self._aside)  # fails if the name is taken
         sync_folder(self._folder)
 
     def leave(self) -> None:
-        """Take away what has no name yet."""
+        """Remove the file, unless it has been kept."""
         with suppress(OSError):
             self._file.close()
         self._aside.unlink(missing_ok=True)
 
 
 def sync_folder(where: Path) -> None:
-    """Let the names in a folder survive a loss of power."""
+    """Sync a folder, so that the names in it survive a power failure."""
     descriptor = os.open(where, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -193,7 +195,10 @@ def sync_folder(where: Path) -> None:
 
 
 def _walk(folder: str) -> Iterator["os.DirEntry[str]"]:
-    """Walk a folder; folders named like CSV files are given as they are, not walked."""
+    """Yield the files of a folder and its subfolders.
+
+    A folder that is named like a CSV file is yielded itself, to be reported as a problem.
+    """
     try:
         entries = list(os.scandir(folder))
     except OSError as error:
@@ -211,12 +216,12 @@ def _walk(folder: str) -> Iterator["os.DirEntry[str]"]:
 
 
 def _printed(path: Path | str) -> str:
-    """Write a path as text; bytes of it that are no UTF-8 as \\xNN."""
+    """Return a path as text, with bytes that are not UTF-8 as \\xNN."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _problem(path: Path, within: Path | None) -> str | None:
-    """Tell why something that lies there is not a file to load."""
+    """Return why an entry is not a file to load, or None if it is."""
     if problem := unprintable(path.name):
         return problem
     if path.is_symlink() and not path.exists():

@@ -1,6 +1,6 @@
 """A shelf on this machine's disk: sets are written aside, synced and renamed.
 
-Links are not followed: what lies elsewhere can go without a word.
+Links are not followed, because their targets may vanish unnoticed.
 """
 
 import os
@@ -16,7 +16,7 @@ from rowboat.errors import BackupRefused
 from rowboat.storage.disk import DiskFile, DiskFolder, sync_folder
 from rowboat.storage.interfaces import MANIFEST, PINNED
 
-_ASIDE, _GONE = ".part", ".gone"  # a set that is written, a set that is taken away
+_ASIDE, _GONE = ".part", ".gone"  # sets that are being written or deleted
 
 
 class DiskShelf:
@@ -32,25 +32,25 @@ class DiskShelf:
         return sorted(each.name for each in self._path.iterdir() if _is_set(each))
 
     def opened(self, name: str, file: str) -> DiskFile:
-        """Open a set's file; raises BackupRefused for what is no file of the set's own."""
+        """Open a file of a set; raises BackupRefused for a link or anything that is not a file."""
         self._size(name, file)
         return DiskFile(self._path / name / file)
 
     def sizes(self, name: str, files: list[str]) -> dict[str, int]:
-        """Return file → bytes; raises as `opened`, or FileNotFoundError where one is missing."""
+        """Return file → bytes; raises as `opened`, or FileNotFoundError if one is missing."""
         return {file: self._size(name, file) for file in files}
 
     def taken(self, name: str) -> bool:
-        """Tell whether something has the name of a set."""
+        """Return whether the name of a set is taken."""
         return os.path.lexists(self._path / name)
 
     def time(self, name: str) -> datetime:
-        """Return when a set was written, by its folder."""
+        """Return when a set was written, by the time of its folder."""
         return datetime.fromtimestamp((self._path / name).stat().st_mtime, UTC)
 
     @contextmanager
     def aside(self, name: str) -> Iterator["DiskAside"]:
-        """Write a set aside; it goes away when the block fails."""
+        """Write a set aside; it is deleted if the block fails."""
         where = self._path / f".{name}{_ASIDE}"
         where.mkdir(parents=True, mode=0o750)
         try:
@@ -60,24 +60,24 @@ class DiskShelf:
             raise
 
     def pin(self, name: str, pinned: bool) -> None:
-        """Mark a set as one that stays, or no longer."""
+        """Protect a set from retention, or end that."""
         if pinned:
             (self._path / name / PINNED).touch(0o640)
         else:
             (self._path / name / PINNED).unlink(missing_ok=True)
 
     def is_pinned(self, name: str) -> bool:
-        """Tell whether a set is marked so."""
+        """Return whether a set is pinned."""
         return (self._path / name / PINNED).exists()
 
     def remove(self, name: str) -> None:
-        """Take a set away: its name first, so that no reader finds half of it."""
+        """Delete a set: rename it first, so that no reader finds half of it."""
         gone = self._path / f".{name}{_GONE}"
         (self._path / name).rename(gone)
         shutil.rmtree(gone)
 
     def clean(self) -> list[str]:
-        """Take away what killed writers left, and name it."""
+        """Delete what killed writers left, and return the names."""
         found = [*self._path.iterdir()] if self._path.is_dir() else []
         ours = [each for each in found if each.is_dir() and not each.is_symlink()]
         left = [
@@ -88,7 +88,7 @@ class DiskShelf:
         return sorted(each.name for each in left)
 
     def look(self) -> str:
-        """Look at the folder, or at the one in which the first backup makes it."""
+        """Return that the folder can be used, or the one in which the first backup creates it."""
         whole = self._path.absolute()
         there = next(each for each in (whole, *whole.parents) if each.exists())
         return DiskFolder(there).look("ROWBOAT_BACKUPS")
@@ -101,14 +101,14 @@ class DiskShelf:
 
 
 class DiskAside:
-    """A set in a hidden folder; publishing gives it its name."""
+    """A set in a hidden folder, which is renamed when the set is published."""
 
     def __init__(self, path: Path, target: Path) -> None:
         self.path, self._target = path, target
 
     @contextmanager
     def file(self, name: str) -> Iterator[BinaryIO]:
-        """Write a file that survives a loss of power."""
+        """Write a file, synced to disk when the block ends."""
         where = self.path / name
         with where.open("xb") as file:
             where.chmod(0o640)
@@ -117,7 +117,7 @@ class DiskAside:
             os.fsync(file.fileno())
 
     def publish(self, manifest: bytes, pinned: bool) -> None:
-        """Write the manifest and give the set its name."""
+        """Write the manifest, sync the folder and rename it; undone if this cannot be synced."""
         if pinned:
             (self.path / PINNED).touch(0o640)
         with self.file(MANIFEST) as file:
@@ -137,4 +137,4 @@ def _is_set(where: Path) -> bool:
     try:
         return (where / MANIFEST).is_file()
     except PermissionError:
-        return True  # reading it tells why
+        return True  # reading the set will raise the reason

@@ -1,6 +1,6 @@
-"""What a place of files must be able to do; `disk` and `bucket` do it, `storage` chooses.
+"""The interfaces of storage, which `disk` and `s3` modules implement; `opening` chooses.
 
-Whatever fails there is an OSError whose strerror is a sentence; it may have a `hint` too.
+Failures are raised as OSError with a sentence as its strerror, and possibly a `hint`.
 """
 
 import io
@@ -13,27 +13,27 @@ from typing import Protocol
 from rowboat.address import Address
 
 MANIFEST = "manifest.json"
-PINNED = "pinned"  # an empty file: the record may be lost, the pin must not
+PINNED = "pinned"  # an empty file in the set: a pin must outlive the database
 
 
 class OpenedFile(io.BufferedReader):
-    """A file opened for reading: `size` in bytes and `version` are those of that moment.
+    """A file opened for reading; `size` in bytes and `version` are as of the opening.
 
-    The version is a text that changes whenever the file does: its time in nanoseconds, or the ETag
-    of an object.
+    The version is a text that changes whenever the file does: its modification time in nanoseconds,
+    or the ETag of an object.
     """
 
     size: int
     version: str
 
     def still(self) -> bool:
-        """Tell whether it has not grown since it was opened."""
+        """Return whether the file is unchanged since it was opened."""
         return True
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """What lies in a folder: `name` is relative to it; `problem` tells why it is no file."""
+    """An entry of a folder: `name` is relative to it; `problem` says why it is not a file."""
 
     name: str
     path: Address
@@ -43,86 +43,86 @@ class StoredFile:
 
 
 class Sink(Protocol):
-    """Takes bytes."""
+    """A file that is being written."""
 
     def write(self, data: bytes, /) -> int:
-        """Add bytes."""
+        """Append bytes and return their number."""
 
 
 class Incoming(Sink, Protocol):
-    """A file on its way, which nobody sees before it is kept."""
+    """A file that is being received, invisible until it is kept."""
 
     def keep(self) -> None:
-        """Give it its name; raises FileExistsError where it is taken and may not be."""
+        """Give the file its name; raises FileExistsError if it must not replace an older one."""
 
     def leave(self) -> None:
-        """Take away what has not been kept."""
+        """Remove the file, unless it has been kept."""
 
 
 class Folder(Protocol):
     """A folder of files that others write."""
 
-    settle: float  # seconds for which a file must be still
-    poll: float  # seconds between two looks
+    settle: float  # seconds for which a file must not change before it is read
+    poll: float  # seconds between two listings
 
     def entries(self) -> Iterator[StoredFile]:
-        """List all that lies there, hidden and unfinished files left out; raises FileRefused."""
+        """Yield all entries but hidden and unfinished files; raises FileRefused."""
 
     def entry(self, path: Address) -> StoredFile:
-        """Look at one file that the user named; raises FileRefused where it is not there."""
+        """Return the entry of a file that the user named; raises FileRefused if it is missing."""
 
     def name(self, given: str) -> str:
-        """Return the name that a file has in ingest_status, for a name, a path or a URL."""
+        """Return the name in ingest_status of a file given by a name, a path or a URL."""
 
     def arriving(self, name: str, overwrite: bool) -> Incoming:
-        """Begin to take a file; raises FileExistsError."""
+        """Begin to receive a file; raises FileExistsError."""
 
     def look(self, setting: str) -> str:
-        """Tell that it can be used; raises FileRefused where it cannot."""
+        """Return a sentence that says it can be used; raises FileRefused if it cannot."""
 
 
 class Aside(Protocol):
-    """A set that is written, which nobody sees before it is published."""
+    """A set that is being written, invisible until it is published."""
 
     def file(self, name: str) -> AbstractContextManager[Sink]:
-        """Write a file that is safe when the block ends."""
+        """Write a file that is stored durably when the block ends."""
 
     def publish(self, manifest: bytes, pinned: bool) -> None:
-        """Write the manifest: from here on the set is there, and whole."""
+        """Write the manifest, which makes the set visible and complete."""
 
 
 class Shelf(Protocol):
-    """A folder of sets: each has files and a manifest, and without that it is none."""
+    """A folder of sets; a folder without a manifest is not a set."""
 
     def names(self) -> list[str]:
         """Return the names of the sets, oldest first."""
 
     def opened(self, name: str, file: str) -> OpenedFile:
-        """Open a set's file; raises BackupRefused for what is no file of the set's own."""
+        """Open a file of a set; raises BackupRefused for a link or anything that is not a file."""
 
     def sizes(self, name: str, files: list[str]) -> dict[str, int]:
-        """Return file → bytes; raises as `opened`, or FileNotFoundError where one is missing."""
+        """Return file → bytes; raises as `opened`, or FileNotFoundError if one is missing."""
 
     def taken(self, name: str) -> bool:
-        """Tell whether something has the name of a set."""
+        """Return whether the name of a set is taken."""
 
     def time(self, name: str) -> datetime:
-        """Return when a set was written, by its place."""
+        """Return when a set was written, according to the storage."""
 
     def aside(self, name: str) -> AbstractContextManager[Aside]:
-        """Write a set aside; it goes away when the block fails."""
+        """Write a set aside; it is deleted if the block fails."""
 
     def pin(self, name: str, pinned: bool) -> None:
-        """Mark a set as one that stays, or no longer."""
+        """Protect a set from retention, or end that."""
 
     def is_pinned(self, name: str) -> bool:
-        """Tell whether a set is marked so."""
+        """Return whether a set is pinned."""
 
     def remove(self, name: str) -> None:
-        """Take a set away, at once for those who read."""
+        """Delete a set; readers see all of it or nothing."""
 
     def clean(self) -> list[str]:
-        """Take away what killed writers left, and name it."""
+        """Delete what killed writers left, and return the names."""
 
     def look(self) -> str:
-        """Tell that it can be used; raises ShelfUnusable or FileRefused where it cannot."""
+        """Return a sentence that it can be used; raises ShelfUnusable or FileRefused if not."""

@@ -1,6 +1,6 @@
-"""Chooses what an address asks for: this machine's disk, or a bucket.
+"""Opens what an address denotes, on this machine's disk or in an S3 bucket.
 
-What speaks S3 takes its time to import, so only those who use it do.
+The modules for S3 are imported only if an address needs them, because that takes long.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from rowboat.storage.interfaces import Folder, OpenedFile, Shelf
 
 
 def open_file(at: Address) -> OpenedFile:
-    """Open a file as it is at this moment; raises OSError."""
+    """Open a file as it is now; raises OSError."""
     if isinstance(at, Path):
         return disk.DiskFile(at)
     from rowboat.storage.s3 import S3Object
@@ -21,16 +21,16 @@ def open_file(at: Address) -> OpenedFile:
 
 
 def wait_until_still(at: Address) -> None:
-    """Wait until nobody writes a file any more; an object is written in one moment.
+    """Wait until a file is no longer being written; objects need not wait, they appear complete.
 
-    Raises FileChanged when that takes too long.
+    Raises FileChanged if it takes too long.
     """
     if isinstance(at, Path):
         disk.wait_until_still(at)
 
 
 def open_folder(at: Address) -> Folder:
-    """Return a folder of files."""
+    """Return the folder of files at an address."""
     if isinstance(at, Path):
         return disk.DiskFolder(at)
     from rowboat.storage.s3_folder import S3Folder
@@ -39,7 +39,7 @@ def open_folder(at: Address) -> Folder:
 
 
 def open_shelf(at: Address) -> Shelf:
-    """Return a shelf of backups."""
+    """Return the shelf of backups at an address."""
     if isinstance(at, Path):
         return DiskShelf(at)
     from rowboat.storage.s3_shelf import S3Shelf
