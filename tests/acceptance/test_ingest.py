@@ -110,7 +110,7 @@ def test_a_file_that_cannot_be_read_fails_at_once(system: System) -> None:
     assert tasks["jobs.load"]["state"] == "failed"
     assert tasks["jobs.load"]["try_number"] == 1
     log = system.airflow.log("ingest", run, "jobs.load", 0)
-    assert 'the header names \\"jbo\\", which is no column of hired_employees.jobs' in log
+    assert 'the header names \\"jbo\\", which is not a column of hired_employees.jobs' in log
     (system.raw / "jobs-header.csv").unlink()
 
 

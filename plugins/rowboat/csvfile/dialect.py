@@ -1,7 +1,7 @@
-"""How a CSV file is written: encoding, delimiter, newline, header. Recognised, never asked for.
+"""Recognises how a CSV file is written: delimiter, newline, header; the user need not say.
 
-RFC 4180 with what people really send: `;`, tab and `|` as delimiters, CRLF and lone CR, a
-byte-order mark, UTF-16, a header in any order.
+RFC 4180, extended by what people really send: `;`, tab and `|` as delimiters, CRLF and lone CR, a
+byte-order mark, a header in any order.
 """
 
 import csv
@@ -20,9 +20,10 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Dialect:
-    """What was recognised; `start` is the length in bytes of the byte-order mark.
+    """How a file is written; `start` is the length of its byte-order mark in bytes.
 
-    `first` is the byte at which the first line that is not blank begins.
+    `first` is the byte at which the first line that is not blank begins. Without a `header` the
+    `columns` are those of the table.
     """
 
     delimiter: str
@@ -33,19 +34,19 @@ class Dialect:
     first: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the position keeps it."""
+        """Return the dialect as JSON, for the position of the file."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> "Dialect":
-        """Read what `to_json` wrote."""
+        """Return the dialect that `to_json` wrote."""
         return cls(**(kept | {"columns": tuple(kept["columns"])}))
 
 
 def recognise_dialect(sample: bytes, table: Table) -> Dialect:
     """Recognise the dialect of a file from its first bytes (UTF-8) and the table's columns.
 
-    Raises FileRefused where there is a header that does not fit the table.
+    Raises FileRefused for a header that does not fit the table.
     """
     start = len(BYTE_ORDER_MARK) if sample.startswith(BYTE_ORDER_MARK) else 0
     text = sample[start:].decode("utf-8", errors="replace")
@@ -53,7 +54,7 @@ def recognise_dialect(sample: bytes, table: Table) -> Dialect:
     newline = "\r" if len(re.findall(r"\r(?!\n)", unquoted)) > unquoted.count("\n") else "\n"
     lines = [re.sub(r"[\r\n]", " ", line.rstrip("\r")) + "\n" for line in text.split(newline)]
     if len(lines) > 1:
-        lines.pop()  # what follows the last newline may be cut in the middle
+        lines.pop()  # the sample may end within the last line
     delimiter = max(DELIMITERS, key=lambda each: _fit(lines, each, table))
     first = next((row for row in _rows(lines, delimiter) if row), [])
     header = _is_header(first, table)
@@ -67,14 +68,14 @@ def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
 
 
 def _fit(lines: Sequence[str], delimiter: str, table: Table) -> tuple[int, int]:
-    """Rate a delimiter: header names it yields, rows with as many fields as the table has."""
+    """Rate a delimiter by the column names in the first line, then by rows of the right width."""
     rows = _rows(lines, delimiter)
     names = sum(_column(field, table) is not None for field in rows[0]) if rows else 0
     return names, sum(len(row) == len(table.settable) for row in rows)
 
 
 def _column(field: str, table: Table) -> str | None:
-    """Find the column that a header field names: exactly, else without regard to case."""
+    """Return the column that a header field names, exactly or else ignoring case."""
     name = field.strip()
     if name in table.by_name:
         return name
@@ -83,7 +84,7 @@ def _column(field: str, table: Table) -> str | None:
 
 
 def _is_header(fields: Sequence[str], table: Table) -> bool:
-    """Tell a header: at least half of its fields name columns, and none is empty or a number."""
+    """Return whether half of the fields name columns, and none is empty or a number."""
     known = sum(_column(field, table) is not None for field in fields)
     values = any(re.fullmatch(r"\s*|[\d.,+-]+", field) for field in fields)
     return bool(fields) and 2 * known >= len(fields) and not values
@@ -94,7 +95,7 @@ def _named(header: Sequence[str], table: Table) -> tuple[str, ...]:
     for field, name in zip(header, names, strict=True):
         if name is None:
             raise FileRefused(
-                f'the header names "{field.strip()}", which is no column of {table.full_name}',
+                f'the header names "{field.strip()}", which is not a column of {table.full_name}',
                 "its columns are: " + ", ".join(each.name for each in table.settable),
             )
         if names.count(name) > 1:

@@ -1,4 +1,4 @@
-"""The records of one chunk of text: where they stand, and which cannot be staged."""
+"""The records of one chunk of text: their byte positions, and which cannot be staged."""
 
 import csv
 import io
@@ -19,14 +19,14 @@ QUOTE, LF = 0x22, 0x0A
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a row was refused: the rule, the column where there is one, a sentence."""
+    """Why a row was refused: the rule, the column if one is at fault, and a sentence."""
 
     rule: str
     column: str | None
     message: str
 
     def to_json(self) -> dict[str, str | None]:
-        """Return it as the quarantine and the API show it."""
+        """Return the reason as the quarantine and the API show it."""
         return {"rule": self.rule, "column": self.column, "message": self.message}
 
 
@@ -34,10 +34,10 @@ class Reason:
 class Records:
     """The records of one chunk.
 
-    `starts`, `ends`: byte positions in `text`, newline left out; `lines`: line of each, from 0;
-    `refused`: index of a record that cannot be staged → why. `consumed` bytes and `newlines` lines
-    of the chunk are used up. `delimiters` are the positions of those that stand outside quotes,
-    where all can be told.
+    `starts` and `ends` are byte positions in `text`, without the newline; `lines` are the lines of
+    the records, from 0. `refused` maps the index of a record that cannot be staged to the reasons.
+    `consumed` bytes with `newlines` newlines have been used up. `delimiters` are the positions of
+    those outside quotes, or None if quotes are irregular.
     """
 
     text: bytes
@@ -58,7 +58,7 @@ class Records:
         return self.text[self.starts[index] : self.ends[index]]
 
     def fields(self, index: int) -> dict[str, str]:
-        """Return one record as column → text, quotes taken off."""
+        """Return the cells of one record by column, without quotes around them."""
         text = self.raw(index).decode("utf-8", "replace")
         row = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.dialect.delimiter))
         return dict(zip(self.dialect.columns, row, strict=False))
@@ -78,7 +78,7 @@ class Records:
         )
 
     def tail(self, count: int) -> "Records":
-        """Return the records after the first `count`, and all that is used up after them."""
+        """Return the records after the first `count`, with all that is used up after them."""
         first = self.head(count)
         return replace(
             self,
@@ -93,7 +93,7 @@ class Records:
         )
 
     def until(self, end: int) -> "Records":
-        """Return the records that start before byte `end`, which is a border, as a chunk."""
+        """Return the records that start before byte `end`, a border, as a chunk that ends there."""
         part = self.head(int(np.searchsorted(self.starts, end)))
         newlines = part.text.count(self.dialect.newline.encode(), 0, end)
         return replace(part, consumed=end, newlines=newlines)
@@ -120,40 +120,46 @@ class Records:
         return np.flatnonzero(kept)
 
     def bounds(self) -> list[tuple[Positions, Positions]] | None:
-        """Return for each column where the cells of the records that can be staged begin and end,
-        quotes included; None where that cannot be told.
+        """Return for each column where its cells begin and end, quotes included, in staged records.
+
+        Each pair has one position per staged record. None if quotes are irregular.
         """
         if self.delimiters is None:
             return None
         staged, wanted = self.staged(), len(self.dialect.columns) - 1
         starts, ends, inside = self.starts[staged], self.ends[staged], self.delimiters
         if len(inside) != wanted * len(staged) or self.refused:
+            # Leave out delimiters of refused records, headers and what follows the last record.
             owners = np.searchsorted(starts, inside, side="right") - 1
             inside = inside[(owners >= 0) & (inside < ends[owners])] if len(staged) else inside[:0]
         between = inside.reshape(len(staged), wanted).T
         return list(zip([starts, *(between + 1)], [*between, ends], strict=True))
 
     def copy_text(self, without: Sequence[tuple[int, int]] = ()) -> bytes:
-        """Return the records that can be staged as CSV with LF, for COPY; some bytes left out."""
+        """Return the records that can be staged as CSV with LF, for COPY.
+
+        The byte ranges in `without` are left out: cells that are staged in another way.
+        """
         after = self._after()
         sent = self._sent(after)
         for begin, end in without:
             sent[begin:end] = False
         if self.dialect.newline == "\n" and sent.all():
             return self.text[: self.consumed]
+        # One LF per record: CR of CRLF is not sent, the last byte before each record becomes LF.
         taken = np.frombuffer(self.text, np.uint8, self.consumed).copy()
         taken[(after - 1)[after > self.ends]] = LF
         return taken[sent].tobytes()
 
     def _after(self) -> Positions:
-        """For each record: where the newline run behind it ends and the next record starts."""
+        """Return for each record where the newlines after it end, and the next record starts."""
         if not len(self):
             return self.starts
         last = self.text.find(self.dialect.newline.encode(), self.ends[-1], self.consumed)
         return np.append(self.starts[1:], last + 1 if last >= 0 else self.ends[-1])
 
     def _sent(self, after: Positions) -> npt.NDArray[np.bool_]:
-        """Mark the bytes to send: neither blank lines, nor refused records, nor CR before LF."""
+        """Mark the bytes to send: no blank lines, no refused records, no CR before LF."""
         sent = np.ones(self.consumed, dtype=bool)
         sent[: self.starts[0] if len(self) else self.consumed] = False
         sent[after[-1] if len(self) else 0 :] = False

@@ -1,6 +1,6 @@
-"""The text of a file: unpacked, as UTF-8 bytes.
+"""The text of a file: unpacked, and converted to UTF-8.
 
-Positions count these bytes. For a plain UTF-8 file they are the bytes of the file itself.
+Positions count the bytes of this text. For a plain UTF-8 file they are the bytes of the file.
 """
 
 import codecs
@@ -22,7 +22,7 @@ _GZIP = zlib.MAX_WBITS | 16  # let zlib read gzip's header and check its trailer
 
 
 class FileText:
-    """A file opened for one pass, as it is at that moment."""
+    """The text of a file as it is when opened; it can be read once, from the beginning."""
 
     def __init__(self, path: Address) -> None:
         with _worded():
@@ -39,11 +39,11 @@ class FileText:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def peek(self, size: int) -> bytes:
-        """Return up to `size` bytes without reading on."""
+        """Return the next `size` bytes, fewer only at the end, and leave them to be read."""
         parts, length = [self._ahead], len(self._ahead)
         while length < size and (block := next(self._blocks, b"")):
             parts.append(block)
@@ -52,30 +52,30 @@ class FileText:
         return self._ahead[:size]
 
     def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer only at the end."""
+        """Read and return the next `size` bytes, fewer only at the end."""
         found = self.peek(size)
         self._ahead = self._ahead[len(found) :]
         return found
 
     def prefix(self, size: int) -> "Prefix":
-        """Read on to a position and return what lies before it; shorter where the text ends."""
+        """Read up to byte `size` and return what was read; it is shorter if the text ends first."""
         prefix = Prefix()
         while prefix.size < size and (block := self.read(min(4 * BLOCK, size - prefix.size))):
             prefix.extend(block)
         return prefix
 
     def still(self) -> bool:
-        """Tell whether the file has not grown since it was opened."""
+        """Return whether the file is unchanged since it was opened."""
         return self._file.still()
 
     def original(self, text: bytes) -> bytes:
-        """Return the bytes that stood in the file for a piece of the text."""
+        """Return the bytes of the file from which a piece of the text was decoded."""
         if self.encoding == "utf-8":
             return text
         return text.decode("utf-8", "surrogatepass").encode(self.encoding, "surrogatepass")
 
     def _raw(self) -> Iterator[bytes]:
-        """The file's bytes, as far as it reached when it was opened: what grows waits."""
+        """Yield the file's bytes up to the size that it had when opened."""
         left = self.size
         while left:
             with _worded():
@@ -112,7 +112,7 @@ class FileText:
 
 
 class Prefix:
-    """The part of a text that has passed the door: size, sha256, and its last byte."""
+    """The beginning of a text: its size, its sha256 and its last byte."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -120,14 +120,14 @@ class Prefix:
         self._sha256 = hashlib.sha256()
 
     def extend(self, text: bytes | memoryview) -> None:
-        """Take in what follows."""
+        """Add the bytes that follow."""
         if text:
             self._sha256.update(text)
             self.size += len(text)
             self.last = bytes(text[-1:])
 
     def copy(self) -> "Prefix":
-        """Return one that can be extended while this one stays."""
+        """Return an independent copy."""
         twin = Prefix()
         twin.size, twin.last, twin._sha256 = self.size, self.last, self._sha256.copy()
         return twin
@@ -139,12 +139,12 @@ class Prefix:
 
     @property
     def sha256(self) -> str:
-        """The digest in hexadecimal."""
+        """The digest of the bytes, in hexadecimal."""
         return self._sha256.hexdigest()
 
 
 def detect_encoding(start: bytes) -> str:
-    """Recognise UTF-16 by its byte-order mark, or by NULs at every second byte."""
+    """Return the encoding: UTF-16 has a byte-order mark, or NULs at every second byte."""
     for mark, name in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if start.startswith(mark):
             return name

@@ -1,8 +1,8 @@
-"""Finds, by columns of bytes, cells that are plainly values, so that the database need not look.
+"""Finds cells that are certainly values of their type, so that SQL need not judge their text.
 
-A cell is plain when it is empty or has the commonest form of its type and every digit in range: the
-database's own input function cannot refuse it. The others are odd; nothing is wrong with them yet,
-they are judged one by one. Where many cells of a column are odd, none of it is taken as plain.
+A cell is plain if it is empty or has the most common form of its type and is in range: Postgres's
+input function cannot refuse it. Other cells are odd. They may still be values, and are judged one
+by one. If more than 5 % of the cells of a column are odd, the whole column is staged as text.
 """
 
 import re
@@ -19,9 +19,9 @@ Marks = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
 
-_DIGITS = {"int2": 4, "int4": 9, "int8": 18}  # that any such integer may have
+_DIGITS = {"int2": 4, "int4": 9, "int8": 18}  # any integer of so many digits fits
 _BITS = {"int2": 16, "int4": 32, "int8": 64}
-_INTEGER = re.compile(r"(-?)0*([0-9]{1,19})")  # as literals.sql has it; more never fit
+_INTEGER = re.compile(r"(-?)0*([0-9]{1,19})")  # as in literals.sql; more digits never fit
 _MOST_ODD = 0.05
 _ZERO, _MINUS = ord("0"), ord("-")
 _DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
@@ -29,8 +29,9 @@ _DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 @dataclass(frozen=True)
 class _Cells:
-    """The cells of a column: bytes `begins` to `ends` of `data`, without quotes around them;
-    `others` marks the bytes of the data, and of its end, that are no digits.
+    """The cells of a column: bytes `begins` to `ends` of `data`, without quotes around them.
+
+    `others` marks the bytes of `data` that are not digits; it has one more, for the end.
     """
 
     data: Bytes
@@ -39,17 +40,18 @@ class _Cells:
     others: Marks
 
     def has_digits(self, begins: Positions) -> Marks:
-        """Tell which cells have nothing but digits from `begins` on; one that is empty may too."""
+        """Return which cells have only digits from `begins` on; empty ones may be among them."""
+        # reduceat() over begin, end, begin, … ORs the cells at even places, the gaps at odd ones.
         spans = np.column_stack([begins, self.ends]).ravel()
         return ~np.logical_or.reduceat(self.others, spans)[::2]
 
     def first(self, width: int, rows: Positions) -> npt.NDArray[np.uint8]:
-        """Return the first bytes of some cells: rows by width."""
+        """Return the first bytes of the cells of some rows, as an array of (rows, width)."""
         found: Bytes = self.data[self.begins[rows, None] + np.arange(width)]
         return found
 
     def numbers(self) -> tuple[Numbers, Positions]:
-        """Return the integers that the cells are, where all of them are plain, and their rows."""
+        """Return the values and rows of cells that are not empty; all must be plain integers."""
         rows = np.flatnonzero(self.begins < self.ends)
         negative = self.data[self.begins[rows]] == _MINUS
         at, ends = self.begins[rows] + negative, self.ends[rows]
@@ -61,14 +63,16 @@ class _Cells:
 
 
 def may_be_typed(column: Column) -> bool:
-    """Tell whether values of the column's type can be recognised."""
+    """Return whether values of the column's type can be recognised."""
     return column.base in _FORMS and not column.is_domain
 
 
 @dataclass(frozen=True)
 class IntegerKeys:
-    """The integer keys of staged rows: the least, the greatest and its row (from 1) where that is
-    known, the rows of those that stand more than once, and where they were read all in order.
+    """The integer keys of staged rows.
+
+    `least`, `greatest` and its row `last` (from 1) are None if there is no key; `repeated` are the
+    rows (from 1) of keys that occur more than once; `ordered` are all keys, sorted.
     """
 
     least: int | None = None
@@ -78,7 +82,7 @@ class IntegerKeys:
     ordered: Numbers | None = None
 
     def until(self, bound: int) -> int | None:
-        """Return the greatest that is not beyond a bound."""
+        """Return the greatest key up to a bound, or None."""
         assert self.ordered is not None
         at = np.searchsorted(self.ordered, bound, side="right")
         return int(self.ordered[at - 1]) if at else None
@@ -86,9 +90,10 @@ class IntegerKeys:
 
 @dataclass(frozen=True)
 class TypedCells:
-    """The plain `columns` of some records; `odd`: column → number of the staged row (from 0) → text
-    of a cell that is not, and the bytes of all these cells, quotes included; the `keys`, where
-    their column is plain.
+    """The plain `columns` of some records.
+
+    `odd` maps a plain column to its odd cells: number of the staged row (from 0) → text. `spans`
+    are the bytes of all odd cells, quotes included. `keys` is None unless the key is plain.
     """
 
     columns: frozenset[str] = frozenset()
@@ -100,8 +105,9 @@ class TypedCells:
 def find_typed_cells(
     records: Records, columns: Mapping[str, Column], key: str | None = None
 ) -> TypedCells:
-    """Find the plain columns of the records that can be staged, their odd cells, and what there is
-    of an integer key.
+    """Find the plain columns of the records that can be staged, and their odd cells.
+
+    `key` names the column of an integer key, if there is one.
     """
     found = {name: columns[name] for name in records.dialect.columns if may_be_typed(columns[name])}
     bounds = records.bounds() if found else None
@@ -130,7 +136,7 @@ def find_typed_cells(
 
 
 def _keys(values: Numbers, rows: Positions, odd: Mapping[int, str], bits: int) -> IntegerKeys:
-    """Sum up the keys of plain cells, and of those odd ones that are integers all the same."""
+    """Return the keys of plain cells, and of those odd cells that are integers nevertheless."""
     matches = {n: _INTEGER.fullmatch(cell) for n, cell in odd.items()}
     integers = {n: int("".join(found.groups())) for n, found in matches.items() if found}
     bound = 1 << bits - 1
@@ -147,7 +153,8 @@ def _keys(values: Numbers, rows: Positions, odd: Mapping[int, str], bits: int) -
 
 
 def _unquoted(data: Bytes, begins: Positions, ends: Positions) -> tuple[Positions, Positions]:
-    """Leave out the quotes around cells; an empty one may lie at the very end of the data."""
+    """Return the bounds of cells without the quotes around them."""
+    # An empty cell may begin at the end of the data: minimum() keeps the index within it.
     quoted = (ends - begins >= 2) & (data[np.minimum(begins, len(data) - 1)] == QUOTE)
     return begins + quoted, ends - quoted
 
@@ -177,14 +184,14 @@ def _timestamptz(cells: _Cells) -> Marks:
 
 
 def _marked(some: Marks, check: Callable[[Positions], Marks]) -> Marks:
-    """Check some of the cells; the rest is marked false."""
+    """Return `some` with only those rows left for which the check holds."""
     rows = np.flatnonzero(some)
     some[rows] = check(rows)
     return some
 
 
 def _is_day(cells: _Cells, rows: Positions) -> Marks:
-    """Tell which cells begin with a day of the Gregorian calendar, as 2024-02-29."""
+    """Return which cells begin with a day of the Gregorian calendar, such as 2024-02-29."""
     text = cells.first(10, rows)
     is_form = (text[:, [4, 7]] == _MINUS).all(axis=1) & _are_digits(text, (0, 1, 2, 3, 5, 6, 8, 9))
     year = _number(text, 0) * 100 + _number(text, 2)
@@ -196,7 +203,7 @@ def _is_day(cells: _Cells, rows: Positions) -> Marks:
 
 
 def _is_moment(cells: _Cells, rows: Positions) -> Marks:
-    """Tell which cells begin with a day and a time of day, as 2024-02-29T23:59:59."""
+    """Return which cells begin with a day and a time, such as 2024-02-29T23:59:59."""
     text = cells.first(19, rows)
     between = (text[:, 10] == ord("T")) | (text[:, 10] == ord(" "))
     colons = (text[:, 13] == ord(":")) & (text[:, 16] == ord(":"))
@@ -212,7 +219,7 @@ def _are_digits(text: Bytes, places: tuple[int, ...]) -> Marks:
 
 
 def _number(text: Bytes, place: int) -> Positions:
-    """Return the number that two digits are."""
+    """Return the numbers that two digits from `place` on form."""
     pair = text[:, place : place + 2].astype(np.int64) - _ZERO
     found: Positions = pair[:, 0] * 10 + pair[:, 1]
     return found

@@ -1,4 +1,4 @@
-"""Rows as CSV (RFC 4180), as a program or a spreadsheet reads them."""
+"""Writes rows as CSV (RFC 4180), for programs or spreadsheets."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], safe: bool = False) -> str:
     """Return a header and rows as CSV; NULL is an empty cell.
 
-    With safe=True a text that a spreadsheet would take for a formula gets an apostrophe before it.
+    With `safe`, an apostrophe precedes text that a spreadsheet would take for a formula.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -24,12 +24,12 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], safe: bool =
 
 
 def guard_formula(cell: Any) -> Any:
-    """Put an apostrophe before a text that a spreadsheet would take for a formula."""
+    """Return a cell, with an apostrophe before text that a spreadsheet would take for a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _cell(value: Any) -> Any:
-    """Write booleans, times and nested values as JSON does; the rest is its own text."""
+    """Return booleans, times and nested values as JSON writes them, others unchanged."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bool | list | dict):

@@ -342,6 +342,8 @@ class _Pass:
 
     def _pass_door(self, cursor: Cursor, before: _Progress, step: _Step) -> _Progress:
         """Write rows, quarantine, report and position in the caller's transaction."""
+        # Before any row is written: the advisory lock of the file ends with its session, so after a
+        # lost connection another loader may be at work. This makes one of the two fail.
         position.lock_position(cursor, before.position)
         passage = replace(
             before.passage,

@@ -110,7 +110,7 @@ class _Again:
 
     def _pass(self, cursor: Cursor) -> tuple[Report, int] | None:
         """Return the report and the last row's ID, or None if no row is left."""
-        if self.skips_triggers:
+        if self.skips_triggers:  # first in the transaction: it must lock before the snapshot
             skip_triggers(cursor, self.table)
         found = quarantine.waiting_rows(cursor, self.table, self.which, self.after, self.most)
         if found is None:

@@ -188,7 +188,7 @@ def test_ingest_of_a_file_that_cannot_be_loaded(boat: Boat) -> None:
     boat.write("jobs.csv", "1,Cook\n")
     found = document("ingest", code=1)
     departments, jobs = found["files"]
-    error = 'the header names "colour", which is no column of hired_employees.departments'
+    error = 'the header names "colour", which is not a column of hired_employees.departments'
     assert (departments["state"], departments["error"]) == ("failed", error)
     assert departments["hint"] == "its columns are: id, department"
     assert (jobs["state"], jobs["inserted"]) == ("loaded", 1)

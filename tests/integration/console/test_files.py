@@ -71,7 +71,7 @@ def test_every_state_is_told(operator: Visitor, boat: Boat) -> None:
         "jobs-bad.csv": "failed", "jobs-new.csv": "waiting", "jobs.csv": "loaded",
     }  # fmt: skip
     assert "belongs to no table: its name begins with none of" in page
-    assert "the header names &#34;boat&#34;, which is no column of hired_employees.jobs" in page
+    assert "the header names &#34;boat&#34;, which is not a column of hired_employees.jobs" in page
     assert 'href="/quarantine?file=jobs.csv"' in page
     assert 'data-live="10"' in page
     boat.query("update ingest_status.ingest_status set state = 'loading'"
@@ -227,7 +227,7 @@ def test_the_words_wait_for_a_reader(operator: Visitor) -> None:
         ("C:\\my files\\jobs.csv", "", "jobs.csv", ""),
         ("march.csv", "hired_employees.jobs", "jobs-march.csv", ""),
         ("march.csv", "", "", "march.csv belongs to no table: its name begins with none of"),
-        ("jobs.xlsx", "", "", "jobs.xlsx is not one of .csv, .tsv, .txt, packed (.gz) or not"),
+        ("jobs.xlsx", "", "", "jobs.xlsx does not end in .csv, .tsv, .txt, with or without .gz"),
         ("jobs.txt", "", "", "the name jobs.txt does not end in .csv or .csv.gz"),
         ("march.csv", "boats", "", "there is no table boats"),
         ("", "", "", "no file was chosen"),

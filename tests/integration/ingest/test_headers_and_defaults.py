@@ -16,7 +16,7 @@ Declare = Callable[[str], None]
     [
         (
             "id,department,boss",
-            'the header names "boss", which is no column of hired_employees.departments',
+            'the header names "boss", which is not a column of hired_employees.departments',
             "its columns are: id, department",
         ),
         (

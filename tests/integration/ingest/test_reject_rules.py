@@ -13,10 +13,10 @@ Setting = Callable[[str, str], None]
 Reject = tuple[int, bytes, list[str]]
 FIELDS_1 = "shape: has 1 field instead of 2"
 NEVER_CLOSED = "shape: the quote that opens a field is never closed"
-STRAY_QUOTE = "shape: a quote stands inside an unquoted field"
+STRAY_QUOTE = "shape: a quote is inside an unquoted field"
 AFTER_QUOTE = "shape: text follows a closing quote"
-STRAY_CR = "shape: a carriage return stands inside an unquoted field"
-NUL = "encoding: holds a NUL byte, which no text may hold"
+STRAY_CR = "shape: a carriage return is inside an unquoted field"
+NUL = "encoding: contains a NUL byte, which Postgres cannot store in text"
 BLANK = "check: department is blank"
 
 

@@ -113,7 +113,7 @@ def test_answer(
          " in line 3, column 2"),
         ("json", "", b"[\xff]", {}, 400, "the body is not UTF-8 at byte 1"),
         ("csv", "", b"id,name\n1,a", {}, 422,
-         f'the header names "name", which is no column of {EMPLOYEES}'),
+         f'the header names "name", which is not a column of {EMPLOYEES}'),
         ("json", "?mode=all", b"[1]", {}, 422, "mode is 'all'"),
         ("json", "?dry_run=1", b"[1]", {}, 422, "dry_run is '1'"),
         ("json", "?on_conflict=replace", b"[1]", {}, 422, "on_conflict is 'replace'"),

@@ -63,7 +63,7 @@ def test_sample_that_ends_in_the_middle_of_a_line() -> None:
     [
         (
             b"id,name,mast\n",
-            'the header names "mast", which is no column of s.boats',
+            'the header names "mast", which is not a column of s.boats',
             "its columns are: id, name, Crew",
         ),
         (b"id,name,NAME\n", 'the header names "name" twice', "name each column once"),

@@ -58,7 +58,7 @@ CUTS: list[tuple[bytes, list[tuple[int, bytes, list[str]]]]] = [
         (0, b'1,"a', ["the quote that opens a field is never closed"]), (1, b"2,b", []),
     ]),
     (b'1,a"\n2,b\n', [
-        (0, b'1,a"', ["a quote stands inside an unquoted field"]), (1, b"2,b", []),
+        (0, b'1,a"', ["a quote is inside an unquoted field"]), (1, b"2,b", []),
     ]),
     (b'1,"a"x\n2,"b\n"\n3,c\n', [
         (0, b'1,"a"x', ["text follows a closing quote"]), (1, b'2,"b\n"', []), (3, b"3,c", []),
@@ -70,12 +70,12 @@ CUTS: list[tuple[bytes, list[tuple[int, bytes, list[str]]]]] = [
         (0, b"1", ["has 1 field instead of 2"]), (1, b"1,2,3", ["has 3 fields instead of 2"]),
     ]),
     (b'x"\n1,"2,2",3\n', [
-        (0, b'x"', ["a quote stands inside an unquoted field"]),
+        (0, b'x"', ["a quote is inside an unquoted field"]),
         (1, b'1,"2,2",3', ["has 3 fields instead of 2"]),
     ]),
-    (b"1,a\rb\n", [(0, b"1,a\rb", ["a carriage return stands inside an unquoted field"])]),
+    (b"1,a\rb\n", [(0, b"1,a\rb", ["a carriage return is inside an unquoted field"])]),
     (b'1,"a\rb"\n', [(0, b'1,"a\rb"', [])]),
-    (b"1,\0\0\n", [(0, b"1,\0\0", ["holds a NUL byte, which no text may hold"])]),
+    (b"1,\0\0\n", [(0, b"1,\0\0", ["contains a NUL byte, which Postgres cannot store in text"])]),
     (b"1,\xe9\n", [(0, b"1,\xe9", ["is not UTF-8: byte 0xe9 at position 3"])]),
 ]  # fmt: skip
 
@@ -120,7 +120,7 @@ def test_copy_text_of_lone_carriage_returns() -> None:
 def test_line_feed_within_lone_carriage_returns() -> None:
     found = split_records(b'1,a\nb\r2,"c\nd"\r', dialect(newline="\r"), at_end=True)
     assert story(found) == [
-        (0, b"1,a\nb", ["a line feed stands inside an unquoted field"]),
+        (0, b"1,a\nb", ["a line feed is inside an unquoted field"]),
         (1, b'2,"c\nd"', []),
     ]
 

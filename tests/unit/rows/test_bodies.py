@@ -397,8 +397,8 @@ def test_csv_refused() -> None:
         {"id": "2", "name": "b"},
         [("shape", None, "has 3 fields instead of 2")],
         [("encoding", None, "is not UTF-8: byte 0xff at position 3")],
-        [("shape", None, "a quote stands inside an unquoted field")],
-        [("encoding", None, "holds a NUL byte, which no text may hold")],
+        [("shape", None, "a quote is inside an unquoted field")],
+        [("encoding", None, "contains a NUL byte, which Postgres cannot store in text")],
         [("shape", None, "the quote that opens a field is never closed")],
     ]
     found = bodies.rows_of_csv(body, PLAIN)
@@ -408,7 +408,7 @@ def test_csv_refused() -> None:
         bodies.rows_of_csv(b"id,name\n", PLAIN)
     with pytest.raises(FileRefused) as error:
         bodies.rows_of_csv(b"id,nom\n1,a\n", PLAIN)
-    assert error.value.fact == 'the header names "nom", which is no column of s.boats'
+    assert error.value.fact == 'the header names "nom", which is not a column of s.boats'
 
 
 FIELD = st.text(st.sampled_from('ab1 ",;\n\r\té|'), max_size=6)
