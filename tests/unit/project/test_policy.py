@@ -16,7 +16,64 @@ CODE = [
     for folder in ("plugins", "api", "dags")
     for path in sorted((ROOT / folder).glob("**/*.py"))
 ]
+TESTS = sorted((ROOT / "tests").glob("**/test_*.py"))
 NAMES = [f"{path.stem}.{name}" for path in QUERIES for name in read_statements(path.stem)]
+
+# Test file → the modules that it covers though it does not have their name.
+ELSEWHERE = {
+    "integration/backup/test_avro_types.py": (
+        "backup/avro/arrays", "backup/avro/digests", "database/copy_binary",
+    ),
+    "integration/backup/test_restore.py": (
+        "backup/plan", "backup/source", "backup/table_restore",
+    ),
+    "integration/backup/test_restore_undo.py": ("backup/safety",),
+    "integration/backup/test_shelf.py": ("backup/sets",),
+    "integration/backup/test_shelf_proofs.py": ("backup/verify", "storage/disk_shelf"),
+    "integration/backup/test_upgrades.py": ("backup/drill",),
+    "integration/catalog/test_shown_sql.py": ("cli/sql", "database/recording"),
+    "integration/cli/test_commands.py": (
+        "cli/terminal", "rendering/elements", "rendering/loads", "status",
+    ),
+    "integration/console/test_corrections.py": ("rows/write/correction",),
+    "integration/console/test_files.py": ("ingest/file_states",),
+    "integration/console/test_keys.py": ("rows/read/audit_log",),
+    "integration/console/test_rows.py": ("rows/read/relatives",),
+    "integration/console/test_session.py": ("access/oidc_sign_in", "access/sessions"),
+    "integration/console/test_tables.py": ("catalog/sizes",),
+    "integration/database/test_embedded.py": ("database/credentials",),
+    "integration/database/test_external.py": ("database/connections",),
+    "integration/ingest/test_changing_files.py": ("ingest/file_source", "ingest/position"),
+    "integration/ingest/test_dry_run_and_limit.py": ("ingest/load", "ingest/reports"),
+    "integration/ingest/test_exactly_once.py": ("ingest/run",),
+    "integration/ingest/test_parts.py": ("ingest/split",),
+    "integration/ingest/test_reject_rules.py": (
+        "door/judge", "door/match", "door/passage", "door/stage",
+    ),
+    "integration/ingest/test_unreadable_files.py": ("storage/disk", "storage/file_names"),
+    "integration/ingest/test_waiting_rows.py": ("ingest/rejudge",),
+    "integration/rest/test_batch_answers.py": ("rows/write/batch",),
+    "integration/rest/test_batch_audit.py": ("rows/write/audit",),
+    "integration/rest/test_batch_idempotency.py": ("rows/write/idempotency",),
+    "integration/rest/test_batch_keys_and_defaults.py": ("rows/write/defaults",),
+    "integration/rest/test_metric_views.py": ("metrics/workbook",),
+    "integration/rest/test_operations.py": ("airflow_client",),
+    "integration/rest/test_rejects.py": ("door/rejected_rows",),
+    "integration/rest/test_row.py": ("door/dependents", "rows/write/delete_row"),
+    "integration/rest/test_row_filters.py": ("rows/read/filters", "rows/read/listing_params"),
+    "integration/rest/test_row_pages.py": ("rows/read/ordering", "rows/read/reading"),
+    "integration/rest/test_row_writes.py": ("rows/write/update_row",),
+    "integration/rest/test_uploads.py": ("ingest/upload",),
+    "integration/storage/test_s3_folder.py": (
+        "address", "storage/interfaces", "storage/opening", "storage/s3",
+    ),
+    "unit/backup/test_avro.py": ("backup/avro/schema", "backup/avro/types", "backup/avro/unions"),
+    "unit/csvfile/test_splitter.py": ("csvfile/records",),
+    "unit/door/test_plan_merge.py": ("door/context", "door/merge", "door/staged_columns"),
+    "unit/metrics/test_charts.py": ("metrics/line_chart", "metrics/series", "metrics/svg"),
+    "unit/metrics/test_definitions.py": ("metrics/parameters",),
+    "unit/rows/test_bodies.py": ("rows/exact_json",),
+}  # fmt: skip
 
 
 def imports(path: Path) -> set[str]:
@@ -90,3 +147,23 @@ def test_statements_that_the_code_names_exist(path: Path) -> None:
         if ast.unparse(node.func) == "query" and isinstance(node.args[0], ast.Constant)
     }
     assert named <= set(NAMES)
+
+
+def test_every_module_has_tests_that_can_be_found() -> None:
+    """A module has a test file of its name, or is in the table above; never both."""
+    own_names = {path.stem.removeprefix("test_") for path in TESTS}
+    assert {file for file in ELSEWHERE if not (ROOT / "tests" / file).is_file()} == set()
+    modules = {
+        str(path.relative_to(ROOT / "plugins" / "rowboat").with_suffix(""))
+        for path in LIBRARY
+        if path.stem not in own_names | {"__init__"}
+    }
+    assert modules == {module for listed in ELSEWHERE.values() for module in listed}
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT / "tests")))
+def test_no_test_file_is_long_or_imports_another(path: Path) -> None:
+    """What several need is in tests/support or in a conftest.py."""
+    text = path.read_text()
+    assert text.count("\n") <= 500
+    assert re.findall(r"^from tests\.[\w.]*\btest_\w+ import .*", text, re.MULTILINE) == []
