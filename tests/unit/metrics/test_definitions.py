@@ -10,7 +10,6 @@ import pytest
 
 from rowboat.errors import ParameterRefused, SqlFileError, UnknownMetric
 from rowboat.metrics import definitions
-from rowboat.metrics.answer_cache import AnswerCache
 from rowboat.metrics.definitions import Chart, Metric
 from rowboat.metrics.parameters import Parameter, parse_parameter
 
@@ -269,28 +268,3 @@ def test_a_parameter_without_bounds() -> None:
     assert parse_parameter("y integer -9..-1 = -3 | H | I") == Parameter(
         "y", "integer", "H | I", -9, -1, -3
     )
-
-
-def test_the_cache_is_bounded() -> None:
-    cache = AnswerCache(answers=2, size=10)
-    cache.keep("a", "1", b"aaaa", None)
-    cache.keep("b", "1", b"bbbb", None)
-    assert cache.find("a", "1") == (b"aaaa", None)
-    cache.keep("c", "1", b"c", "more")  # one too many: b was asked for least lately
-    assert [cache.find(each, "1") for each in "abc"] == [(b"aaaa", None), None, (b"c", "more")]
-    cache.keep("d", "1", b"d" * 9, None)  # too many bytes with a
-    assert [cache.find(each, "1") for each in "acd"] == [None, (b"c", "more"), (b"d" * 9, None)]
-    cache.keep("e", "1", b"e" * 11, None)  # too many bytes alone
-    assert [cache.find(each, "1") for each in "cde"] == [(b"c", "more"), (b"d" * 9, None), None]
-
-
-def test_the_cache_knows_versions() -> None:
-    cache = AnswerCache(size=10)
-    cache.keep("a", "1", b"old", None)
-    assert cache.find("a", "2") is None
-    for _ in range(5):
-        cache.keep("a", "2", b"newest", None)
-    assert cache.find("a", "2") == (b"newest", None)
-    assert cache.find("a", "1") is None
-    cache.keep("a", None, b"of none", None)
-    assert (cache.find("a", None), cache.find("a", "2")) == (None, None)
