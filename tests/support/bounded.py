@@ -1,4 +1,4 @@
-"""A process that may take little memory, for content that would take much."""
+"""A process with little memory, for content that would take much."""
 
 import importlib
 import multiprocessing

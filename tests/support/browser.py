@@ -1,4 +1,4 @@
-"""A real Chromium, watched for every fault, and axe-core for what hinders people in a page.
+"""A Chromium that reports every fault of a page, and axe-core for its accessibility.
 
 `python -m tests.support.browser` tells by its exit code whether there is one.
 """

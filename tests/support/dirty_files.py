@@ -1,4 +1,4 @@
-"""Files drawn at random with all that can be wrong with them, and what a load of one leaves."""
+"""Random files with every kind of fault, and the result of loading one."""
 
 from dataclasses import dataclass
 from typing import Any

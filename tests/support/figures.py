@@ -1,4 +1,4 @@
-"""The metrics of the repository, the rows that they count, and writes that change them."""
+"""The repository's metrics, rows that they count, and writes that change them."""
 
 from collections.abc import Iterator
 from typing import Any

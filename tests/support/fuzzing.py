@@ -1,4 +1,4 @@
-"""How long the fuzzing tests look: ROWBOAT_FUZZ times as long as usual, then by chance.
+"""Settings of random tests; ROWBOAT_FUZZ multiplies the number of their examples.
 
 `make chaos` looks ten times as long.
 """

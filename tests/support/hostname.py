@@ -1,4 +1,4 @@
-"""Tells workers on one machine apart."""
+"""A host name of its own for each worker on one machine."""
 
 import os
 import socket

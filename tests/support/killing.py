@@ -1,4 +1,4 @@
-"""Processes of their own that load and are killed, and what must hold of their work then."""
+"""Loaders in separate processes that are killed, and checks of what they leave behind."""
 
 import hashlib
 import json
@@ -91,7 +91,7 @@ class Sample:
 
 
 def sample(size: int, share: float, first: int = 1) -> Sample:
-    """Make hires with ids from `first` on, a share of them flawed in every way there is."""
+    """Make hires with ids from `first` on, a share of them with one of seven flaws."""
     rng = random.Random(SEED)
     lines, flawed = [], []
     for number in range(1, size + 1):
@@ -124,7 +124,7 @@ STARTED: list["subprocess.Popen[str]"] = []
 
 @pytest.fixture
 def ended() -> Iterator[None]:
-    """End what a failed test has left running."""
+    """Kill processes that a failed test has left running."""
     yield
     for process in STARTED:
         if process.poll() is None:
@@ -135,7 +135,7 @@ def ended() -> Iterator[None]:
 def start(
     boat: Boat, code: str, *arguments: str, role: Role = "loader", **settings: str
 ) -> "subprocess.Popen[str]":
-    """Start a process of its own on the boat's database."""
+    """Start Python code in a process that uses the boat's database."""
     variables = {f"ROWBOAT_{name.upper()}": value for name, value in settings.items()}
     address = {"ROWBOAT_DATABASE_URL": boat.uri(role)}
     process = subprocess.Popen(
@@ -151,27 +151,27 @@ def start(
 
 
 def finish(process: "subprocess.Popen[str]", timeout: float = 120) -> Any:
-    """Wait for a loader and return its document; it must end well and say nothing else."""
+    """Wait for a loader and return its document; it must exit with 0, stderr empty."""
     said, complained = process.communicate(timeout=timeout)
     assert (process.returncode, complained) == (0, "")
     return json.loads(said)
 
 
 def tell(process: "subprocess.Popen[str]", word: object) -> None:
-    """Give a process its next task."""
+    """Send a process its next task, one line on stdin."""
     assert process.stdin
     process.stdin.write(f"{word}\n")
     process.stdin.flush()
 
 
 def answer(process: "subprocess.Popen[str]") -> Any:
-    """Read what a process answers, as JSON."""
+    """Return the next line that a process writes, decoded from JSON."""
     assert process.stdout
     return json.loads(process.stdout.readline())
 
 
 def ask(process: "subprocess.Popen[str]", word: object) -> Any:
-    """Give a process a task and wait for its answer."""
+    """Send a process a task and return its answer."""
     tell(process, word)
     return answer(process)
 
@@ -206,7 +206,7 @@ select json_build_object(
 
 
 def check_state(boat: Boat, hires: Sample, name: str = FILE) -> dict[str, Any] | None:
-    """Check what is committed at this moment against the file; return the position."""
+    """Compare what is committed now with the file; return the position."""
     (state,) = boat.query(STATE, {"file": name})
     position: dict[str, Any] | None = state["position"]
     if position is None:
@@ -234,7 +234,7 @@ def check_whole(boat: Boat, hires: Sample, name: str = FILE) -> None:
 
 
 def digest(boat: Boat) -> str:
-    """Return the md5 of all hires, written as the file has them."""
+    """Return the MD5 of all hires in the form of the file."""
     (found,) = boat.query(
         r"""
         select md5(string_agg(concat_ws(
@@ -247,6 +247,7 @@ def digest(boat: Boat) -> str:
 
 
 def start_over(boat: Boat) -> None:
+    """Delete the hires and all that is known of their file."""
     boat.query(f"truncate {EMPLOYEES}")
     boat.query(
         "truncate ingest_status.rejected_rows, ingest_status.overwritten, ingest_status.loads"
@@ -255,7 +256,7 @@ def start_over(boat: Boat) -> None:
 
 
 def killed_after_each_commit(boat: Boat, **settings: str) -> Iterator[int]:
-    """Load what changed, dying after the first commit, then the second, and so on to the end."""
+    """Yield after each load that was killed by commit 1, 2, … until one succeeds."""
     process = start(boat, DIES_AFTER_COMMIT, **settings)
     for commit in count(1):
         code = ask(process, commit)
@@ -269,7 +270,7 @@ def killed_after_each_commit(boat: Boat, **settings: str) -> Iterator[int]:
 
 @contextmanager
 def racers(boat: Boat, **settings: str) -> Iterator[list["subprocess.Popen[str]"]]:
-    """Two loaders that wait for paths, so that both begin in the same moment."""
+    """Start two loaders that wait for paths, so that both begin at the same moment."""
     pair = [start(boat, LOADER, **settings) for _ in range(2)]
     assert [answer(each) for each in pair] == ["ready", "ready"]
     yield pair
@@ -351,7 +352,7 @@ where not exists (select from hired_employees.departments as d where d.id = e.de
 
 
 class Meddler(Thread):
-    """Somebody with SQL who deletes parents for good, and inserts children of what is left."""
+    """A session that deletes parents, and inserts children of those that are left."""
 
     def __init__(self, address: str) -> None:
         super().__init__()

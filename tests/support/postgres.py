@@ -1,4 +1,4 @@
-"""What stands for a Postgres of the user's own: other versions, TLS, a pooler before it."""
+"""Stand-ins for a Postgres of the user's own: other versions, TLS, a pooler in front."""
 
 import asyncio
 import os
