@@ -1,4 +1,4 @@
-"""What is recognised of a file that nobody describes."""
+"""What is recognised of a file without any description."""
 
 import json
 

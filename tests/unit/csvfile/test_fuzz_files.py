@@ -1,4 +1,4 @@
-"""Files that nobody wrote by hand: whatever their bytes and names, a reading or a sentence."""
+"""Random files: whatever their bytes and names, they are read or refused with a sentence."""
 
 import io
 import json
@@ -35,7 +35,7 @@ COLUMNS = ("id", "na,me", "Crew")
 
 
 def tried(work: Callable[..., Any], *given_: Any) -> Any:
-    """Return what comes of it, or the error that says why nothing does."""
+    """Return the result, or the error that is raised instead."""
     try:
         return work(*given_)
     except RowboatError as error:
@@ -86,7 +86,7 @@ cells = st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["
 def test_what_is_well_written_is_recognised(
     order: list[str], delimiter: str, newline: str, rows: list[tuple[str, ...]], marked: bool
 ) -> None:
-    """A header in any order, all cells quoted: each cell comes back in its column."""
+    """A header in any order, all cells quoted: each cell is read back in its column."""
     lines = [order, *([dict(zip(COLUMNS, row, strict=True))[name] for name in order]
                       for row in rows)]  # fmt: skip
     written = (['"' + cell.replace('"', '""') + '"' for cell in line] for line in lines)
@@ -120,7 +120,7 @@ def story(found: Records, lines: int) -> list[Any]:
 def test_chunks_of_any_sizes_give_the_same_records(
     text: bytes, delimiter: str, newline: str, sizes: list[int]
 ) -> None:
-    """Read as a load reads it: what is left of a chunk begins the next."""
+    """Read as a load does: the rest of a chunk begins the next one."""
     form = Dialect(delimiter, newline, COLUMNS, False, 0, 0)
     whole, found, lines, ahead, at = split_records(text, form, at_end=True), [], 0, b"", 0
     while at < len(text) or ahead:
@@ -144,7 +144,7 @@ numbers = st.sampled_from([0, -1, 1, 2**31, 2**62, -(2**62), 2**63 - 1, -(2**63)
 
 @st.composite
 def harmed(draw: st.DrawFn) -> tuple[str, bytes]:
-    """Draw a real file of which something was changed, taken out, put in or moved."""
+    """Draw a real file with bytes changed, removed, inserted or moved."""
     number = draw(st.integers(0, len(CONTENTS) - 1))
     content = bytearray(CONTENTS[number])
     for _ in range(draw(st.integers(1, 4))):
@@ -158,7 +158,7 @@ def harmed(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 def outcome(name: str, content: bytes) -> str:
-    """Read a file to its last value; return what refuses it, or how many rows it has."""
+    """Read a file to its last value; return the error that refuses it, or its number of rows."""
     try:
         reader, rows = Reader(io.BytesIO(content), len(content)), 0
         schema = reader.schema(name)
@@ -181,7 +181,7 @@ def test_the_files_are_whole_before() -> None:
 def test_a_harmed_backup_is_read_or_refused(
     child: ProcessPoolExecutor, file: tuple[str, bytes]
 ) -> None:
-    """In a process of 256 MiB, and within a minute: no other error, no end without an end."""
+    """In a process of 256 MiB, and within a minute: no other error, and no endless loop."""
     said = child.submit(outcome, *file).result(60)
     assert said.isdecimal() or re.match(r"(is|has|ends|grows|\w+ holds) ", said), said
 
@@ -196,7 +196,7 @@ jsons = st.recursive(
 
 
 def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """List the ways to all parts of a document."""
+    """Return the paths to all parts of a document."""
     below = document.items() if isinstance(document, dict) else enumerate(document)
     return [path] + [
         each
@@ -255,7 +255,7 @@ def test_a_name_is_safe_and_leads_to_its_table_or_is_refused(given_: str, to: Ta
 def test_a_folder_with_any_names_is_listed(
     tmp_path_factory: pytest.TempPathFactory, names: list[bytes]
 ) -> None:
-    """Every file that is not left out is told, by a name that can be written anywhere."""
+    """Every file that is not left out is listed, by a name that can be written anywhere."""
     place = tmp_path_factory.mktemp("names")
     kept = set()
     for each in names:

@@ -1,4 +1,4 @@
-"""The cutter: where records begin and end, on which line they stand, what makes no sense."""
+"""Where records begin and end, on which lines they are, and what breaks the grammar."""
 
 import csv
 import io
@@ -92,7 +92,7 @@ def test_cut(text: bytes, expected: list[tuple[int, bytes, list[str]]]) -> None:
 def test_every_split_gives_the_same(
     text: bytes, expected: list[tuple[int, bytes, list[str]]]
 ) -> None:
-    """Wherever a chunk ends, what is not decided yet waits for the next."""
+    """Wherever a chunk ends, an undecided record is left for the next one."""
     for border in range(len(text) + 1):
         first = split_records(text[:border], dialect(), at_end=False)
         rest = split_records(text[first.consumed :], dialect(), at_end=True)
@@ -154,7 +154,7 @@ def test_record_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_quote_that_stays_open_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is given up, and what follows is read as if it were a row of its own."""
+    """The record is given up at the end of its line, and the next line is read as a record."""
     monkeypatch.setattr(splitter, "LONGEST", 100)
     text = b'1,"a\n' + b"2,b\n" * 30
     assert split_records(text[:100], dialect(), at_end=False).consumed == 0

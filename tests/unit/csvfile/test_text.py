@@ -1,4 +1,4 @@
-"""The text of a file: unpacked, as UTF-8, counted byte by byte."""
+"""The text of a file: unpacked, as UTF-8, in blocks of any size."""
 
 import codecs
 import gzip
@@ -46,7 +46,7 @@ def test_whole_text(path: Path, content: bytes, expected: bytes, step: int) -> N
 
 
 def test_text_larger_than_a_block(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A character that a block cuts in two comes out whole."""
+    """A character that is cut by the end of a block is decoded correctly."""
     monkeypatch.setattr(text, "BLOCK", 3)
     written = "🚣é" * 50
     path.write_bytes(codecs.BOM_UTF16_LE + written.encode("utf-16-le"))

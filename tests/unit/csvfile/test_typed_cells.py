@@ -1,4 +1,4 @@
-"""Which cells are plainly values: no other ones, and all of the usual ones."""
+"""Which cells are plain: all of the usual form, and no cell that is not a value."""
 
 import re
 from collections import Counter
@@ -30,7 +30,7 @@ def column(name: str, base: str, is_domain: bool = False) -> Column:
 
 
 def odd(base: str, cells: list[str], quoted: bool = False) -> dict[int, str]:
-    """Return which cells of a column are not plain; the last one of three, the others are text."""
+    """Return the odd cells of a column, the last of three; the other two are text."""
     columns = {name: column(name, "text") for name in ("a", "b")} | {"c": column("c", base)}
     form = 'x,"y,""z",{}\n' if not quoted else 'x,y,"{}"\n'
     text = "".join(form.format(cell) for cell in cells).encode()
@@ -117,7 +117,7 @@ def test_domains_and_other_types_are_left_to_the_database() -> None:
 
 
 def test_refused_records_and_stray_quotes() -> None:
-    """Records of a wrong shape have no cells; where quotes stand anywhere, none can be told."""
+    """Records of a wrong shape have no cells; with irregular quotes, no record has."""
     shape = Dialect(",", "\n", ("a", "b"), False, 0, 0)
     columns = {"a": column("a", "int4"), "b": column("b", "text")}
     records = split_records(b"1,x\n2\n3,y,z\n4,w\n", shape, True)
@@ -139,7 +139,7 @@ def test_refused_records_and_stray_quotes() -> None:
 )
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_keys(cells: list[str]) -> None:
-    """What is told of keys is what there is of those cells that are integers."""
+    """The summary of keys agrees with those cells that are integers."""
     cells += [str(n) for n in range(10_000, 10_000 + 20 * len(cells) + 1)]
     text = "".join(f"{cell},x\n" for cell in cells).encode()
     columns = {"a": column("a", "int4"), "b": column("b", "text")}

@@ -1,4 +1,4 @@
-"""Rows as CSV: as RFC 4180 has it, and harmless in a spreadsheet where that is asked for."""
+"""Rows as CSV, as in RFC 4180, and harmless in a spreadsheet if that is asked for."""
 
 import csv
 import io
