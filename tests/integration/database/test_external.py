@@ -106,7 +106,7 @@ def test_one_login_without_powers_does_everything(rented: Rented) -> None:
 def test_a_right_that_is_missing_is_named(rented: Rented) -> None:
     assert rented.checked()["schema"] == (
         False,
-        "is not there",
+        "does not exist",
         "run `rowboat migrate` as its owner",
     )
     rented.administrate("revoke create on database rented from {}")
