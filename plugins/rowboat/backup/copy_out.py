@@ -1,9 +1,9 @@
-"""Reads a whole table by columns, by Postgres's binary COPY.
+"""Reads a whole table by columns, with Postgres's binary COPY.
 
-The server sends one message for each row of a COPY (manual, "Message Flow", COPY Operations), and
-receiving a message for each row of the table would take longer than all that is done with the rows.
-So a row of this COPY is a batch of the table's rows: the server puts the values of each column
-together, for all rows of some pages.
+The server sends a message for each row of a COPY (manual, "Message Flow", "COPY Operations"), and
+receiving one for each row of the table would take longer than everything that is done with the
+rows. So each row of this COPY is a batch of rows of the table: for all rows in some pages, the
+server concatenates the values of each column.
 """
 
 import struct
@@ -25,8 +25,9 @@ from rowboat.errors import BrokenPromise, Unholdable
 
 Take: TypeAlias = Callable[[list[Cells]], None]
 
-_PAGES = 64  # of a batch: some thousand short rows, small enough for the processor's caches
-_BYTES = 2**20  # of a batch where rows may be of any size
+_PAGES = 64  # of a batch: some thousand short rows, which fit into the processor's caches
+_BYTES = 2**20  # of a batch if rows may be of any size
+# Types whose values all have the same size: the server need not send the sizes.
 _WIDTHS = {
     "boolsend": 1, "int2send": 2, "int4send": 4, "date_send": 4, "float4send": 4, "int8send": 8,
     "float8send": 8, "time_send": 8, "timestamp_send": 8, "timestamptz_send": 8, "uuid_send": 16,
@@ -34,9 +35,10 @@ _WIDTHS = {
 
 
 def fetch_table(cursor: Cursor, table: Table, schema: Schema, take: Take) -> None:
-    """Read all rows of a table and hand them over by columns, a batch at a time.
+    """Read all rows of a table and pass them to `take` by columns, a batch at a time.
 
-    Raises Unholdable where they are not in pages of Postgres's own, and what `take` raises.
+    Raises Unholdable if rows are not in Postgres's own pages (foreign tables, other access
+    methods), and what `take` raises.
     """
     family = query("catalog.family", table=sql.Literal(table.identifier.as_string(cursor)))
     cursor.execute(query("copy_out.keeping", family=family))
@@ -66,8 +68,9 @@ def fetch_table(cursor: Cursor, table: Table, schema: Schema, take: Take) -> Non
 
 
 class _Fetched:
-    """A column: the SQL of its value, and of its parts of a message: sizes, unless all are the
-    same, and values.
+    """A column: the SQL of its value, and of its parts of a message.
+
+    These are the sizes, unless all are the same, and the values.
     """
 
     def __init__(self, field: Field, column: Column) -> None:
@@ -96,7 +99,7 @@ def _expression(field: Field, column: Column) -> sql.Composable:
 
 
 def _batch(message: bytes, columns: Sequence[_Fetched]) -> list[Cells]:
-    """Take a message apart; an empty one where there are no rows in the pages."""
+    """Return the columns of a message; an empty list if its pages have no rows."""
     parts, buffer = _parts(message), buffer_of(message)
     rows = int.from_bytes(message[slice(*next(parts))])
     found = []
@@ -114,7 +117,7 @@ def _batch(message: bytes, columns: Sequence[_Fetched]) -> list[Cells]:
 
 
 def _parts(message: bytes) -> Iterator[tuple[int, int]]:
-    """Find where each part of a message begins and ends."""
+    """Yield where each part of a message begins and ends (manual, COPY, "Tuples")."""
     (count,) = struct.unpack_from("!h", message)
     at = 2
     for _ in range(count):

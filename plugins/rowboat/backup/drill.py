@@ -1,6 +1,7 @@
-"""The drill: restores a set into a scratch schema, by the way of every restore, and compares.
+"""The drill: restores a set into a scratch schema, as every restore does, and compares digests.
 
-The scratch schema is the session's temporary one: Postgres drops it even if the process is killed.
+The scratch schema is the temporary one of the session, so Postgres drops its tables even if the
+process is killed.
 """
 
 import time
@@ -21,7 +22,7 @@ _SCHEMA = "pg_temp"
 
 @dataclass
 class Drilled:
-    """A set that was restored on trial: `tables` is table → rows; `findings` tell what failed."""
+    """A set that was restored on trial: `tables` is table → rows, `findings` say what failed."""
 
     set: str
     tables: dict[str, int] = field(default_factory=dict)
@@ -30,7 +31,7 @@ class Drilled:
 
     @property
     def ok(self) -> bool:
-        """Tell whether the set is proven to be restorable."""
+        """Whether everything in the set could be restored."""
         return not self.findings
 
 
@@ -40,7 +41,7 @@ def run_drill(
     name: str | None = None,
     progress: Progress = lambda *_: None,
 ) -> Drilled:
-    """Restore a set (default: the newest verified) on trial, and record that it could be.
+    """Restore a set (default: the newest verified) on trial, and record that it succeeded.
 
     Raises UnknownSet, BackupRefused.
     """
@@ -76,7 +77,7 @@ def run_drill(
 
 
 def _scratches(cursor: Cursor, catalog: Catalog, wanted: dict[str, int]) -> dict[str, Table]:
-    """Make an empty copy of each table, parents first; foreign keys lead to the copies."""
+    """Create an empty copy of each table, parents first; foreign keys refer to the copies."""
     tables = [table for table in catalog.in_order() if table.full_name in wanted]
     names = {table.full_name: f"rowboat_scratch_{n}" for n, table in enumerate(tables)}
     scratches = {}

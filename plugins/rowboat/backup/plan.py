@@ -1,4 +1,4 @@
-"""What a restore would do, in numbers: compared when it is done, shown before."""
+"""The plan of a restore: what it would do, in numbers that must still be true when it is done."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -17,11 +17,11 @@ MODES: dict[Mode, str] = {
 
 @dataclass
 class TablePlan:
-    """One table: rows by what becomes of them.
+    """The plan for one table: numbers of rows.
 
-    `dependents` is foreign key → rows of other tables that deletes would touch, `refusals` are
-    those that no delete may touch; `drift` are sentences on columns that changed since the backup;
-    `reasons` tell why rows would be rejected.
+    `dependents` is foreign key → rows of other tables that deletes would touch, `actions` foreign
+    key → what would be done to them; `drift` are sentences on columns that have changed since the
+    backup; `reasons` say why rows would be rejected.
     """
 
     table: str
@@ -37,18 +37,18 @@ class TablePlan:
 
     @property
     def touched(self) -> int:
-        """How many rows of other tables would be touched."""
+        """The number of rows of other tables that would be touched."""
         return sum(self.dependents.values())
 
     @property
     def numbers(self) -> dict[str, int]:
-        """What must still be true when the plan is carried out."""
+        """The numbers that must still be true when the plan is carried out."""
         counts = ("insert", "update", "delete", "unchanged", "rejected")
         touched = {f"rows of {label}": rows for label, rows in self.dependents.items() if rows}
         return {name: getattr(self, name) for name in counts} | touched
 
     def changed(self, then: "TablePlan") -> list[str]:
-        """Tell which numbers are no longer those of an earlier plan."""
+        """Return a sentence for each number that differs from that of an earlier plan."""
         names = dict.fromkeys([*then.numbers, *self.numbers])
         pairs = {name: (then.numbers.get(name, 0), self.numbers.get(name, 0)) for name in names}
         return [
@@ -58,14 +58,14 @@ class TablePlan:
 
 @dataclass
 class Plan:
-    """A restore of one or more tables, parents first."""
+    """The plan for one or more tables, parents first."""
 
     set: str
     mode: Mode
     tables: list[TablePlan]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a document; that of a single table is flat."""
+        """Return the plan as a JSON document; that of a single table is flat."""
         tables = [asdict(each) for each in self.tables]
         if len(tables) == 1:
             return {"set": self.set, "mode": self.mode, **tables[0]}
@@ -73,21 +73,21 @@ class Plan:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Plan":
-        """Read a document back."""
+        """Return the plan that a JSON document contains."""
         rest = {name: value for name, value in document.items() if name not in ("set", "mode")}
         tables = rest.get("tables", [rest])
         return cls(document["set"], document["mode"], [TablePlan(**each) for each in tables])
 
     @property
     def changes(self) -> bool:
-        """Tell whether anything would change."""
+        """Whether anything would change."""
         return any(each.insert or each.update or each.delete for each in self.tables)
 
 
 def schema_drift(schema: Schema, table: Table, mode: Mode) -> list[str]:
-    """Tell what changed between a backup and its table of today.
+    """Return sentences on how a table differs from its backup.
 
-    Raises RestoreRefused where no row could pass, or none could be matched.
+    Raises RestoreRefused if no row could be inserted, or rows could not be matched by key.
     """
     held, found = schema.by_column, []
     for column in table.stored:
@@ -108,7 +108,7 @@ def schema_drift(schema: Schema, table: Table, mode: Mode) -> list[str]:
     found += [f"{name} is no longer in the table: left out" for name in held if name not in stored]
     if table.key is None and mode != "replace":
         raise RestoreRefused(
-            f"{table.full_name} has no key, so no row of it can be told from another",
+            f"{table.full_name} has no key, so its rows cannot be told apart",
             "use --mode replace, which deletes all rows and inserts those of the backup",
         )
     if table.key and not set(table.key.columns) <= set(held):

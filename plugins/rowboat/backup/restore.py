@@ -1,7 +1,7 @@
-"""Restores tables from a backup: planned first, through the one door, in one transaction.
+"""Restores tables from a backup, through the door and in one transaction, and plans restores.
 
-A safety copy of everything that may be overwritten is taken and verified before; `undo` brings it
-back by the same path.
+A safety copy of everything that may be overwritten is taken and verified first. To undo a restore
+is to restore its safety copy.
 """
 
 from collections.abc import Sequence
@@ -43,19 +43,19 @@ _LONGEST_NAME = 63  # bytes, by Postgres
 
 @dataclass
 class Restored:
-    """A restore that was done; `safety` is the set that an undo brings back."""
+    """A restore that was done; `safety` is the set that an undo restores."""
 
     id: int
     plan: Plan
     safety: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return the restore as a document: its plan, which is now true, and its safety copy."""
+        """Return the restore as a JSON document: its plan, carried out, and its safety copy."""
         return {"id": self.id, **self.plan.to_json(), "safety": self.safety}
 
 
 def plan_restore(connection: Connection, order: RestoreOrder) -> Plan:
-    """Tell what a restore would do; nothing is changed, and nobody has to wait."""
+    """Return what a restore would do; changes nothing, and takes no lock that blocks writers."""
     with transaction(connection, keep=False) as cursor:
         steps = _steps(cursor, read_catalog(cursor), order)
         _prepare(cursor, steps)
@@ -69,23 +69,23 @@ def plan_restore(connection: Connection, order: RestoreOrder) -> Plan:
 def restore_tables(connection: Connection, order: RestoreOrder) -> Restored:
     """Take a safety copy, then carry the order out in one transaction.
 
-    Raises WouldCascade, PlanChanged, RestoreRefused; then everything is as it was.
+    Raises WouldCascade, PlanChanged, RestoreRefused, BackupRefused; then nothing has changed.
     """
     with sets.only_writer(connection):
         return persistently(partial(_restore, connection, order))
 
 
 def undo_order(connection: Connection, number: int, actor: str) -> RestoreOrder:
-    """Return the order that brings back what a restore overwrote.
+    """Return the order that undoes a restore.
 
-    Raises UnknownRestore, or UnknownSet where its safety copy has expired.
+    Raises UnknownRestore, or UnknownSet if its safety copy has expired.
     """
     with transaction(connection) as cursor:
         found = recorded_plan(cursor, number)
     if (name := found["safety_set"]) not in shelf.set_names():
         raise UnknownSet(
             f"the safety copy of restore {number}, {name}, is no longer on the shelf",
-            "restore from a backup that is there: `rowboat backups` lists them",
+            "restore from another backup: `rowboat backups` lists them",
         )
     sources = {table: source_of_set(name, table) for table in found["tables"]}
     return RestoreOrder(sources, "replace", actor, undoes=number)
@@ -101,7 +101,7 @@ def recorded_plan(cursor: Cursor, number: int) -> dict[str, Any]:
 
 
 def restore_of_run(cursor: Cursor, run: str) -> int | None:
-    """Return the number of the restore that a run has done."""
+    """Return the number of the restore that a run has done, or None."""
     cursor.execute(query("restore.by_run"), {"run": run})
     return next((row["id"] for row in fetch_rows(cursor)), None)
 
@@ -109,13 +109,13 @@ def restore_of_run(cursor: Cursor, run: str) -> int | None:
 def list_restores(
     cursor: Cursor, limit: int = 50, before: int | None = None
 ) -> list[dict[str, Any]]:
-    """Return the newest restores, or the newest before one of them."""
+    """Return the newest restores, or the newest of those with a number below `before`."""
     cursor.execute(query("restore.history"), {"limit": limit, "before": before})
     return fetch_rows(cursor)
 
 
 def back_up_first(connection: Connection, order: RestoreOrder) -> str:
-    """Take and verify the copy of what the order may overwrite; return its set."""
+    """Take and verify a safety copy of what the order may overwrite; return its set."""
     with sets.only_writer(connection), transaction(connection) as cursor:
         catalog = read_catalog(cursor)
         return safety.take_safety_copy(cursor, catalog, _touched(catalog, order), order.progress)
@@ -124,9 +124,9 @@ def back_up_first(connection: Connection, order: RestoreOrder) -> str:
 def restore_into(
     connection: Connection, source: Source, table: str, name: str, actor: str
 ) -> Report:
-    """Restore into a new table beside the old one, with its rules but no foreign keys.
+    """Restore into a new table with the rules of the old one, but no foreign keys.
 
-    The session is the owner's. Raises RestoreRefused where the name is taken.
+    The session must be the owner's. Raises RestoreRefused if the name is taken or too long.
     """
     with transaction(connection) as cursor:
         catalog = read_catalog(cursor)
@@ -166,12 +166,12 @@ def _check_tables(catalog: Catalog, order: RestoreOrder) -> None:
     if missing := set(order.sources) - set(catalog.by_name):
         raise RestoreRefused(
             f"the database has no {', '.join(sorted(missing))}",
-            "`rowboat migrate` makes the tables; name those to restore",
+            "`rowboat migrate` creates tables; name those to restore",
         )
 
 
 def _prepare(cursor: Cursor, steps: Sequence[TableRestore]) -> None:
-    """Stage all tables, find what will be deleted and who refers to that."""
+    """Stage all tables; find the rows that will be deleted, and what refers to them."""
     inside = {step.name for step in steps}
     for step in steps:
         step.prepare(cursor)
@@ -187,13 +187,15 @@ def _restore(connection: Connection, order: RestoreOrder) -> Restored:
     taken = None
     try:
         with transaction(connection) as cursor:
+            # The tables to lock were read in an earlier transaction, because the locks must come
+            # first in this one. If they have changed since, the locks may be the wrong ones.
             try:
                 safety.lock_tables(cursor, catalog, touched)
                 changed = read_catalog(cursor) != catalog
             except UndefinedTable:
                 changed = True
             if changed:
-                raise RestoreRefused("the tables were changed meanwhile", "run it again")
+                raise RestoreRefused("the tables have been changed meanwhile", "run it again")
             if done_before := _done_before(cursor, order):
                 return done_before
             held = order.safety
@@ -216,13 +218,16 @@ def _restore(connection: Connection, order: RestoreOrder) -> Restored:
             )
             return Restored(fetch_one(cursor)[0], done, held)
     except BaseException:
-        if taken is not None:
+        if taken is not None:  # needed nevertheless if only the answer to the commit was lost
             safety.drop_unused(connection, taken)
         raise
 
 
 def _done_before(cursor: Cursor, order: RestoreOrder) -> Restored | None:
-    """Return the restore that the same run has done: its answer was lost, not its work."""
+    """Return the restore that the same run has done already, or None.
+
+    A run is repeated if its connection was lost, which may happen after its transaction committed.
+    """
     cursor.execute(query("restore.by_run"), {"run": order.run})
     found = next(iter(fetch_rows(cursor)), None)
     if found is None:
@@ -233,11 +238,10 @@ def _done_before(cursor: Cursor, order: RestoreOrder) -> Restored | None:
 def carry_out(
     cursor: Cursor, catalog: Catalog, order: RestoreOrder, touched: Sequence[str]
 ) -> Plan:
-    """Delete what is free, children first; let rows in, parents first; delete the rest. Return the
-    plan that was carried out.
+    """Carry an order out within a transaction; return the plan as it was carried out.
 
-    What is deleted first cannot be in the way of a new row. `touched` are the tables of which there
-    is a safety copy, all of them locked.
+    `touched` are the tables of which there is a safety copy, all of them locked. Raises
+    WouldCascade, PlanChanged, RestoreRefused.
     """
     steps = _steps(cursor, catalog, order)
     _prepare(cursor, steps)
@@ -245,6 +249,8 @@ def carry_out(
     for step in steps:
         step.covered = touched
         step.check_dependents(step.dependents)
+    # Doomed rows to which no row refers are deleted first, children before parents: they may have
+    # unique values that new rows need.
     for step in reversed(steps):
         if step.doomed:
             step.doomed.delete_free(cursor, inside)
@@ -252,6 +258,7 @@ def carry_out(
     for step in steps:
         sequence.judge(step)
         reports.append(sequence.let_in(step))
+    # The rows that referred to other doomed rows have been updated or deleted by now.
     for step in reversed(steps):
         step.delete_rest(cursor, steps)
     done = Plan(order.set, order.mode, [step.plan for step in steps])

@@ -1,4 +1,4 @@
-"""The safety copy: what a restore may overwrite, written and verified before it does."""
+"""The safety copy: a set of the rows that a restore may change, taken and verified before it."""
 
 from collections.abc import Collection, Sequence
 
@@ -13,7 +13,7 @@ from rowboat.errors import BackupRefused, UnknownSet
 
 
 def tables_touched(catalog: Catalog, tables: Collection[str], cascade: bool) -> list[str]:
-    """The tables that a restore of some may change: with `cascade` also those below them."""
+    """Return the tables that a restore may change: with `cascade`, also those below them."""
     found = dict.fromkeys(tables)
     waiting = [catalog.by_name[name] for name in tables] if cascade else []
     while waiting:
@@ -25,9 +25,10 @@ def tables_touched(catalog: Catalog, tables: Collection[str], cascade: bool) -> 
 
 
 def lock_tables(cursor: Cursor, catalog: Catalog, tables: Collection[str]) -> None:
-    """Keep other writers out of the tables, and of those that they refer to, in the order in which
-    other writers come. Must be first in the transaction, so that its snapshot comes after.
-    """
+    """Lock the tables, and those that they refer to, against other writers."""
+    # This must be the first statement of the transaction: its snapshot is taken with the next one,
+    # and has to contain what other writers committed before the locks were granted. All writers
+    # lock in the same order, parents first, so that they cannot deadlock.
     parents = {
         key.parent: key.parent_identifier
         for name in tables
@@ -45,7 +46,10 @@ def lock_tables(cursor: Cursor, catalog: Catalog, tables: Collection[str]) -> No
 def take_safety_copy(
     cursor: Cursor, catalog: Catalog, tables: Sequence[str], progress: Progress
 ) -> str:
-    """Write, verify and record what the tables hold; return the set."""
+    """Write, verify and record a set of the tables; return its name.
+
+    Raises BackupRefused if it cannot be read back.
+    """
     manifest = write_set(cursor, catalog, tables, "safety", progress)
     if findings := _findings(manifest.set):
         shelf.remove_set(manifest.set)
@@ -56,7 +60,7 @@ def take_safety_copy(
 
 
 def still_holds(cursor: Cursor, catalog: Catalog, name: str, tables: Sequence[str]) -> bool:
-    """Tell whether an earlier safety copy is whole, and the tables are still what it holds."""
+    """Return whether an earlier safety copy is whole, and the tables still equal it."""
     try:
         copies = {copy.table: copy for copy in shelf.read_manifest(name).tables}
     except (UnknownSet, BackupRefused):
@@ -73,7 +77,7 @@ def still_holds(cursor: Cursor, catalog: Catalog, name: str, tables: Sequence[st
 
 
 def drop_unused(connection: Connection, name: str) -> None:
-    """Take a safety copy off the shelf, if it is certain that no restore needs it."""
+    """Remove a safety copy from the shelf if it is certain that no restore needs it."""
     if connection.closed or name not in shelf.set_names():
         return
     with transaction(connection) as cursor:

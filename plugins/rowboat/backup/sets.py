@@ -1,8 +1,8 @@
-"""The sets of the shelf together with their record in backup_status.
+"""The sets on the shelf, together with their records in backup_status.
 
-The shelf says which sets there are, the record what is known of them. A set that is on the shelf
-but not on record (a killed backup's, or that of a database that is gone) is taken on record again.
-A set of the future, by a clock that went wrong, neither counts nor goes until its time has come.
+The shelf determines which sets exist, the records what is known about them. A set on the shelf
+without a record (of a backup that was killed, or of a lost database) is recorded again. A set
+dated in the future, because a clock was wrong, neither counts nor expires until that time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,14 @@ from rowboat.errors import BackupRefused, UnknownSet
 from rowboat.settings import settings
 
 FUTURE = "dated in the future"
-_SLACK = timedelta(days=1)  # clocks and time zones that are only a little wrong
+_SLACK = timedelta(days=1)  # for clocks and time zones that are only a little wrong
 
 
 @dataclass
 class Set:
-    """One set: `tables` is table → number of rows; `state` tells what is wrong with it, if any:
-    whole, missing, damaged, unreadable (for now), dated in the future.
+    """One set: `tables` is table → number of rows.
+
+    `state` is whole, missing, damaged, unreadable (for now) or dated in the future.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Set:
 
     @property
     def counts(self) -> bool:
-        """Tell whether other sets may expire because this one is there."""
+        """Whether other sets may expire because this one exists."""
         return (
             self.purpose == "backup"
             and self.state == "whole"
@@ -53,7 +54,8 @@ class Set:
 
 @contextmanager
 def only_writer(connection: Connection) -> Iterator[None]:
-    """Be the only writer of the shelf; what killed writers left is put in order first."""
+    """Be the only writer of the shelf; first clean up what killed writers have left."""
+    # The lock belongs to the session, not to a transaction, because the block commits several.
     with transaction(connection) as cursor:
         cursor.execute(query("backup.lock_shelf"))
     try:
@@ -68,9 +70,9 @@ def only_writer(connection: Connection) -> Iterator[None]:
 
 
 def adopt_sets(cursor: Cursor) -> None:
-    """Take on record what is on the shelf without one; a damaged set stays unrecorded.
+    """Record the sets on the shelf that have no record, except damaged ones.
 
-    Where another session writes, it is left to that one: its newest set is not yet a set.
+    Does nothing while another session writes: it will record its newest set itself.
     """
     cursor.execute(query("backup.try_lock_shelf"))
     if not fetch_one(cursor)[0]:
@@ -85,7 +87,7 @@ def adopt_sets(cursor: Cursor) -> None:
 
 
 def record_set(cursor: Cursor, manifest: Manifest, pinned: bool) -> str | None:
-    """Take a set on record; return why it is suspicious, where it is."""
+    """Record a set; return why it is suspicious, or None if it is not."""
     suspicions = _suspicions(cursor, manifest)
     for copy in manifest.tables:
         facts = vars(copy) | {name: getattr(manifest, name)
@@ -97,9 +99,9 @@ def record_set(cursor: Cursor, manifest: Manifest, pinned: bool) -> str | None:
 
 
 def read_sets(cursor: Cursor) -> list[Set]:
-    """Return all sets, oldest first: those on the shelf, and those that should be.
+    """Return all sets, oldest first: those on the shelf, and those that are only on record.
 
-    The files of a whole one are there and have their sizes; what is in them, `verify` proves.
+    The files of a whole set exist and have the right sizes; only `verify` reads them.
     """
     found: dict[str, Set] = {}
     sums: dict[str, dict[str, str]] = {}
@@ -125,7 +127,7 @@ def read_sets(cursor: Cursor) -> list[Set]:
 
 
 def recorded_names(cursor: Cursor) -> set[str]:
-    """Return the names of the sets on record."""
+    """Return the names of the recorded sets."""
     return {row["set_name"] for row in _recorded(cursor)}
 
 
@@ -137,7 +139,7 @@ def newest_set(cursor: Cursor, tables: Sequence[str] = ()) -> Set:
     of = f" of {', '.join(tables)}" if tables else ""
     raise UnknownSet(
         f"there is no verified backup{of}",
-        "take one with `rowboat backup`, or prove one that is there with `rowboat verify SET`",
+        "take one with `rowboat backup`, or verify an existing one with `rowboat verify SET`",
     )
 
 
@@ -159,7 +161,7 @@ def find_set(cursor: Cursor, name: str) -> Set:
 
 
 def files_of_set(cursor: Cursor, name: str) -> list[dict[str, Any]]:
-    """Return a set's files by its record, or by its manifest where it has none.
+    """Return a set's files from its record, or from its manifest if it has no record.
 
     Raises UnknownSet, BackupRefused.
     """
@@ -178,9 +180,9 @@ def files_of_set(cursor: Cursor, name: str) -> list[dict[str, Any]]:
 
 
 def pin_set(cursor: Cursor, name: str, pinned: bool) -> None:
-    """Keep a set whatever its age, or let it go when its time comes; raises UnknownSet.
+    """Pin a set, so that it never expires, or unpin it; raises UnknownSet.
 
-    The mark on the shelf is enough for a set that is not on record yet.
+    It is also marked on the shelf, so that the pin is not lost if the record is.
     """
     find_set(cursor, name)
     cursor.execute(query("backup.pin"), {"set": name, "pinned": pinned})
@@ -194,7 +196,7 @@ def _recorded(cursor: Cursor) -> list[dict[str, Any]]:
 
 
 def _unrecorded(name: str) -> Set | None:
-    """Describe a set by its manifest; None where it leaves the shelf in this moment."""
+    """Return a set from its manifest, or None if it is being removed."""
     try:
         manifest = shelf.read_manifest(name)
     except BackupRefused:
@@ -211,7 +213,7 @@ def _unrecorded(name: str) -> Set | None:
 
 
 def _state(name: str, sums: dict[str, str]) -> str:
-    """Tell what is wrong with a set on the shelf, as far as it shows without reading its files."""
+    """Return the state of a set on the shelf, as far as it can be known without reading files."""
     try:
         manifest = shelf.read_manifest(name)
         sizes = shelf.file_sizes(name, [copy.file for copy in manifest.tables])
@@ -227,7 +229,7 @@ def _state(name: str, sums: dict[str, str]) -> str:
 
 
 def _suspicions(cursor: Cursor, manifest: Manifest) -> dict[str, str]:
-    """Tell which tables look wrong: all empty, or many rows fewer than in the backup before."""
+    """Return table → why it is suspicious: all are empty, or it lost many rows since the last."""
     if manifest.purpose != "backup":
         return {}
     if not any(copy.rows for copy in manifest.tables):

@@ -1,7 +1,8 @@
 """The shelf: a folder of sets, each with a file for every table and a manifest.
 
-A set is written where nobody sees it, so that a set with a name is whole. The manifest tells all
-that is needed to read the set where the database is gone; it ends with a checksum of its own.
+A set is written aside and appears under its name all at once, so a set that has its name is
+complete. The manifest contains everything that is needed to read the set without the database, and
+its own checksum.
 """
 
 import hashlib
@@ -26,12 +27,12 @@ from rowboat.storage.interfaces import MANIFEST, PINNED, Aside, OpenedFile
 Purpose: TypeAlias = Literal["backup", "safety"]
 
 _MOST_MANIFEST = 64 * 2**20  # bytes
-_MOST_STEM = 200  # characters of a file's name; file systems take 255
+_MOST_STEM = 200  # characters of a file name; file systems allow 255 bytes
 
 
 @dataclass(frozen=True)
 class Copy:
-    """One table of a set: its file, what it holds, and how to prove it."""
+    """One table of a set: its file, contents and digests."""
 
     table: str
     file: str
@@ -46,7 +47,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a set holds; `snapshot` are the transactions that it has seen (pg_snapshot)."""
+    """The contents of a set; `snapshot` are the transactions that it has seen (pg_snapshot)."""
 
     set: str
     purpose: Purpose
@@ -59,7 +60,7 @@ class Manifest:
     format: str = FORMAT
 
     def copy(self, table: str) -> Copy:
-        """Return the copy of a table; raises UnknownSet where the set has none."""
+        """Return the copy of a table; raises UnknownSet if the set has none."""
         for each in self.tables:
             if each.table == table:
                 return each
@@ -67,12 +68,12 @@ class Manifest:
 
     @property
     def taken(self) -> datetime:
-        """When the set was taken."""
+        """The time at which the set was taken."""
         return datetime.fromisoformat(self.taken_at)
 
     @property
     def is_sound(self) -> bool:
-        """Tell whether its values can be true; its checksum only tells that nothing fell over."""
+        """Whether the values are possible; a checksum can be computed for any values."""
         tables, files = {each.table for each in self.tables}, {each.file for each in self.tables}
         numbers = [n for copy in self.tables for n in (copy.rows, copy.bytes, copy.last_id or 0)]
         return (
@@ -85,7 +86,7 @@ class Manifest:
         )
 
     def to_bytes(self) -> bytes:
-        """Return the manifest's only spelling."""
+        """Return the only form in which the manifest is written."""
         return _spelled(asdict(self))
 
 
@@ -93,7 +94,7 @@ _MANIFEST_TYPE = TypeAdapter(Manifest)
 
 
 def shelf_folder() -> Address:
-    """The shelf's folder."""
+    """Return the folder of the shelf."""
     return settings().backups
 
 
@@ -108,27 +109,27 @@ def set_names() -> list[str]:
 
 
 def set_path(name: str, file: str = "") -> Address:
-    """Return where a set or one of its files lies; raises UnknownSet for a strange name."""
+    """Return the address of a set or one of its files; raises UnknownSet for an unsafe name."""
     for part in (name, file or MANIFEST):
         if not _is_name(part):
-            raise UnknownSet(f"{part!r} is no name on the shelf")
+            raise UnknownSet(f"{part!r} cannot be the name of a set or file")
     where = shelf_folder() / name
     return where / file if file else where
 
 
 def open_set_file(name: str, file: str) -> OpenedFile:
-    """Open a file of a set; raises BackupRefused, or OSError where it cannot be read."""
+    """Open a file of a set; raises BackupRefused, or OSError if it cannot be read."""
     set_path(name, file)
     return _shelf().opened(name, file)
 
 
 def file_sizes(name: str, files: list[str]) -> dict[str, int]:
-    """Return file → bytes; raises BackupRefused, or OSError where they cannot be read."""
+    """Return file → bytes; raises BackupRefused, or OSError if they cannot be read."""
     return _shelf().sizes(name, files)
 
 
 def written_at(name: str) -> datetime:
-    """Return when a set was written, by its place; raises OSError."""
+    """Return when a set was written, according to the storage; raises OSError."""
     return _shelf().time(name)
 
 
@@ -155,9 +156,9 @@ def read_manifest(name: str) -> Manifest:
 
 
 def file_names(tables: list[str]) -> dict[str, str]:
-    """Return table → file; the schema is left out where no other table has the name.
+    """Return table → file name, without the schema if no other table has the name.
 
-    No file system takes two of them for one, or one for too long.
+    The names differ in more than case, and are not too long for any file system.
     """
     short = [table.rpartition(".")[2] or table for table in tables]
     stems = [
@@ -174,7 +175,7 @@ def file_names(tables: list[str]) -> dict[str, str]:
 
 
 def new_set_name(taken: datetime, known: Collection[str] = ()) -> str:
-    """Return a name for a set that none has, on the shelf or known, in the order of time."""
+    """Return a new name for a set, from its time; `known` are names that are not available."""
     name = first = f"{taken:%Y%m%dT%H%M%SZ}"
     number = 1
     while name in known or _taken(name):
@@ -185,44 +186,44 @@ def new_set_name(taken: datetime, known: Collection[str] = ()) -> str:
 
 @contextmanager
 def set_in_progress(name: str) -> Iterator[Aside]:
-    """Give a place to write a set into; it goes away when the block fails."""
+    """Yield a place into which a set is written; it is removed if the block fails."""
     with _usable(), _shelf().aside(name) as where:
         yield where
 
 
 def publish_set(where: Aside, manifest: Manifest, pinned: bool = False) -> None:
-    """Write the manifest and give the set its name: from here on it is there, and whole."""
+    """Write the manifest and give the set its name, with which it is complete."""
     where.publish(manifest.to_bytes(), pinned)
 
 
 def mark_pinned(name: str, pinned: bool) -> None:
-    """Mark a set as one that stays, or no longer."""
+    """Mark a set on the shelf as pinned, or remove the mark."""
     set_path(name)
     with _usable():
         _shelf().pin(name, pinned)
 
 
 def is_pinned(name: str) -> bool:
-    """Tell whether a set is marked as one that stays."""
+    """Return whether a set is marked as pinned."""
     with _usable():
         return _shelf().is_pinned(name)
 
 
 def remove_set(name: str) -> None:
-    """Take a set off the shelf, at once for those who read."""
+    """Remove a set from the shelf, for readers all at once."""
     set_path(name)
     with _usable():
         _shelf().remove(name)
 
 
 def clean_shelf() -> list[str]:
-    """Remove what killed processes left behind; the caller is the only writer of the shelf."""
+    """Remove what killed processes have left; the caller must be the only writer of the shelf."""
     with _usable():
         return _shelf().clean()
 
 
 def schema_of_copy(copy: Copy) -> Schema:
-    """Return the schema of a copy; raises BackupRefused for one that Rowboat does not write."""
+    """Return the schema of a copy; raises BackupRefused unless Rowboat would write it."""
     return read_schema(copy.schema, copy.table)
 
 
@@ -232,10 +233,11 @@ def _spelled(content: dict[str, Any]) -> bytes:
 
 
 def _parsed(raw: bytes) -> Manifest | str | None:
-    """Return a manifest, only the format of one that is of another, or None for a damaged one."""
+    """Return a manifest, its format if this version cannot read it, or None if it is damaged."""
     try:
         content = json.loads(raw)
         del content["sha256"]
+        # Written again it must be the same bytes, checksum included: nothing can be ambiguous.
         if _spelled(content) != raw or b"\\u0000" in raw:
             return None
         if content["format"] != FORMAT:

@@ -1,4 +1,4 @@
-"""Where restored rows come from: a table of a set, or an AVRO file on its own."""
+"""Sources of restored rows: a table of a set, or a single AVRO file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from rowboat.storage import opening
 
 @dataclass(frozen=True)
 class Source:
-    """One table of a backup, proven whole: `set` is its name, or the path of a file."""
+    """One table of a backup, verified: `set` is the name of its set, or the path of a file."""
 
     set: str
     path: Address
@@ -28,22 +28,23 @@ class Source:
 
     @property
     def name(self) -> str:
-        """How loads and the quarantine name it."""
+        """The name of the source in loads and in the quarantine."""
         return f"{self.set}/{self.path.name}" if self.set != str(self.path) else self.set
 
     def cargo(self, table: Table) -> Cargo:
-        """Return its rows for the door: the columns that the table has too."""
+        """Return the rows as a cargo: those columns that the table has too."""
         common = self.common(table)
         typed = frozenset(name for name in common if self._is_typed(table, name))
         return Cargo(common, lambda: _Stream(self, common, typed), self.rows, typed=typed)
 
     def common(self, table: Table) -> tuple[str, ...]:
-        """The columns that both the backup and the table have."""
+        """Return the columns that both the backup and the table have."""
         held = self.schema.by_column
         return tuple(column.name for column in table.stored if column.name in held)
 
     def _is_typed(self, table: Table, name: str) -> bool:
-        """Tell whether the column's values need no judgement of their type."""
+        """Return whether values of the column need not be judged by type."""
+        # Values of a domain or of a type with a length still have to be judged.
         column, field = table.by_name[name], self.schema.by_column[name]
         same = (field.type, field.base) == (column.type, column.base)
         fits = field.kind.native and same and not column.is_domain
@@ -51,7 +52,7 @@ class Source:
 
 
 def source_of_set(name: str, table: str, progress: Progress = lambda *_: None) -> Source:
-    """Open a table of a set; raises BackupRefused unless it is what the manifest says."""
+    """Verify a table of a set and return it; raises BackupRefused, UnknownSet."""
     copy = shelf.read_manifest(name).copy(table)
     found = check_copy(name, copy, progress)
     if found.findings:
@@ -61,7 +62,10 @@ def source_of_set(name: str, table: str, progress: Progress = lambda *_: None) -
 
 
 def source_of_file(path: Address, table: str) -> Source:
-    """Open an AVRO file of any origin; raises BackupRefused for what Rowboat would not write."""
+    """Read an AVRO file of any origin and return it.
+
+    Raises BackupRefused if it cannot be read or Rowboat would not have written it.
+    """
     try:
         with opening.open_file(path) as file:
             reader = Reader(file, file.size)
@@ -80,7 +84,7 @@ def source_of_file(path: Address, table: str) -> Source:
 
 
 class _Stream:
-    """A source's rows as COPY's binary format, some at a time."""
+    """The rows of a source in COPY's binary format, as a file that COPY reads."""
 
     def __init__(self, source: Source, columns: Sequence[str], typed: frozenset[str]) -> None:
         self._parts = self._copy(source, columns, typed)
@@ -95,7 +99,8 @@ class _Stream:
     def _copy(
         self, source: Source, columns: Sequence[str], typed: frozenset[str]
     ) -> Iterator[bytes]:
-        """Yield the rows; raises BackupRefused where they are not those that were proven."""
+        """Yield the rows; raises BackupRefused if they are not those that were verified."""
+        # The file is read a second time and may have changed; then the transaction is rolled back.
         yield copy_binary.HEADER
         kinds = {name: source.schema.by_column[name].kind for name in columns}
         digest = Digest()

@@ -1,4 +1,4 @@
-"""One table of a restore: staged, compared, judged, let in, and what the backup lacks deleted."""
+"""One table of a restore: stages its rows, has them judged and let in, deletes other rows."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ _ON_KNOWN: dict[Mode, OnKnown] = {"replace": "update", "merge": "update", "missi
 
 @dataclass
 class RestoreOrder:
-    """What to restore and on whose behalf.
+    """What to restore, how, and on whose behalf.
 
-    `sources` is table → where its rows come from; `expected` the plan that was approved;
-    `safety` a safety copy that was taken already; `undoes` the restore that is taken back;
-    `on_trial` leaves the sequences alone, which no rollback takes back.
+    `sources` is table → source of its rows; `expected` the plan that was approved; `safety` a
+    safety copy that has been taken already; `undoes` the number of the restore that this one
+    undoes; `on_trial` leaves sequences alone, because a rollback does not reset them.
     """
 
     sources: dict[str, Source]
@@ -47,12 +47,12 @@ class RestoreOrder:
 
     @property
     def set(self) -> str:
-        """The set or file that the rows come from."""
+        """The name of the set or file that the rows are from."""
         return next(iter(self.sources.values())).set
 
 
 class TableRestore:
-    """One table of a restore; with `silent` rows may come and go without its row triggers."""
+    """One table of a restore; `silent` if its row triggers may be switched off."""
 
     def __init__(
         self, table: Table, source: Source, order: RestoreOrder, number: int, silent: bool = False
@@ -68,7 +68,7 @@ class TableRestore:
         self.plan = TablePlan(table.full_name, drift=schema_drift(source.schema, table, order.mode))
 
     def prepare(self, cursor: Cursor) -> None:
-        """Stage the backup's rows and find the rows that it does not have."""
+        """Stage the rows of the backup and find the rows of the table that it lacks."""
         self._open_door(cursor)
         self.progress_to(0)
         stage.fill_stage(cursor, self.table, self.cargo)
@@ -80,11 +80,11 @@ class TableRestore:
             self.plan.delete = self.doomed.count
 
     def set_aside(self, cursor: Cursor) -> None:
-        """Make room on the stage for other tables."""
+        """Set the stage aside, to make room for other tables."""
         stage.set_stage_aside(cursor, self.number)
 
     def take_up(self, cursor: Cursor) -> None:
-        """Put what was set aside back on the stage."""
+        """Put the rows that were set aside back on the stage."""
         self._open_door(cursor)
         stage.take_stage_up(cursor, self.number)
 
@@ -101,7 +101,7 @@ class TableRestore:
         return judge.judge_cargo(cursor, terms, self._columns())
 
     def foresee(self, cursor: Cursor, judged: Judged) -> None:
-        """Put into the plan what letting the rows in would do."""
+        """Write into the plan what letting the rows in would do."""
         report = passage.foresee(cursor, self.cargo, judged)
         self.plan.insert, self.plan.update = report.inserted, report.updated
         self.plan.unchanged, self.plan.rejected = report.unchanged, report.rejected
@@ -110,13 +110,16 @@ class TableRestore:
             self.plan.reasons = fetch_rows(cursor)
 
     def count_outside(self, cursor: Cursor, inside: Collection[str]) -> None:
-        """Put into the plan how many rows of tables that are not restored refer to doomed ones."""
+        """Count rows of tables that are not restored and refer to rows to be deleted."""
         if self.doomed:
             outside = [each for each in self.references if each.child_name not in inside]
             self._count(self.doomed.dependents(cursor, outside, {}, inside))
 
     def count_kept(self, cursor: Cursor, child: "TableRestore", inside: Collection[str]) -> None:
-        """The same for rows of a child on the stage that stay, as the backup's are refused."""
+        """Count rows of a child that refer to rows to be deleted and will not be replaced.
+
+        The child is on the stage; its new rows for the same keys were rejected.
+        """
         if self.doomed:
             stays = [query("restore.keeps"), *([child.doomed.stays] if child.doomed else [])]
             of_child = [each for each in self.references if each.child_name == child.name]
@@ -124,33 +127,35 @@ class TableRestore:
             self._count(self.doomed.dependents(cursor, of_child, kept, inside))
 
     def check_dependents(self, found: Mapping[str, Dependents]) -> None:
-        """Refuse what may not be touched; raises RestoreRefused, WouldCascade."""
+        """Raise RestoreRefused or WouldCascade if rows would be touched that may not be."""
         for label, each in found.items():
             if each.rows and each.reference.forbids:
                 raise RestoreRefused(
                     f"{each.rows:,} rows of {label} refer to rows of {self.name} that the backup "
-                    "does not have, and their foreign key lets none of those go",
+                    "does not have, and their foreign key does not allow deleting those",
                     "restore that table too (--all), or use --mode merge, which deletes nothing",
                 )
         touched = [f"{each.rows:,} of {label}" for label, each in found.items() if each.rows]
         if touched and not self.order.cascade:
             raise WouldCascade(
-                f"rows of {self.name} that the backup does not have would take others with them: "
+                f"deleting rows of {self.name} that the backup does not have would affect others: "
                 + ", ".join(touched)
             )
         for label, each in found.items():
             if each.rows and each.reference.child_name not in self.covered:
                 raise RestoreRefused(
                     f"{each.rows:,} rows of {label} would be {each.reference.action}, and no "
-                    "safety copy can hold them: Rowboat does not manage their table",
+                    "safety copy can contain them: Rowboat does not manage their table",
                     "delete them yourself, or use --mode merge, which deletes nothing",
                 )
 
     def stand_in(
         self, cursor: Cursor, judged: Judged | None, stand_ins: dict[str, sql.Composable]
     ) -> None:
-        """Let children be judged against what the table will contain; if it is not judged yet,
-        against all that it may contain.
+        """Add a stand-in, against which children are judged: a copy of the keys they refer to.
+
+        It has the rows that the table will have after the restore: the good ones of the backup and
+        those that stay; if the table is not `judged` yet, all rows of the backup and those.
         """
         wanted = {name for each in self.references for name in each.parent_columns}
         names = sorted(wanted & set(self.cargo.columns))
@@ -179,8 +184,12 @@ class TableRestore:
         stand_ins[self.name] = name
 
     def let_in(self, cursor: Cursor, judged: Judged, inside: Collection[str] = ()) -> Report:
-        """Let the good rows in, quarantine the others."""
+        """Let the good rows in and quarantine the others."""
         leaving = None
+        # Doomed rows with unique values that new rows need have to be deleted first. With triggers
+        # switched off, that includes rows to which others still refer; delete_rest checks that no
+        # reference is left. Otherwise, if a table refers to itself, rows are deleted by the same
+        # statement that changes the rows which refer to them.
         if self.silent:
             skip_triggers(cursor, self.table)
             if self.doomed and judged.terms.replaces:
@@ -194,7 +203,7 @@ class TableRestore:
             )
         try:
             report, _ = passage.let_in(cursor, self.cargo, judged, self._passage(), leaving)
-        except UniqueViolation as error:  # it is no race: other writers are locked out
+        except UniqueViolation as error:  # not a race: other writers are locked out
             raise self._in_way() from error
         if self.silent:
             fire_triggers(cursor)
@@ -202,7 +211,7 @@ class TableRestore:
         return report
 
     def delete_rest(self, cursor: Cursor, steps: Sequence["TableRestore"]) -> None:
-        """Delete the doomed rows that rows of the backup's tables referred to until now."""
+        """Delete the doomed rows to which rows of restored tables referred until now."""
         if not self.doomed or not self.doomed.count:
             return
         stays = {each.name: each.doomed.stays for each in steps if each.doomed}
@@ -212,18 +221,21 @@ class TableRestore:
         if some and self.cleared:
             raise self._in_way()
         if self.silent and not some:
-            skip_triggers(cursor, self.table)  # they may refer to each other in a ring
+            skip_triggers(cursor, self.table)  # the doomed rows may refer to each other in a ring
         self.doomed.delete_rest(cursor)
         if self.silent:
             fire_triggers(cursor)
 
     def check(self, cursor: Cursor, report: Report) -> None:
-        """Assert that the table is the backup, where it should be; raises BrokenPromise."""
+        """Raise BrokenPromise unless the table has the digest of the backup.
+
+        It need not if rows were rejected or kept, or if the columns have changed.
+        """
         same_columns = schema_of_table(self.table).digest == self.source.schema.digest
         if self.order.mode != "replace" or report.rejected or not same_columns:
             return
         if take.digest_table(cursor, self.table) != self.source.digest:
-            raise BrokenPromise(f"{self.name} is not what the backup holds; it was rolled back")
+            raise BrokenPromise(f"{self.name} is not equal to the backup; it was rolled back")
 
     @property
     def name(self) -> str:
@@ -231,13 +243,13 @@ class TableRestore:
         return self.table.full_name
 
     def progress_to(self, share: float) -> None:
-        """Tell how far it is."""
+        """Report progress as a share of the source's rows."""
         rows_ = self.source.rows
         self.order.progress(self.source.schema.table, int(share * rows_), rows_)
 
     @property
     def _replaces(self) -> bool:
-        """Tell whether rows may be deleted and inserted where an update would not do."""
+        """Whether rows may be deleted and inserted anew if an update cannot change them."""
         whole = len(self.cargo.columns) == len(self.table.stored)
         may = self.silent or not self.references
         return self.order.mode != "missing" and self.table.key is not None and whole and may

@@ -1,4 +1,4 @@
-"""Takes a backup: one set, one snapshot, one AVRO file for each table."""
+"""Takes a backup: a set with an AVRO file for each table, all from one snapshot."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Taken:
-    """A set that was taken; `findings` tell what is wrong with it, `suspicion` what may be."""
+    """A set that was taken; `findings` say what is wrong with it, `suspicion` what may be."""
 
     set: str
     tables: list[Copy]
@@ -38,7 +38,7 @@ class Taken:
 
     @property
     def bytes(self) -> int:
-        """Size of its files."""
+        """The size of its files together."""
         return sum(copy.bytes for copy in self.tables)
 
     def to_json(self) -> dict[str, Any]:
@@ -58,9 +58,9 @@ def take_backup(
     pinned: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Taken:
-    """Back up the tables (default: all) as one set, then read it back.
+    """Back up the tables (default: all) as one set, then verify it.
 
-    Raises UnknownTable, Unholdable, ShelfUnusable; then there is no set, and none expires.
+    Raises UnknownTable, Unholdable, BackupRefused, ShelfUnusable; then no set has been created.
     """
     with sets.only_writer(connection):
         manifest = None
@@ -79,9 +79,9 @@ def write_set(
     progress: Progress,
     pinned: bool = False,
 ) -> Manifest:
-    """Write tables as the transaction sees them as a set on the shelf, and return its manifest.
+    """Write a set of tables, as the transaction sees them, to the shelf; return its manifest.
 
-    The caller is the only writer of the shelf, and takes the set on record.
+    The caller must be the only writer of the shelf, and records the set.
     """
     cursor.execute(query("backup.moment"))
     snapshot, taken, server = fetch_one(cursor)
@@ -116,13 +116,15 @@ def digest_table(cursor: Cursor, table: Table) -> str:
 def _take(
     connection: Connection, tables: Sequence[str], pinned: bool, progress: Progress
 ) -> Manifest | None:
-    """Hold the tables and write them; None where others came or went before they were held."""
+    """Lock the tables and write them; None if tables were created or dropped before the lock."""
+    # In a transaction of its own: that of the backup begins with the lock, so that its snapshot is
+    # taken when definitions can no longer change.
     with transaction(connection) as cursor:
         chosen = _chosen(read_catalog(cursor), tables)
     with transaction(connection) as cursor:
         held = sql.SQL(", ").join(table.identifier for table in chosen.values())
         cursor.execute(query("backup.hold", tables=held))
-        catalog = read_catalog(cursor)  # again: now it stays
+        catalog = read_catalog(cursor)  # again: it can no longer change
         if _chosen(catalog, tables).keys() != chosen.keys():
             return None
         return write_set(cursor, catalog, list(chosen), "backup", progress, pinned)
@@ -131,7 +133,7 @@ def _take(
 def _chosen(catalog: Catalog, tables: Sequence[str]) -> dict[str, Table]:
     found = [catalog.table(name) for name in tables] or list(catalog)
     if not found:
-        raise BackupRefused("there are no tables to back up", "`rowboat migrate` makes them")
+        raise BackupRefused("there are no tables to back up", "`rowboat migrate` creates them")
     chosen = {each.full_name: each for each in sorted(found, key=lambda each: each.full_name)}
     if lost := [each.full_name for each in found if chosen[each.full_name] != each]:
         raise BackupRefused(f"two tables are called {lost[0]}", "rename a schema or a table")
@@ -183,7 +185,7 @@ def _write_table(
 
 
 class _Sink:
-    """A file that is hashed and counted while it is written."""
+    """A file that is hashed and measured while it is written."""
 
     def __init__(self, file: Sink) -> None:
         self._file, self._hash, self.size = file, hashlib.sha256(), 0

@@ -1,4 +1,4 @@
-"""Proves a set: re-reads every file, decodes every row, computes everything again."""
+"""Verifies a set: reads every file, decodes every row, computes every digest again."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class CheckedTable:
-    """What was found in one table's file; `findings` are sentences, none where all is well."""
+    """What was found in one table's file; `findings` are sentences on what is wrong."""
 
     table: str
     rows: int = 0
@@ -39,7 +39,7 @@ class CheckedSet:
 
     @property
     def ok(self) -> bool:
-        """Tell whether nothing is wrong."""
+        """Whether nothing is wrong."""
         return not self.findings
 
     def to_json(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class CheckedSet:
 def verify_set(
     connection: Connection, name: str | None = None, progress: Progress = lambda *_: None
 ) -> CheckedSet:
-    """Prove a set (default: the newest backup) and record when, or that it no longer can be.
+    """Verify a set (default: the newest backup); record when, or that it is no longer whole.
 
     Raises UnknownSet.
     """
@@ -75,7 +75,7 @@ def verify_set(
             checked.findings.append(f"the manifest lacks {', '.join(sorted(missing))}")
     recorded_rows = persistently(partial(_tell, connection, checked))
     if not checked.ok and not recorded_rows and name not in shelf.set_names():
-        raise UnknownSet(f"the set {name} left the shelf while it was read")
+        raise UnknownSet(f"the set {name} was removed while it was read")
     return checked
 
 
@@ -86,7 +86,8 @@ def _look_up(connection: Connection, name: str | None) -> tuple[str, dict[str, d
         backups = [each for each in sets.read_sets(cursor) if each.purpose == "backup"]
         if name is None and not backups:
             raise UnknownSet("there is no backup yet", "take one with `rowboat backup`")
-        ordered = sorted(backups, key=lambda each: each.state != sets.FUTURE)  # it may keep so long
+        # Sets dated in the future are sorted first, so that [-1] is the newest real one.
+        ordered = sorted(backups, key=lambda each: each.state != sets.FUTURE)
         found = sets.find_set(cursor, name or ordered[-1].name)
         cursor.execute(query("backup.recorded"))
         record = {
@@ -103,7 +104,7 @@ def _tell(connection: Connection, checked: CheckedSet) -> int:
 
 
 def check_copy(name: str, copy: Copy, progress: Progress = lambda *_: None) -> CheckedTable:
-    """Compare one file of a set with what the manifest says of it."""
+    """Compare one file of a set with its entry in the manifest."""
     found = CheckedTable(copy.table)
     try:
         with shelf.open_set_file(name, copy.file) as file:

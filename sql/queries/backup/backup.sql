@@ -1,23 +1,23 @@
--- Taking backups and keeping the record of them.
+-- Taking backups, and their records.
 
 -- name: lock_shelf
--- One writer of the shelf at a time; the end of the session frees it too.
+-- Become the only writer of the shelf; the lock is also released at the end of the session.
 select pg_advisory_lock(hashtext('rowboat.shelf'));
 
 -- name: try_lock_shelf
--- The same lock, until the transaction ends; false where another session has it.
+-- Try to take the same lock until the transaction ends; false if another session has it.
 select pg_try_advisory_xact_lock(hashtext('rowboat.shelf'));
 
 -- name: unlock_shelf
--- Let the next writer in.
+-- Release the lock of the shelf.
 select pg_advisory_unlock(hashtext('rowboat.shelf'));
 
 -- name: hold
--- Keep the tables' columns as they are until the transaction ends; readers and writers go on.
+-- Prevent changes of the columns of tables until the transaction ends; rows can be written.
 lock table {tables} in access share mode;
 
 -- name: moment
--- The transactions that this snapshot sees, the time, the server.
+-- The snapshot of the transaction, the time, and the version of the server.
 select
     pg_current_snapshot()::text, statement_timestamp(),
     split_part(current_setting('server_version'), ' ', 1);
@@ -27,7 +27,7 @@ select
 select row_security_active({table}::regclass);
 
 -- name: estimate
--- About how many rows there are to read.
+-- The estimated number of rows to read.
 {family}
 
 select coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint
@@ -36,11 +36,11 @@ join pg_class as c on c.oid = f.id
 where c.relkind <> 'p';
 
 -- name: last_id
--- The greatest id.
+-- The greatest value of a column.
 select max({column}) from {table};
 
 -- name: record
--- One table of a set; last of all, when its file is safe on the shelf.
+-- Record one table of a set, after its files have been written to the shelf.
 insert into backup_status.backup_status (
     set_name, table_name, file_name, number_rows, last_id, bytes, sha256, row_digest,
     schema_hash, snapshot, taken_at, purpose, pinned, suspicion
@@ -52,7 +52,7 @@ values (
 on conflict (set_name, table_name) do nothing;
 
 -- name: recorded
--- Every copy on record, oldest first.
+-- All recorded tables of sets, oldest first.
 select
     set_name, table_name, file_name, number_rows, last_id, bytes, sha256, row_digest,
     schema_hash, taken_at, verified_at, drilled_at, pinned, purpose, suspicion
@@ -60,7 +60,7 @@ from backup_status.backup_status
 order by taken_at, set_name, table_name;
 
 -- name: earlier_rows
--- How many rows each table had in the last backup before a set.
+-- The number of rows of each table in the last backup before a set.
 select distinct on (table_name) table_name, number_rows
 from backup_status.backup_status
 where
@@ -69,19 +69,19 @@ where
 order by table_name, taken_at desc, set_name desc;
 
 -- name: verified
--- A set was read back whole, or can no longer be.
+-- Record that a set has been verified, or that it is no longer whole.
 update backup_status.backup_status
 set verified_at = case when %(ok)s then clock_timestamp() end
 where set_name = %(set)s;
 
 -- name: drilled
--- A set was restored on trial.
+-- Record that a set has been restored on trial.
 update backup_status.backup_status set drilled_at = clock_timestamp() where set_name = %(set)s;
 
 -- name: pin
--- Keep a set, or let it go when its time comes.
+-- Pin or unpin a set.
 update backup_status.backup_status set pinned = %(pinned)s where set_name = %(set)s;
 
 -- name: forget
--- A set that leaves the shelf.
+-- Delete the record of a set.
 delete from backup_status.backup_status where set_name = %(set)s;

@@ -1,7 +1,7 @@
--- How the rows of a table are fetched: by ranges of its pages, each one message of columns.
+-- Fetching the rows of a table by ranges of pages: one message with all columns for each range.
 
 -- name: keeping
--- Whether any value is kept outside its row; the first table of rows that have no place in a page.
+-- Whether any value is stored outside its row (TOAST); a table whose rows are not in heap pages.
 {family}
 
 select
@@ -14,7 +14,7 @@ join pg_class as c on c.oid = f.id
 left join pg_am as a on a.oid = c.relam;
 
 -- fragment: ranges
--- Ranges of pages: their first places, and those behind them.
+-- Ranges of pages: the first ctid of each, and of the next.
 {family}
 
 select
@@ -27,7 +27,7 @@ from generate_series(
 ) as n
 
 -- name: fetch
--- All rows of a table, in binary: a message for each range.
+-- Fetch all rows of a table in binary format, a message for each range.
 copy (
     select m.*
     from ({ranges}) as r
@@ -39,7 +39,7 @@ copy (
 ) to stdout (format binary);
 
 -- name: fetch_wide
--- The same where rows may be of any size: a message for as many rows of a range as have some bytes.
+-- Fetch all rows of a table if some are large, with messages of limited size.
 copy (
     select m.*
     from ({ranges}) as r
@@ -62,19 +62,19 @@ copy (
 ) to stdout (format binary);
 
 -- fragment: values
--- The values of a column, one behind the other.
+-- The values of a column, concatenated.
 string_agg({value}, '')
 
 -- fragment: sizes
--- Their sizes, -1 for NULL.
+-- The sizes of the values of a column, -1 for NULL.
 string_agg(int4send(coalesce(octet_length({value}), -1)), '')
 
 -- fragment: size
--- The size of one.
+-- The size of a value, 0 for NULL.
 coalesce(octet_length({value}), 0)
 
 -- fragment: value
--- A value in its type's binary form.
+-- A value in the binary format of its type.
 {send}({value})
 
 -- fragment: as_it_is
@@ -82,19 +82,19 @@ coalesce(octet_length({value}), 0)
 {column}
 
 -- fragment: as_text
--- Its text, where AVRO has no type for it or the binary form is the server's own affair.
+-- The column as text, if AVRO has no type for it or its binary format is not documented.
 {column}::text
 
 -- fragment: label
--- The number of an enum's label, from 0.
+-- The number of an enum's label, counted from 0.
 (array_position({labels}::text[], {column}::text) - 1)
 
 -- fragment: unscaled
--- A decimal without its point; the least integer stands for NaN, which cannot be one.
+-- A decimal without its point; the least bigint means NaN, which AVRO cannot hold.
 case when {column} = 'NaN' then '-9223372036854775808' else ({column} * {factor})::bigint end
 
 -- fragment: elements
--- An array whose elements are fetched one by one; one of several dimensions is made to show.
+-- An array, each element converted; in place of one that AVRO cannot hold, one that is refused.
 case
     when {column} is null then null
     when array_ndims({column}) > 1 then array[array[{none}]]

@@ -1,5 +1,5 @@
--- The drill: a set is restored into the session's own temporary schema, which nobody else sees.
+-- The drill: a set is restored into the temporary schema of the session.
 
 -- name: scratch
--- An empty table with the columns and rules of a real one; Postgres drops it, whatever happens.
+-- Create an empty table with the columns and rules of a real one; dropped with the transaction.
 create temporary table {scratch} (like {table} including all) on commit drop;

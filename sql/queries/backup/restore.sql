@@ -1,26 +1,26 @@
--- Restoring: what a backup would change, what that would do to other tables, and doing it.
+-- Restoring: what a backup changes in its tables, what that does to others, and the record.
 
 -- name: lock
--- Nobody else writes to the table until the transaction ends; readers go on.
+-- Lock a table against other writers until the transaction ends; it can be read.
 lock table {table} in share row exclusive mode;
 
 -- name: lock_parent
--- Nobody writes to a table that rows refer to.
+-- Lock a table that rows refer to against writers.
 lock table {table} in share mode;
 
 -- name: doomed
--- Rows of the table that are to go, with their places.
+-- Collect the rows that are to be deleted, with their tableoid and ctid.
 create temporary table {doomed} on commit drop as
 select t.tableoid as "rowboat home", t.ctid as "rowboat place", t.*
 from {table} as t
 where {which};
 
 -- fragment: absent
--- The backup on the stage does not have the row: no row of the stage has its key.
+-- The backup lacks the row: no row on the stage has its key.
 not exists (select from pg_temp.stage as s where {joined})
 
 -- name: references
--- Every foreign key onto a table, from whatever schema.
+-- All foreign keys that refer to a table, from any schema.
 select
     k.conname as name, n.nspname as schema, c.relname as child, k.confdeltype as on_delete,
     array(
@@ -42,21 +42,21 @@ where k.confrelid = {table}::regclass and k.contype = 'f' and k.conparentid = 0
 order by 2, 3, 1;
 
 -- name: dependents
--- The rows of a child table that refer to doomed rows and are not doomed themselves.
+-- Collect the rows of a child table that refer to doomed rows and are not doomed themselves.
 create temporary table {dependents} on commit drop as
 select c.tableoid as "rowboat home", c.ctid as "rowboat place", c.*
 from {child} as c
 where exists (select from {doomed} as d where {joined}) and {stays};
 
 -- fragment: not_in
--- The row is none of those.
+-- The row is not among collected ones.
 not exists (
     select from {rows} as g
     where g."rowboat home" = c.tableoid and g."rowboat place" = c.ctid
 )
 
 -- fragment: keeps
--- A row that will not become what the backup has for its key, because that was refused.
+-- The row will not be replaced: the backup has none for its key, or that was rejected.
 not exists (
     select from pg_temp.match as m
     where m.home = c.tableoid and m.place = c.ctid
@@ -64,7 +64,7 @@ not exists (
 )
 
 -- fragment: places
--- Doomed rows by where they are, as the judge looks for them.
+-- The places of doomed rows, as the judge needs them.
 (select "rowboat home" as home, "rowboat place" as place from {doomed})
 
 -- fragment: no_child
@@ -77,30 +77,30 @@ delete from {table} as t using {doomed} as d
 where d."rowboat home" = t.tableoid and d."rowboat place" = t.ctid and {only};
 
 -- fragment: returned
--- The same as a part of a statement.
+-- Delete doomed rows within a statement that counts them.
 {delete} returning 1
 
 -- name: stand_in
--- What rows may refer to when the restore is done: the good rows of the backup, and those that stay.
+-- Create the stand-in of a table: good rows of the backup and rows that stay, by referenced keys.
 create temporary table {stand_in} on commit drop as
 select {values} from {stage} as s where {good}
 union
 select {columns} from {table} as t where {stays};
 
 -- name: reasons
--- Why rows would be rejected: each rule and column with a count and an example.
+-- The reasons for rejecting rows: each rule and column with a count and an example.
 select rule, column_name as "column", count(*) as rows, min(message) as example
 from pg_temp.verdict group by rule, column_name order by 3 desc, 1, 2;
 
 -- name: supersede
--- What was refused when the same backup was restored before is judged anew.
+-- Settle the rejects of earlier restores of the same backup: its rows are judged again.
 update ingest_status.rejected_rows
 set settled_at = clock_timestamp(), settled_as = 'superseded'
 where source = 'backup' and source_name = %(source_name)s and table_name = %(table)s
     and settled_at is null;
 
 -- name: record
--- A restore and where the rows that it overwrote are.
+-- Record a restore, and the safety copy with the rows that it overwrote.
 insert into backup_status.restores (
     source_name, tables, mode, cascades, safety_set, undoes, report, actor, run
 )
@@ -111,25 +111,25 @@ values (
 returning id;
 
 -- name: is_safety_set
--- Would an undo need the set?
+-- Whether the set is the safety copy of a recorded restore.
 select exists (select from backup_status.restores where safety_set = %(set)s);
 
 -- name: is_taken
--- Is the name that of a table, view, index or sequence?
+-- Whether a table, view, index or sequence has the name.
 select to_regclass(%(name)s) is not null;
 
 -- name: by_id
--- One restore.
+-- A restore by its number.
 select id, source_name, tables, mode, cascades, safety_set, undoes, report, actor, run,
     started_at, finished_at
 from backup_status.restores where id = %(id)s;
 
 -- name: by_run
--- The restore that a run has done.
+-- The restore that a run has done, if any.
 select id, report, safety_set from backup_status.restores where run = %(run)s;
 
 -- name: history
--- The newest restores, or those before one.
+-- The newest restores, or the newest of those with lower numbers.
 select id, source_name, tables, mode, cascades, safety_set, undoes, report, actor, run,
     started_at, finished_at
 from backup_status.restores
@@ -137,5 +137,5 @@ where id < %(before)s or %(before)s is null
 order by id desc limit %(limit)s;
 
 -- name: create_like
--- A new table beside the old: the same columns and rules, without foreign keys.
+-- Create a table with the columns and rules of another, without foreign keys.
 create table {into} (like {table} including all);

@@ -153,7 +153,7 @@ def test_a_cascade_is_refused_with_its_count(crew: Boat) -> None:
         2, {BY_DEPARTMENT: 3}, {BY_DEPARTMENT: "deleted too"}, 3,
     )  # fmt: skip
     assert refused(crew, wanted, WouldCascade) == (
-        f"rows of {DEPARTMENTS} that the backup does not have would take others with them:"
+        f"deleting rows of {DEPARTMENTS} that the backup does not have would affect others:"
         f" 3 of {BY_DEPARTMENT}\n"
         "HINT: see them with --plan; --cascade affects them too, --mode merge deletes nothing"
     )
@@ -209,7 +209,7 @@ def test_keys_that_let_nothing_go(boat: Boat, declare: Declare, action: str) -> 
         assert planned(boat, wanted).tables[0].dependents == {"s.child (parent_id)": 2}
         assert refused(boat, wanted, RestoreRefused) == (
             "2 rows of s.child (parent_id) refer to rows of s.parent that the backup does not have,"
-            " and their foreign key lets none of those go\n"
+            " and their foreign key does not allow deleting those\n"
             "HINT: restore that table too (--all), or use --mode merge, which deletes nothing"
         )
     carried_out(boat, order(boat, held, mode="merge"))
@@ -280,7 +280,7 @@ def test_children_that_rowboat_does_not_manage(crew: Boat, setting: Setting) -> 
     )
     wanted = order(crew, held, [DEPARTMENTS], cascade=True)
     assert refused(crew, wanted, RestoreRefused) == (
-        "2 rows of elsewhere.desks (at) would be deleted too, and no safety copy can hold them:"
+        "2 rows of elsewhere.desks (at) would be deleted too, and no safety copy can contain them:"
         " Rowboat does not manage their table\n"
         "HINT: delete them yourself, or use --mode merge, which deletes nothing"
     )
@@ -326,5 +326,5 @@ def test_a_table_that_is_gone(crew: Boat) -> None:
         restore.restore_tables(crew.connect(), wanted)
     assert str(raised.value) == (
         f"the database has no {EMPLOYEES}\n"
-        "HINT: `rowboat migrate` makes the tables; name those to restore"
+        "HINT: `rowboat migrate` creates tables; name those to restore"
     )

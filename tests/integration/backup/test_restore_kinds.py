@@ -139,7 +139,7 @@ def test_without_a_key_only_replace(boat: Boat, declare: Declare, mode: Mode) ->
     declare("create schema s; create table s.t (a integer)")
     held = take(boat, "s.t")
     assert refused(boat, order(boat, held, mode=mode), RestoreRefused) == (
-        "s.t has no key, so no row of it can be told from another\n"
+        "s.t has no key, so its rows cannot be told apart\n"
         "HINT: use --mode replace, which deletes all rows and inserts those of the backup"
     )
 

@@ -300,7 +300,7 @@ def test_an_employee_who_comes_while_the_department_goes(crew: Boat, cascade: bo
         undone(crew, outcome[0])
     else:
         assert outcome == [
-            f"rows of {DEPARTMENTS} that the backup does not have would take others with them:"
+            f"deleting rows of {DEPARTMENTS} that the backup does not have would affect others:"
             f" 1 of {BY_DEPARTMENT}"
         ]
     assert crew.query(f"select id from {EMPLOYEES} order by id") == [1, 2, 3]
@@ -322,7 +322,7 @@ def test_a_table_that_is_changed_before_its_restore_gets_its_turn(crew: Boat) ->
         with threads(put_back):
             eventually(lambda: crew.query("select count(*) from pg_locks where not granted") != [0])
             other.commit()
-    assert facts == ["the tables were changed meanwhile\nHINT: run it again"]
+    assert facts == ["the tables have been changed meanwhile\nHINT: run it again"]
     assert len(shelf.set_names()) == 1
     carried_out(crew, wanted)
 

@@ -81,7 +81,7 @@ def test_undo_after_the_safety_copy_is_gone(crew: Boat) -> None:
         restore.undo_order(crew.connect(), done.id, "tester")
     assert str(raised.value) == (
         f"the safety copy of restore {done.id}, {done.safety}, is no longer on the shelf\n"
-        "HINT: restore from a backup that is there: `rowboat backups` lists them"
+        "HINT: restore from another backup: `rowboat backups` lists them"
     )
 
 

@@ -339,7 +339,7 @@ def test_pruned_while_it_is_verified(
     old, *_ = backups.of_days_ago(boat, 1000, 70, 35, 0)
     with pytest.raises(UnknownSet) as gone:
         verifying(old, lambda: retention.prune_sets(boat.connect()))
-    assert gone.value.fact == f"the set {old} left the shelf while it was read"
+    assert gone.value.fact == f"the set {old} was removed while it was read"
     assert old not in backups.names(boat)
 
 

@@ -144,7 +144,7 @@ def test_no_tables(boat: Boat, setting: Callable[[str, str], None]) -> None:
     setting("schemas", "nowhere")
     with no_set_from(boat, BackupRefused) as said:
         take_backup(boat.connect())
-    assert said == ["there are no tables to back up", "`rowboat migrate` makes them"]
+    assert said == ["there are no tables to back up", "`rowboat migrate` creates them"]
 
 
 def test_pinned(boat: Boat) -> None:

@@ -65,11 +65,11 @@ MORE_BYTES = "has a block with more bytes than its rows have"
 NOT_UTF8 = "c holds text that is not UTF-8"
 RANGE = "c holds a number beyond the range of its type"
 DIGITS = "c holds a number of more digits than its type"
-LONG = "c holds a number of more bytes than it takes"
+LONG = "c holds a number of more bytes than it needs"
 LABEL = "c holds a label that its type does not have"
 NOT_UUID = "c holds a UUID with other characters than lower-case digits"
 BRANCH = "holds a value that is neither null nor of its type"
-COUNT = "c holds an array that has not 0 to 65,536 elements"
+COUNT = "c holds an array that does not have 0 to 65,536 elements"
 ELEMENTS = "c holds an array of more elements than its size allows"
 ARRAY_END = "c holds an array whose elements do not end where it ends"
 WITHIN = "c holds an array that ends within an element"
@@ -214,7 +214,7 @@ VALUES: list[tuple[str, Content, str]] = [
     ("long decimal with a byte too many", row(LONGER, text(b"\0\5")), LONG),
     ("decimal of 10 MB", lambda: row(LONGER, text(b"\x7f" * 10**7)), DIGITS),
     ("uuid of 35 characters", row(UUID, text("a" * 35)),
-     "c holds a UUID that has not 36 characters"),
+     "c holds a UUID that does not have 36 characters"),
     ("uuid without hyphens", row(UUID, text("a" * 36)), NOT_UUID),
     ("uuid of other letters", row(UUID, text("gaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa")), NOT_UUID),
     ("uuid in capitals", row(UUID, text("AAAAAAAA-aaaa-aaaa-aaaa-aaaaaaaaaaaa")), NOT_UUID),

@@ -1,4 +1,4 @@
-"""One-dimensional arrays of any kind."""
+"""One-dimensional arrays of any kind (specification 1.12, "Complex Types", "Arrays")."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,8 +30,12 @@ MOST_ELEMENTS = 65_536  # of one array
 
 @dataclass(frozen=True)
 class Array(Kind):
-    """One-dimensional arrays. In AVRO one block with its size in bytes, so that it can be skipped:
-    minus the number of elements, the size, the elements, 0.
+    """One-dimensional arrays.
+
+    In AVRO one block with its size in bytes, so that it can be skipped: minus the number of
+    elements, the size, the elements (each a union with null), and 0 for the end. An empty array
+    is only the 0. Postgres sends int4s: dimensions, has nulls, type; for the dimension, number of
+    elements, lower bound; then each element's size and bytes (array_send).
     """
 
     element: Kind = field(kw_only=True)
@@ -62,7 +66,7 @@ class Array(Kind):
         ]
 
     def _elements(self, buffer: Buffer, at: Ints, count: Ints) -> Cells:
-        """Find the elements of all arrays, the nth of each at once."""
+        """Find the elements of all arrays as Postgres sends them, the nth of each at once."""
 
         def size_and_next(place: Ints) -> tuple[Ints, Ints, Ints]:
             size = read_integers(buffer, place, ">i4").astype(np.int64)
@@ -76,6 +80,8 @@ class Array(Kind):
         behind = at + width
         folded_size, size_width = read_varint(buffer, np.minimum(behind, len(buffer) - SPARE))
         size = unzigzag(folded_size)
+        # A negative count (odd, as it is zig-zag encoded) is followed by the size of its block, 0
+        # ends the array. A positive count has no size: -1 is returned, which `find_rows` refuses.
         whole = (folded & np.uint64(1)).astype(bool) & (width > 0) & (size_width > 0) & (size >= 0)
         end = np.where(whole, behind + size_width + size + 1, -1)
         return np.where((folded == 0) & (width > 0), behind, end)
@@ -83,11 +89,13 @@ class Array(Kind):
     def decode(self, buffer: Buffer, at: Ints) -> Cells:
         count = -read_numbers(buffer, at)
         if ((count < 0) | (count > MOST_ELEMENTS)).any():
-            raise BackupRefused(f"holds an array that has not 0 to {MOST_ELEMENTS:,} elements")
+            raise BackupRefused(
+                f"holds an array that does not have 0 to {MOST_ELEMENTS:,} elements"
+            )
         behind = skip_varint(buffer, at)
         size, width = read_varint(buffer, behind)
         begin, some = behind + width, count > 0
-        if (some & (count > unzigzag(size))).any():  # every element takes a byte at least
+        if (some & (count > unzigzag(size))).any():  # every element needs at least a byte
             raise BackupRefused("holds an array of more elements than its size allows")
         end = np.where(some, begin + unzigzag(size), behind)
         if (some & (buffer[end] != 0)).any():
@@ -110,7 +118,7 @@ class Array(Kind):
 
 
 def array_kind(element: Kind) -> Array:
-    """Return the kind of arrays; any element may be NULL."""
+    """Return the kind of arrays of a kind; any element may be NULL."""
     fetch = "copy_out.as_it_is" if element.fetch == "copy_out.as_it_is" else "copy_out.elements"
     items = ["null", element.avro]
     return Array({"type": "array", "items": items}, fetch, "array_send", element=element)
@@ -119,8 +127,10 @@ def array_kind(element: Kind) -> Array:
 def _in_turn(at: Ints, count: Ints, look: Any, ends: Ints | None = None) -> tuple[Ints, Ints]:
     """Look at the first element of every array, then at the second, and so on.
 
-    `look` returns for each place a place and a number to keep, and where the next one begins.
-    Returns both for all elements, array by array.
+    `look` is given the places of one element of each array that has so many, and returns a place
+    and a number to keep for each, and where the next element begins. Returns all places and
+    numbers, array by array, of shape (elements,). Raises BackupRefused if the elements of an array
+    do not end at its place in `ends`.
     """
     first = np.cumsum(count) - count
     places, numbers = np.zeros(int(count.sum()), np.int64), np.zeros(int(count.sum()), np.int64)
@@ -134,5 +144,5 @@ def _in_turn(at: Ints, count: Ints, look: Any, ends: Ints | None = None) -> tupl
 
 
 def _quoted(text: bytes) -> bytes:
-    """Quote an element of an array's literal."""
+    """Quote an element of an array literal (manual, "Array Input and Output Syntax")."""
     return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

@@ -1,7 +1,7 @@
 """AVRO object container files (specification 1.12, "Object Container Files").
 
-Written in blocks of about 8 KiB, read without trust: the schema must be the expected one before
-any block is looked at, and every count and size has a bound.
+They are written in blocks of about 8 KiB. A file that is read may be hostile: its schema must be
+one that Rowboat writes before any block is read, and all counts and sizes are bounded.
 """
 
 import json
@@ -24,21 +24,23 @@ CODECS = ("null", "deflate", "zstandard")
 FORMAT = "1"
 MOST_BLOCK = 64 * 2**20  # bytes of a block, and so of a row, unpacked
 MOST_HEADER = 2**20  # bytes
-MOST_ENTRIES = 64  # of the header's metadata
-MOST_RATIO = 128  # times a file may grow; the writer stays below it
-MOST_VALUES = 2**14  # of a block; one of 8 KiB has fewer, because each takes a byte at least
-_BLOCK = 2**13  # bytes of a block, unpacked: small, because many are walked side by side
-_WINDOW = 2**22  # bytes of blocks that are walked side by side
-_WINDOW_CELLS = 2**22  # the most rows of its blocks times their number and that of columns and
-_ROW_CELLS = 3  # of what is kept of a row itself
+MOST_ENTRIES = 64  # of the metadata in the header
+MOST_RATIO = 128  # a file may unpack to so many times its size; the writer never exceeds it
+MOST_VALUES = 2**14  # of a block; one of 8 KiB has fewer, because each needs at least a byte
+_BLOCK = 2**13  # bytes of a block, unpacked: small, because find_rows walks many side by side
+_WINDOW = 2**22  # bytes of the blocks that are walked side by side
+# find_rows fills arrays of the shape (columns + _ROW_CELLS, rows of the longest block, blocks).
+_WINDOW_CELLS = 2**22  # the most elements of them together
+_ROW_CELLS = 3  # the arrays that have no column
 _MAGIC = b"Obj\x01"
-_LEVEL = 1  # of compression: more costs more time than it saves space
+_LEVEL = 1  # of compression: higher ones take more time than the space is worth
 
 
 class Writer:
-    """Writes rows into a container file; `tell` is given each piece of it in turn.
+    """Writes rows to a container file by passing its bytes to `tell`, piece by piece.
 
-    It writes nothing that Reader refuses. Raises BackupRefused for a header beyond all bounds.
+    `names` is added to the metadata. Nothing is written that Reader refuses. Raises BackupRefused
+    for a header that is too large.
     """
 
     def __init__(
@@ -63,7 +65,10 @@ class Writer:
         tell(header + _long(0) + self._sync)
 
     def write(self, buffer: Buffer, offsets: Ints) -> None:
-        """Write encoded rows; raises BackupRefused for a row that no block may hold."""
+        """Write encoded rows, given as rows + 1 offsets into a buffer.
+
+        Raises BackupRefused for a row that is larger than a block may be.
+        """
         rows, view = len(offsets) - 1, buffer.data
         if int(np.diff(offsets).max(initial=0)) > MOST_BLOCK:
             raise BackupRefused(
@@ -78,7 +83,7 @@ class Writer:
             content = view[begin:end]
             packed = self._pack(content)
             if self._left + MOST_RATIO * len(packed) < len(content):
-                packed = _stored(self._codec, content)  # or the reader would take it for a bomb
+                packed = _stored(self._codec, content)  # the reader would take it for a bomb
             self._left += MOST_RATIO * len(packed) - len(content)
             blocks += [_long(firsts[n + 1] - firsts[n]), _long(len(packed)), packed, self._sync]
         self._tell(b"".join(blocks))
@@ -86,13 +91,13 @@ class Writer:
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the blocks: the metadata, the marker between blocks."""
+    """The header of a file: its metadata, and the marker that ends each block."""
 
     entries: dict[str, bytes]
     sync: bytes
 
     def text(self, name: str) -> str:
-        """Return an entry as text; raises BackupRefused where it is not there."""
+        """Return an entry as text; raises BackupRefused if there is none."""
         try:
             return self.entries[name].decode()
         except (KeyError, UnicodeDecodeError):
@@ -100,7 +105,7 @@ class Header:
 
 
 class Reader:
-    """Reads a container file of any origin; everything wrong with it is a BackupRefused."""
+    """Reads a container file of any origin; raises BackupRefused for everything wrong with it."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self._left = _Counted(file, size), MOST_RATIO * size + MOST_BLOCK // 4
@@ -111,7 +116,7 @@ class Reader:
         self._unpack = _unpacker(self.codec)
 
     def schema(self, table: str) -> Schema:
-        """Return the embedded schema; it must be one that Rowboat writes for the table."""
+        """Return the embedded schema, which must be one that Rowboat writes for the table."""
         try:
             declared = json.loads(self.header.text("avro.schema"))
         except (ValueError, RecursionError):
@@ -119,7 +124,7 @@ class Reader:
         return read_schema(declared, table)
 
     def rows(self, schema: Schema) -> Iterator[FoundRows]:
-        """Yield its rows, those of a few MiB of blocks at a time."""
+        """Yield the rows, those of up to 4 MiB of blocks at a time."""
         window: list[bytes] = []
         counts: list[int] = []
         size = most = 0
@@ -163,7 +168,7 @@ class Reader:
         self._left -= len(content)
         if self._left < 0:
             raise BackupRefused(f"grows to more than {MOST_RATIO} times its size")
-        if not 0 < count * columns <= len(content):  # every value takes a byte at least
+        if not 0 < count * columns <= len(content):  # every value needs at least a byte
             raise BackupRefused(f"has a block of {len(content)} bytes that claims {count} rows")
         if count > 1 and count * columns > MOST_VALUES:
             raise BackupRefused(f"has a block of {count} rows, more than Rowboat writes")
@@ -173,7 +178,7 @@ class Reader:
 
 
 class _Counted:
-    """A file that is read within its size."""
+    """A file of which no more than its size is read."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self._left = file, size
@@ -193,7 +198,7 @@ class _Counted:
         return content
 
     def long(self, what: str) -> int:
-        """Read a number (specification, "int and long")."""
+        """Read a number (specification, "Primitive Types": int and long)."""
         value = 0
         for shift in range(0, 70, 7):
             byte = self.exactly(1)[0]
@@ -205,7 +210,7 @@ class _Counted:
         return (value >> 1) ^ -(value & 1)
 
     def bytes(self, most: int, what: str) -> bytes:
-        """Read a length and as many bytes."""
+        """Read a size and as many bytes."""
         size = self.long(f"the size of {what}")
         if not 0 <= size <= most:
             raise BackupRefused(f"has {what} of {size} bytes")
@@ -229,11 +234,11 @@ def _packer(codec: str) -> Callable[[Any], bytes]:
 
 
 def _stored(codec: str, content: Any) -> bytes:
-    """Return content in the form of a codec, but not compressed."""
+    """Return content in the format of a codec, but not compressed."""
     if codec == "deflate":
         return zlib.compress(content, 0, -zlib.MAX_WBITS)
-    # a frame of raw blocks (RFC 8878, section 3.1.1): magic number, a size of four bytes, a window
-    # of 128 KiB, the size; before each block its size and whether it is the last
+    # A frame of raw blocks (RFC 8878, section 3.1.1): magic number, descriptor (a size of four
+    # bytes follows), window of 128 KiB, size; each block begins with its size and a "last" bit.
     parts, most = [b"\x28\xb5\x2f\xfd\x80\x38", len(content).to_bytes(4, "little")], 2**17
     for begin in range(0, len(content), most):
         part = content[begin : begin + most]
@@ -243,7 +248,7 @@ def _stored(codec: str, content: Any) -> bytes:
 
 
 def _unpacker(codec: str) -> Callable[[bytes], bytes | None]:
-    """Return what unpacks a block of at most MOST_BLOCK bytes; it gives None for any other."""
+    """Return a function that unpacks a block, or returns None if it is damaged or too large."""
 
     def deflate(packed: bytes) -> bytes | None:
         stream = zlib.decompressobj(-zlib.MAX_WBITS)

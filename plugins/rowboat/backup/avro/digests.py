@@ -1,8 +1,8 @@
-"""The digest of a table's rows: the same in any order, in any file, with any codec.
+"""The digest of a table's rows, which does not depend on their order, file or codec.
 
-Every row's bytes, as AVRO encodes them, are hashed to 64 bits. The digest is the number of rows,
-the sum of the hashes and the sum of the hashes mixed once more, both modulo 2^64. It finds every
-accidental difference; against forgery stands the sha256 of the file.
+The bytes of each row, as AVRO encodes them, are hashed to 64 bits. The digest is the number of
+rows, the sum of the hashes, and the sum of the hashes mixed once more, both modulo 2^64. It detects
+accidental differences; the SHA-256 of the file protects against forgery.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ _MODULUS = 2**64
 
 @dataclass
 class Digest:
-    """The digest of the rows that were added so far."""
+    """The digest of the rows that have been added."""
 
     rows: int = 0
     sums: tuple[int, int] = (0, 0)
 
     def add(self, buffer: Buffer, at: Ints, size: Ints) -> None:
-        """Add encoded rows: `size` bytes each from `at`."""
+        """Add encoded rows, `size` bytes each from `at`; both have shape (rows,)."""
         found = hash_rows(buffer, at, size)
         first, second = self.sums
         self.rows += len(found)

@@ -1,10 +1,10 @@
-"""How the values of each type travel between Postgres's binary form and AVRO, column by column.
+"""Conversion between Postgres's binary format and AVRO for each type, column by column.
 
-A kind encodes cells that Postgres sent (or what a statement of copy_out.sql made of them)
-as AVRO and decodes AVRO into cells that the stage takes: as Postgres's binary form where the kind
-is `native`, else as text. Kinds never see NULL, which `rowboat.unions` adds; `rowboat.arrays` puts
-them into arrays. AVRO's forms are those of its specification 1.12, "Binary encoding" and "Logical
-types"; Postgres's are those of COPY's binary format and of each type's send function.
+A kind encodes cells as Postgres sends them (or as a fragment of copy_out.sql makes them) and
+decodes AVRO into cells for the stage: in Postgres's binary format if the kind is `native`, as text
+otherwise. Kinds never see NULL, which `unions` adds; `arrays` uses them for elements. The AVRO
+encodings are those of its specification 1.12, sections "Binary Encoding" and "Logical Types";
+Postgres's are those of each type's send function.
 """
 
 from codecs import getincrementaldecoder
@@ -34,16 +34,18 @@ from rowboat.database.columnar import (
 from rowboat.errors import BackupRefused, Unholdable
 
 _DAY = 86_400_000_000  # microseconds
-_EPOCH_DAYS = 10_957  # from 1970-01-01 to 2000-01-01, where Postgres's time begins
+_EPOCH_DAYS = 10_957  # from 1970-01-01 to 2000-01-01, Postgres's epoch
 _EPOCH = _EPOCH_DAYS * _DAY
-_MOST_DIGITS = 18  # that any number of eight bytes can have
-_AT_ONCE = 2**20  # bytes of text
+_MOST_DIGITS = 18  # every number of so many digits fits into eight bytes
+_AT_ONCE = 2**20  # bytes of text that are decoded at a time
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What all kinds have: the AVRO schema, the statement of wire.sql that fetches a column, and
-    Postgres's function that makes its binary form of what is fetched.
+    """Base of all kinds.
+
+    `avro` is the AVRO schema, `fetch` the fragment of copy_out.sql that selects the column, `send`
+    the Postgres function that converts it to its binary format.
     """
 
     avro: Any
@@ -53,19 +55,22 @@ class Kind:
     native = False
 
     def encode(self, cells: Cells) -> list[Piece]:
-        """Return AVRO's bytes; raises Unholdable for a value that AVRO's type cannot hold."""
+        """Encode cells; raises Unholdable for a value that the AVRO type cannot hold."""
         raise NotImplementedError
 
     def skip(self, buffer: Buffer, at: Ints) -> Ints:
-        """Return the place behind the value at each place; wherever, if there is none."""
+        """Return the place after the value at each place.
+
+        If there is no value at a place, any number may be returned: `find_rows` checks it.
+        """
         raise NotImplementedError
 
     def decode(self, buffer: Buffer, at: Ints) -> Cells:
-        """Return the values as cells; raises BackupRefused for what is no value."""
+        """Return the values at places as cells; raises BackupRefused if one is not a value."""
         raise NotImplementedError
 
     def literal(self, cells: Cells) -> Cells:
-        """Return decoded cells as Postgres would write them; here NULL may be among them."""
+        """Return decoded cells as text that Postgres can read; they may contain NULL."""
         given = ~cells.is_null
         if given.all():
             return self._literal(cells)
@@ -77,10 +82,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class Whole(Kind):
-    """Integers and what Postgres counts in integers: days and microseconds.
+    """Integers, and the types that Postgres sends as integers: days and microseconds.
 
-    `form` is the number on the wire, `shift` leads from Postgres's epoch to AVRO's, `least` and
-    `greatest` are the type's own bounds on the wire.
+    In AVRO int or long ("Primitive Types"). `form` is numpy's format of what Postgres sends,
+    `least` and `greatest` are the bounds of the type there; `shift` is added to count from AVRO's
+    epoch (1970) instead of Postgres's (2000).
     """
 
     form: str = ">i4"
@@ -95,6 +101,7 @@ class Whole(Kind):
         most = min(self.greatest, 2**63 - 1 - self.shift)
         beyond = (values < self.least) | (values > most)
         if beyond.any():
+            # Postgres sends infinity as the greatest or least integer.
             value, most = int(values[beyond][0]), 2 ** (8 * int(self.form[2]) - 1) - 1
             infinite = {most: "infinity", -most - 1: "-infinity"} if self.shift else {}
             raise Unholdable(infinite.get(value) or self._text(value))
@@ -120,7 +127,7 @@ class Whole(Kind):
 
 @dataclass(frozen=True)
 class Date(Whole):
-    """Days."""
+    """Days ("Logical Types", "Date")."""
 
     def _text(self, value: int) -> str:
         return _calendar(str(np.datetime64(value + self.shift, "D")))
@@ -128,7 +135,7 @@ class Date(Whole):
 
 @dataclass(frozen=True)
 class Time(Whole):
-    """Microseconds since midnight."""
+    """Microseconds since midnight ("Time (microsecond precision)")."""
 
     def _text(self, value: int) -> str:
         return _clock(value)
@@ -136,7 +143,7 @@ class Time(Whole):
 
 @dataclass(frozen=True)
 class Timestamp(Whole):
-    """Microseconds; `zone` is written behind a literal."""
+    """Microseconds ("Timestamps", "Local Timestamps"); `zone` is appended to a literal."""
 
     zone: str = ""
 
@@ -147,7 +154,7 @@ class Timestamp(Whole):
 
 @dataclass(frozen=True)
 class Raw(Kind):
-    """Floating-point numbers and booleans: `size` bytes, in AVRO the lowest first."""
+    """Floating-point numbers and booleans: `size` bytes, in AVRO the least significant first."""
 
     size: int = 8
 
@@ -174,7 +181,7 @@ class Raw(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """Text, and what is fetched as text because AVRO has no type for it."""
+    """Text, and types that are fetched as text because AVRO has none for them ("string")."""
 
     is_utf8 = True
 
@@ -196,14 +203,14 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class OwnText(Text):
-    """Text of a type whose binary form is the text itself."""
+    """Text of types whose binary format is the text itself."""
 
     native = True
 
 
 @dataclass(frozen=True)
 class Binary(OwnText):
-    """Bytes of any value."""
+    """Bytes ("bytes"): encoded as text is, but of any content."""
 
     is_utf8 = False
 
@@ -213,7 +220,7 @@ class Binary(OwnText):
 
 @dataclass(frozen=True)
 class Uuid(Kind):
-    """UUIDs: 16 bytes in Postgres, 36 characters in AVRO (RFC 9562, section 4)."""
+    """UUIDs: 16 bytes in Postgres, 36 characters in AVRO ("UUID"; RFC 9562, section 4)."""
 
     native = True
 
@@ -230,7 +237,7 @@ class Uuid(Kind):
     def decode(self, buffer: Buffer, at: Ints) -> Cells:
         cells = Text(self.avro).decode(buffer, at)
         if (cells.size != 36).any():
-            raise BackupRefused("holds a UUID that has not 36 characters")
+            raise BackupRefused("holds a UUID that does not have 36 characters")
         text = buffer[cells.at[:, None] + np.arange(36)]
         digits = _VALUE[text[:, _DIGITS]]
         if (digits > 15).any() or (text[:, [8, 13, 18, 23]] != ord("-")).any():
@@ -243,7 +250,7 @@ class Uuid(Kind):
 
 @dataclass(frozen=True)
 class Label(Kind):
-    """Values of an enum: fetched as the number of the label, staged as the label."""
+    """Values of an enum ("Enums"): fetched as the number of the label, staged as the label."""
 
     fetch: str = "copy_out.label"
     send: str = "int4send"
@@ -264,7 +271,11 @@ class Label(Kind):
 
 @dataclass(frozen=True)
 class Decimal(Kind):
-    """Numbers with a fixed scale, of up to 18 digits: fetched as the number without its point."""
+    """Numbers with a fixed scale and up to 18 digits ("Decimal").
+
+    They are fetched as integers, without the decimal point, and encoded in two's complement, most
+    significant byte first, in as few bytes as possible.
+    """
 
     fetch: str = "copy_out.unscaled"
     send: str = "int8send"
@@ -273,10 +284,10 @@ class Decimal(Kind):
 
     def encode(self, cells: Cells) -> list[Piece]:
         values = read_integers(cells.buffer, cells.at, ">i8").astype(np.int64)
-        if (values == -(2**63)).any():  # what wire.unscaled makes of it
+        if (values == -(2**63)).any():  # copy_out.unscaled
             raise Unholdable("NaN")
         size = np.ones(len(values), np.int64)
-        for n in range(1, 8):
+        for n in range(1, 8):  # one byte more for each limit that the value exceeds
             size += (values < -(1 << 8 * n - 1)) | (values >= 1 << 8 * n - 1)
         whole = _fixed(values.astype(">i8"))
         return [*varint(zigzag(size)), Cells(whole.buffer, whole.at + 8 - size, size)]
@@ -289,19 +300,20 @@ class Decimal(Kind):
         if (cells.size > 8).any():
             raise BackupRefused("holds a number of more digits than its type")
         size = np.maximum(cells.size, 1)
+        # Eight bytes are read whatever the size; the shift drops those of other values.
         numbers = read_integers(buffer, cells.at, ">i8").astype(np.int64) >> 64 - 8 * size
         limit = 10**self.precision
         if ((numbers >= limit) | (numbers <= -limit)).any():
             raise BackupRefused("holds a number of more digits than its type")
-        above = numbers >> 8 * size - 9  # the last byte but one and its sign, if that is a sign
+        above = numbers >> 8 * size - 9  # 0 or -1: the first byte is not needed
         if (cells.size < 1).any() or ((size > 1) & ((above == 0) | (above == -1))).any():
-            raise BackupRefused("holds a number of more bytes than it takes")
+            raise BackupRefused("holds a number of more bytes than it needs")
         return cells_of([_point(number, self.scale).encode() for number in numbers.tolist()])
 
 
 @dataclass(frozen=True)
 class LongDecimal(Decimal):
-    """The same with more digits: fetched as text."""
+    """Numbers with a fixed scale and more than 18 digits ("Decimal"): fetched as text."""
 
     fetch: str = "copy_out.as_text"
     send: str = "textsend"
@@ -322,12 +334,12 @@ class LongDecimal(Decimal):
         if any(abs(number) >= limit for number in numbers):
             raise BackupRefused("holds a number of more digits than its type")
         if any(_shortest(number) != each for number, each in zip(numbers, raw, strict=True)):
-            raise BackupRefused("holds a number of more bytes than it takes")
+            raise BackupRefused("holds a number of more bytes than it needs")
         return cells_of([_point(number, self.scale).encode() for number in numbers])
 
 
 def read_numbers(buffer: Buffer, at: Ints) -> Ints:
-    """Read the signed number at each place; raises BackupRefused for one of more than 64 bits."""
+    """Return the signed number at each place; raises BackupRefused if one exceeds 64 bits."""
     folded, width = read_varint(buffer, at)
     if (width == 0).any():
         raise BackupRefused("holds a number of more than 64 bits")
@@ -350,7 +362,8 @@ def _rows(pieces: Sequence[Piece], rows: int) -> tuple[Buffer, Ints]:
 def _check_text(cells: Cells) -> None:
     """Raise BackupRefused unless every cell is UTF-8 without NUL.
 
-    All cells are read as one text; none may begin within a character of the one before.
+    All cells are decoded as one text, which is faster than each by itself. So that no character
+    extends over two cells, none may begin with a continuation byte (10xxxxxx).
     """
     joined, offsets = assemble_rows([cells], len(cells))
     text, decoder = joined[: offsets[-1]], getincrementaldecoder("utf-8")()
@@ -373,7 +386,7 @@ def _clock(microseconds: int) -> str:
 
 
 def _calendar(iso: str, zone: str = "") -> str:
-    """Write numpy's ISO 8601 as Postgres reads it: its years before 1 are BC."""
+    """Write numpy's ISO 8601 as Postgres reads it: numpy's year 0 is 1 BC."""
     year, rest = iso[:1] + iso[1:].partition("-")[0], iso[1:].partition("-")[2]
     if int(year) > 0:
         return iso.lstrip("+") + zone
@@ -381,14 +394,14 @@ def _calendar(iso: str, zone: str = "") -> str:
 
 
 def _point(number: int, scale: int) -> str:
-    """Write a number whose last `scale` digits are decimal places."""
+    """Write an integer with a decimal point before its last `scale` digits."""
     digits = f"{abs(number):0{scale + 1}}"
     whole = f"{digits[:-scale]}.{digits[-scale:]}" if scale else digits
     return f"-{whole}" if number < 0 else whole
 
 
 def _shortest(number: int) -> bytes:
-    """Return a number's two's complement in as few bytes as hold it."""
+    """Return the two's complement of a number in as few bytes as possible."""
     return number.to_bytes((number + (number < 0)).bit_length() // 8 + 1, "big", signed=True)
 
 
@@ -450,9 +463,9 @@ _KINDS: dict[str, Kind] = {
 
 
 def scalar_kind(base: str, precision: int | None, scale: int, labels: Sequence[str] | None) -> Kind:
-    """Return the kind of a plain type by its name in pg_type.
+    """Return the kind of a type that is no array, by its name in pg_type.
 
-    `precision` and `scale` are those of numeric, where it has them; `labels` those of an enum.
+    `precision` and `scale` are those of a numeric, if it has them; `labels` those of an enum.
     """
     if labels:
         return Label({"type": "enum", "symbols": list(labels)}, labels=tuple(labels))

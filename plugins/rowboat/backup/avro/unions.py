@@ -1,4 +1,8 @@
-"""Columns that may hold NULL: in AVRO unions of null, which comes first, and the column's kind."""
+"""Nullable columns: in AVRO, unions of null and the column's kind (specification, "Unions").
+
+A union is encoded as the number of the branch, 0 or 1 and so 0 or 2 when zig-zag encoded, then the
+value itself unless it is null.
+"""
 
 from typing import Any
 
@@ -10,7 +14,7 @@ from rowboat.errors import BackupRefused
 
 
 def encode_nullable(kind: Kind, nullable: bool, cells: Cells) -> list[Piece]:
-    """Encode a column; where it is nullable as a union with null, which comes first."""
+    """Encode a column, as a union if it is nullable; raises Unholdable."""
     if not nullable:
         return kind.encode(cells)
     given = ~cells.is_null
@@ -21,21 +25,21 @@ def encode_nullable(kind: Kind, nullable: bool, cells: Cells) -> list[Piece]:
 
 
 def step_over_nullable(kind: Kind, nullable: bool, buffer: Buffer, at: Ints) -> tuple[Any, Ints]:
-    """Find which values are null and the place behind each.
+    """Return whether the value at each place is null, and the place after it.
 
-    Raises BackupRefused for a union's branch that does not exist.
+    Raises BackupRefused for a branch that the union does not have.
     """
     if not nullable:
         return np.zeros(len(at), bool), kind.skip(buffer, at)
     branch = buffer[at]
-    if (branch & 0xFD).any():
+    if (branch & 0xFD).any():  # neither 0 nor 2
         raise BackupRefused("holds a value that is neither null nor of its type")
     is_null = branch == 0
     return is_null, np.where(is_null, at + 1, kind.skip(buffer, at + 1))
 
 
 def decode_nullable(kind: Kind, nullable: bool, buffer: Buffer, at: Ints, is_null: Any) -> Cells:
-    """Decode a column whose values lie at known places."""
+    """Decode a column whose values begin at known places; raises BackupRefused."""
     if not nullable:
         return kind.decode(buffer, at)
     given = ~is_null
