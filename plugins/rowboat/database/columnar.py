@@ -2,7 +2,7 @@
 
 All rows are in one buffer, one after the other. Each column is written for all rows at once, eight
 bytes at a time; `_put` explains why it may write more than its own bytes. Every buffer has SPARE
-bytes behind its content. Numbers are in the binary encoding of AVRO (Apache Avro 1.12, "Binary
+bytes after its content. Numbers are in the binary encoding of AVRO (Apache Avro 1.12, "Binary
 Encoding", "Primitive Types") or of Postgres (most significant byte first).
 """
 
@@ -17,7 +17,7 @@ Buffer: TypeAlias = npt.NDArray[np.uint8]
 Words: TypeAlias = npt.NDArray[np.uint64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
-SPARE = 16  # bytes behind the content of a buffer: a varint (10) is read from any of its bytes
+SPARE = 16  # bytes after the content of a buffer: a varint (10) is read from any of its bytes
 _LONG = 256  # bytes; longer cells are copied one by one, with one memcpy each
 _AT_ONCE = 2**16  # bytes of a long row that are hashed at a time
 
@@ -76,7 +76,7 @@ def empty_buffer(size: int) -> Buffer:
 
 
 def buffer_of(content: bytes) -> Buffer:
-    """Return a copy of bytes as a buffer, with the spare bytes behind them."""
+    """Return a copy of bytes as a buffer, with the spare bytes after them."""
     return np.frombuffer(content + bytes(SPARE), np.uint8)
 
 
@@ -205,7 +205,7 @@ def read_varint(buffer: Buffer, at: Ints) -> tuple[Words, Ints]:
 
 
 def skip_varint(buffer: Buffer, at: Ints) -> Ints:
-    """Return the place behind each varint; at most ten bytes further."""
+    """Return the place after each varint; at most ten bytes further."""
     size = _varint_size(_at_any_byte(buffer, "<u8")[at])
     if (size > 8).any():
         long = np.flatnonzero(size > 8)

@@ -1,4 +1,4 @@
-"""Connections to Postgres: one role for each kind of work, one place that words driver errors."""
+"""Connections to Postgres, a role for each kind of work, and the wording of driver errors."""
 
 import random
 import re
@@ -26,13 +26,13 @@ Connection: TypeAlias = connection
 Result = TypeVar("Result")
 Role: TypeAlias = Literal["owner", "loader", "api", "reader"]
 
-RACES = {  # another writer came between the judge and the merge: judge again
+RACES = {  # another writer committed between judging and merging: try again
     errorcodes.SERIALIZATION_FAILURE,
     errorcodes.DEADLOCK_DETECTED,
     errorcodes.UNIQUE_VIOLATION,
     errorcodes.FOREIGN_KEY_VIOLATION,
 }
-ROW_FAULTS = ("22", "23", "P0", "44", "54")  # classes of errors that one row can cause
+ROW_FAULTS = ("22", "23", "P0", "44", "54")  # classes of errors that a single row can cause
 _ATTEMPTS = 12
 _LONGEST_PAUSE = 1.0  # seconds
 _SESSION = {
@@ -43,14 +43,14 @@ _SESSION = {
     "search_path": "pg_catalog,pg_temp",
     "temp_buffers": "64MB",
     "work_mem": "64MB",
-    "client_connection_check_interval": "2s",  # a killed loader must not go on holding its file
-    "tcp_keepalives_idle": "30s",  # nor one whose machine vanished: that shows after a minute
+    "client_connection_check_interval": "2s",  # a killed loader must not keep its locks
+    "tcp_keepalives_idle": "30s",  # nor one whose machine vanished: noticed after a minute
     "tcp_keepalives_interval": "10s",
     "tcp_keepalives_count": "3",
 }
 _OLDEST = 16  # the first Postgres that has pg_input_is_valid
 _HINTS = {
-    errorcodes.INSUFFICIENT_PRIVILEGE: "use the login of the role whose work this is; "
+    errorcodes.INSUFFICIENT_PRIVILEGE: "log in as the role for this work; "
     "`rowboat migrate` by the owner gives each role its rights",
     errorcodes.READ_ONLY_SQL_TRANSACTION: "it may be a standby: set ROWBOAT_DATABASE_URL to the "
     "primary, or add target_session_attrs=read-write to it",
@@ -60,10 +60,12 @@ _used: list[str] = []
 
 
 class Cursor(cursor):
-    """A cursor that takes a % in the names and literals of a statement for what it is."""
+    """A cursor for statements whose names and literals may contain %."""
 
     def execute(self, statement: str | bytes | sql.Composable, values: Any = None) -> None:
-        """Run a statement; `%%` stands for a % in the text of sql/queries."""
+        """Run a statement; in the text of sql/queries, a % is written `%%`."""
+        # psycopg2 takes every % as a placeholder if values are given, also those of identifiers and
+        # literals, so these are doubled, and there are always values.
         if isinstance(statement, sql.Composable):
             statement, values = _rendered(statement, self), values or {}
         super().execute(statement, values)
@@ -71,25 +73,25 @@ class Cursor(cursor):
     def copy_expert(  # type: ignore[override]
         self, statement: str | sql.Composable, file: Any, size: int = 8192
     ) -> None:
-        """Run a COPY, whose statement is written as that of `execute`."""
+        """Run a COPY whose statement is written as for `execute`."""
         if isinstance(statement, sql.Composable):
             statement = self.shown(statement)
         super().copy_expert(statement, file, size)
 
     def shown(self, statement: sql.Composable) -> str:
-        """Return the text of a statement that takes no values, as the server would read it."""
+        """Return the text of a statement without values, as the server receives it."""
         return _rendered(statement, self).replace("%%", "%")
 
 
 def use_database(address: str) -> None:
-    """Let this process use a database that its caller knows, as Airflow does its connections."""
+    """Let this process use the database at an address, as of an Airflow connection."""
     _used[:] = [address]
 
 
 def uri(role: Role) -> str:
-    """Return the address of the database for a role, its password included.
+    """Return the address of the database for a role, including the password.
 
-    The embedded server has a login for every role; an address of the user's own serves all.
+    The embedded server has a login for each role; an address given by the user is used for all.
     """
     if _used:
         return _used[0]
@@ -100,12 +102,12 @@ def uri(role: Role) -> str:
 
 
 def connect(address: str, options: Mapping[str, str] | None = None) -> Connection:
-    """Open a session whose literals are UTC, ISO 8601 and free of any search path.
+    """Open a session that writes times in UTC and ISO 8601 and searches no schema of users.
 
-    `options` are more of the server's own, by name. They are set when the session is there: a
-    pooler refuses those of its start, or drops them. Raises ConnectionLost or DatabaseRefused with
-    the host, or SettingError; none repeats the password.
+    `options` are further options of the server, by name. Raises ConnectionLost, DatabaseRefused or
+    SettingError, with the host but never with the password.
     """
+    # Options are set after the start of the session: poolers refuse or ignore those at its start.
     _check_address(address)
     parts: dict[str, Any] = {"application_name": "rowboat", "connect_timeout": 10}
     parts |= parse_dsn(address) | {"client_encoding": "UTF8"}
@@ -131,9 +133,9 @@ def session(role: Role) -> Iterator[Connection]:
 
 @contextmanager
 def transaction(open_connection: Connection, keep: bool = True) -> Iterator[Cursor]:
-    """Run a block in one transaction: committed at its end, rolled back on any error.
+    """Run a block in one transaction: commit it at the end, roll it back on any error.
 
-    With keep=False it is rolled back in any case. Driver errors leave as Rowboat's own.
+    With keep=False it is always rolled back. Driver errors are raised as Rowboat's own errors.
     """
     with wording_errors(), open_connection.cursor(cursor_factory=Cursor) as opened:
         try:
@@ -150,7 +152,7 @@ def transaction(open_connection: Connection, keep: bool = True) -> Iterator[Curs
 
 @contextmanager
 def savepoint(within: Cursor) -> Iterator[Cursor]:
-    """Run a block so that its failure leaves the transaction as it was."""
+    """Run a block in a savepoint, to which the transaction returns if the block fails."""
     within.execute(query("database.savepoint"))
     try:
         with wording_errors():
@@ -163,9 +165,10 @@ def savepoint(within: Cursor) -> Iterator[Cursor]:
 
 
 class Steps:
-    """Gives each step a transaction of its own; on trial a savepoint of one that will not last.
+    """Runs each step in its own transaction, or on trial in a savepoint of one that is rolled back.
 
-    Only on trial: what a savepoint wrote bears a number of its own (xmin) and cannot be traced.
+    Only on trial: rows written in a savepoint have the ID of a subtransaction as xmin, so they
+    could not be traced to the load, which is recorded with the ID of the transaction.
     """
 
     def __init__(self, open_connection: Connection, trial: Cursor | None = None) -> None:
@@ -173,18 +176,18 @@ class Steps:
 
     @property
     def on_trial(self) -> bool:
-        """Tell whether nothing of it will be kept."""
+        """Whether everything will be rolled back."""
         return self._trial is not None
 
     def __call__(self) -> AbstractContextManager[Cursor]:
-        """Return the context of one step."""
+        """Return the context manager of one step."""
         return savepoint(self._trial) if self._trial else transaction(self._connection)
 
 
 def persistently(work: Callable[[], Result]) -> Result:
-    """Do a whole transaction, again after a short random pause while other writers interfere.
+    """Do the work, a whole transaction; repeat it while other writers interfere.
 
-    Raises Contended when they go on interfering.
+    Between attempts there is a random pause, of up to a second. Raises Contended after 12 attempts.
     """
     for attempt in range(_ATTEMPTS):
         try:
@@ -198,7 +201,7 @@ def persistently(work: Callable[[], Result]) -> Result:
 
 @contextmanager
 def wording_errors(address: str | None = None) -> Iterator[None]:
-    """Turn a driver's error into one of Rowboat's, with the cause kept."""
+    """Raise driver errors as Rowboat's own errors; `address` is named if it cannot be reached."""
     try:
         yield
     except psycopg2.Error as error:
@@ -218,7 +221,7 @@ def wording_errors(address: str | None = None) -> Iterator[None]:
 
 
 def fetch_rows(cursor_: Cursor) -> list[dict[str, Any]]:
-    """Return what is left of a result as dictionaries by column name."""
+    """Return the remaining rows of a result as dictionaries by column name."""
     columns = [column.name for column in cursor_.description or ()]
     return [dict(zip(columns, row, strict=True)) for row in cursor_.fetchall()]
 
@@ -231,13 +234,13 @@ def fetch_one(cursor_: Cursor) -> tuple[Any, ...]:
 
 
 def driver_message(error: psycopg2.Error) -> str:
-    """Return the database's own words, in one line."""
+    """Return the database's own message, in one line."""
     words = error.diag.message_primary or (str(error).strip().splitlines() or ["no answer"])[0]
     return str(words).strip()
 
 
 def _prepare(opened: Connection, address: str, options: Mapping[str, str]) -> None:
-    """Set the session's options; raises DatabaseRefused for a server of no use."""
+    """Set the options of a session; raises DatabaseRefused if the server cannot be used."""
     version, encoding = (
         opened.server_version // 10_000,
         opened.get_parameter_status("server_encoding"),
@@ -251,7 +254,7 @@ def _prepare(opened: Connection, address: str, options: Mapping[str, str]) -> No
     if encoding != "UTF8":
         raise DatabaseRefused(
             f"the database at {_place(address)} is in {encoding}; Rowboat needs UTF8",
-            "make another with `create database NAME encoding 'UTF8' template template0`",
+            "create another with `create database NAME encoding 'UTF8' template template0`",
         )
     opened.autocommit = True
     with opened.cursor(cursor_factory=Cursor) as cursor:
@@ -279,9 +282,9 @@ def _rendered(statement: sql.Composable, context: Cursor) -> str:
 
 
 def _is_loss(error: psycopg2.Error) -> bool:
-    """Tell a lost connection (class 08, 57P0x, or no answer at all) from a refused statement.
+    """Return whether an error is a lost connection: class 08, 57P0x, or no answer at all.
 
-    Where the line is cut in the middle of a COPY, the driver knows no more than "DatabaseError".
+    If the connection breaks during a COPY, the driver raises only a DatabaseError without a code.
     """
     if error.pgcode is None:
         losses = (psycopg2.OperationalError, psycopg2.InterfaceError)
@@ -294,7 +297,10 @@ def _is_loss(error: psycopg2.Error) -> bool:
 
 
 def _check_address(address: str) -> None:
-    """Refuse what the driver would misread: its words repeat parts of it, the password's too."""
+    """Raise SettingError for an address that the driver would misread.
+
+    The driver's own message would repeat parts of it, perhaps of the password.
+    """
     try:
         parts = parse_dsn(address)
     except psycopg2.ProgrammingError:
@@ -304,7 +310,7 @@ def _check_address(address: str) -> None:
         raise SettingError(
             "the address of the database cannot be read",
             "write ROWBOAT_DATABASE_URL as postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
-            "in the password %40 for @, %2F for /, %25 for %; behind a ? what libpq knows",
+            "in the password %40 for @, %2F for /, %25 for %; after a ? parameters of libpq",
         )
 
 

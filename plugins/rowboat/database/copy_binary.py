@@ -1,4 +1,4 @@
-"""Postgres's binary COPY (manual, COPY, "Binary Format"): the frame, and rows from columns."""
+"""Postgres's binary COPY format (manual, COPY, "Binary Format"): its frame, and rows by columns."""
 
 import struct
 from collections.abc import Sequence
@@ -13,7 +13,10 @@ TRAILER = b"\xff\xff"
 
 
 def rows_as_copy(columns: Sequence[Cells]) -> bytes:
-    """Return rows, given by columns, as COPY reads them between its header and its trailer."""
+    """Return rows, given by columns of the same length, without the header and the trailer.
+
+    A row is the number of its fields (int16) and for each its size (int32, -1 for NULL) and bytes.
+    """
     count = len(columns[0])
     fields = int.from_bytes(struct.pack("!h", len(columns)), "little")
     pieces: list[Piece] = [constant_column(fields, 2, count)]

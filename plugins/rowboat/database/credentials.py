@@ -1,4 +1,4 @@
-"""Generated secrets of this machine, in one file that only its owner can read."""
+"""Generated secrets of this machine, in a file that only its owner can read."""
 
 import fcntl
 import json
@@ -14,12 +14,11 @@ from rowboat.errors import HomeUnusable, reason
 def read_credential(home: Path, name: str) -> str:
     """Return the secret of that name, generated at first use (256 bits, URL-safe).
 
-    The file HOME/secrets.json has mode 0600 and is replaced whole, so a reader never sees half.
-    Raises HomeUnusable.
+    They are stored in HOME/secrets.json, with mode 0600. Raises HomeUnusable.
     """
     path = home / "secrets.json"
     with ensure_usable(home), (home / ".secrets.lock").open("w") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(gate, fcntl.LOCK_EX)  # two processes must not generate different secrets
         known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         if name not in known:
             known[name] = secrets.token_urlsafe(32)
@@ -29,7 +28,7 @@ def read_credential(home: Path, name: str) -> str:
 
 @contextmanager
 def ensure_usable(home: Path) -> Iterator[None]:
-    """Make the home where there is none; raise HomeUnusable for what cannot be done there."""
+    """Create the home if there is none; raise HomeUnusable for any OSError in the block."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         yield
@@ -38,7 +37,7 @@ def ensure_usable(home: Path) -> Iterator[None]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file by one of mode 0600."""
+    """Replace a file by one of mode 0600, whole, so that no reader sees half of it."""
     aside = path.with_name(path.name + ".new")
     aside.unlink(missing_ok=True)
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

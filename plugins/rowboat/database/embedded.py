@@ -254,7 +254,7 @@ class EmbeddedServer:
             self._users = None
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # others use the server
+            except BlockingIOError:  # other processes use the server
                 return
             self.cluster.control("stop", "-m", "fast", check=False)
 

@@ -50,8 +50,9 @@ def query(name: str, **parts: sql.Composable) -> sql.Composed:
 
 
 class _Flat:
-    """Puts parts together as one text, cut only where a literal needs a connection to be written:
-    what stands in several places of a statement is walked through once.
+    """Joins parts into one text, cut only at literals, which need a connection to be written.
+
+    A part that is used several times in a statement is thus walked through only once.
     """
 
     def __init__(self) -> None:
@@ -92,7 +93,7 @@ def quote_name(names: tuple[str, ...]) -> str:
 
 @cache
 def _pieces(text: str) -> list[tuple[str, str | None]]:
-    """Cut a statement into its texts and the names of the parts behind them."""
+    """Cut a statement into its texts and the names of the parts after them."""
     return [(before, part) for before, part, _, _ in Formatter().parse(text)]
 
 
@@ -109,7 +110,7 @@ def read_statements(file: str) -> dict[str, str]:
     for kind, part in zip(parts[::2], parts[1::2], strict=True):
         name, _, body = part.partition("\n")
         if name in found:
-            raise SqlFileError(f"{shown}:{line}: {name} stands twice")
+            raise SqlFileError(f"{shown}:{line}: {name} is defined twice")
         after = _check(shown, line, body, name, kind)
         if kind == "fragment":
             body = _DESCRIPTION.sub("", body)
@@ -119,7 +120,7 @@ def read_statements(file: str) -> dict[str, str]:
 
 
 def _check(file: str, line: int, body: str, name: str, kind: str) -> int:
-    """Raise SqlFileError for a malformed part of a file; return the line behind it."""
+    """Raise SqlFileError for a malformed part of a file; return the line after it."""
     code = [at for at, each in enumerate(body.split("\n")) if each and not each.startswith("--")]
     is_complete = body.rstrip().endswith(";")
     problem, at = None, line
@@ -127,7 +128,7 @@ def _check(file: str, line: int, body: str, name: str, kind: str) -> int:
         if code:
             problem, at = "there is text before the first statement", line + code[0]
     elif not re.fullmatch("[a-z_]+", name):
-        problem = f"{name!r} is no name of a statement"
+        problem = f"{name!r} is not a valid name of a statement"
     elif not body.startswith("-- "):
         problem = f"{name} has no description"
     elif not code:

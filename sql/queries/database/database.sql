@@ -1,18 +1,18 @@
--- A session's options; within a transaction: try, and go back.
+-- Options of a session, and savepoints.
 
 -- name: set_options
--- Until the session ends; from names and values.
+-- Set options until the session ends, from a JSON object of names and values.
 select set_config(key, value, false) from jsonb_each_text(%(options)s);
 
 -- name: savepoint
--- From here a failure can be taken back.
+-- Begin a part of the transaction that can be rolled back.
 savepoint rowboat;
 
 -- name: go_back
--- As if nothing had happened since.
+-- Roll back to the savepoint.
 rollback to savepoint rowboat;
 release savepoint rowboat;
 
 -- name: go_on
--- What happened since belongs to the transaction.
+-- Keep what has happened since the savepoint, as part of the transaction.
 release savepoint rowboat;

@@ -1,21 +1,21 @@
--- The embedded server's roles and databases, made once by its superuser.
+-- Roles and databases of the embedded server, created once by its superuser.
 
 -- name: create_role
--- A role that may log in with its generated password and nothing else.
+-- Create a role that may only log in, with its generated password.
 create role {role} login password %(password)s;
 
 -- name: create_database
--- A database of an owner, in UTF-8, compared byte by byte.
+-- Create a database with an owner; encoding and collation are the cluster's: UTF-8, byte by byte.
 create database {database} owner {owner};
 
 -- name: close_database
--- Nobody but the owner connects unless it is told so.
+-- Let only the owner connect, until others are granted the right.
 revoke all on database {database} from public;
 
 -- name: open_database
--- A role may connect, and stage rows in temporary tables.
+-- Let a role connect, and stage rows in temporary tables.
 grant connect, temporary on database {database} to {role};
 
 -- name: allow_fast_path
--- The loader judges foreign keys set by set, so it may keep the row triggers from firing.
+-- Let the loader disable row triggers: it checks foreign keys set by set, which is faster.
 grant set on parameter session_replication_role to rowboat_loader;

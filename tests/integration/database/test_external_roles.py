@@ -132,7 +132,7 @@ def test_no_login_does_the_work_of_another(
     assert found["error"] == fact
     assert found["hint"] in {
         "set ROWBOAT_DATABASE_URL to the login of rowboat_owner for `rowboat migrate`",
-        "use the login of the role whose work this is; "
+        "log in as the role for this work; "
         "`rowboat migrate` by the owner gives each role its rights",
     }
 

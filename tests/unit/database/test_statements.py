@@ -63,7 +63,7 @@ def test_parts_are_filled_in(folder: Path) -> None:
         ),
         (
             "-- name: one\n-- First.\nselect 1;\n\n-- name: one\n-- Again.\nselect 2;\n",
-            "sql/queries/bad.sql:5: one stands twice",
+            "sql/queries/bad.sql:5: one is defined twice",
         ),
         (
             "-- name: one\n-- First.\n\n-- name: two\n-- Second.\nselect 2;\n",
@@ -71,7 +71,7 @@ def test_parts_are_filled_in(folder: Path) -> None:
         ),
         (
             "-- name: One more\n-- First.\nselect 1;\n",
-            "sql/queries/bad.sql:1: 'One more' is no name of a statement",
+            "sql/queries/bad.sql:1: 'One more' is not a valid name of a statement",
         ),
         (
             "-- name: one\n-- First.\nselect 1\n",
