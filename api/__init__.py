@@ -1,6 +1,6 @@
-"""The HTTP service: rows in through the door, rows and metrics out, and the console.
+"""The HTTP service: a REST API to read and write rows, metrics and files, and the console.
 
-Read `application` first, then `shared`, `rest`, `openapi`, `console`, `server`. It knows the
-library and no other face of it. This file imports nothing: `server.commands` sets up the process
-before the application is imported.
+Read `application` first, then `shared`, `actions`, `rest`, `openapi`, `console`, `server`. The
+service imports the library, but neither Airflow nor the DAGs. This file must import nothing:
+`server.commands` sets environment variables before the application is imported.
 """

@@ -1,4 +1,4 @@
-"""The WSGI application: blueprints, error handlers, checks."""
+"""The WSGI application: blueprints, error handlers, checks at start."""
 
 from flask import Flask, Response
 
@@ -24,12 +24,12 @@ from rowboat.settings import settings
 
 
 def create_app() -> Flask:
-    """Build the WSGI application; raises SqlFileError for a metric that cannot be read."""
+    """Build the WSGI application; raises SqlFileError for an invalid metric file."""
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.json.default = forms.as_json  # type: ignore[attr-defined]
+    app.json.default = forms.json_default  # type: ignore[attr-defined]
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    app.url_map.merge_slashes = False  # a redirect is no problem+json
+    app.url_map.merge_slashes = False  # redirects would not be problem+json
     app.url_map.converters["table"] = addresses.TableName
     app.config["MAX_CONTENT_LENGTH"] = settings().api_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings().api_body_bytes
@@ -59,5 +59,5 @@ def create_app() -> Flask:
 
 
 def answer_problem(problem: Problem) -> Response:
-    """Answer an error: as a page in the console and for browsers, else as problem+json."""
+    """Return an error as a page (console, browsers) or as problem+json (all other clients)."""
     return frame.problem_page(problem) if frame.page_is_wanted() else problem.response()

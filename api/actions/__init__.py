@@ -1,5 +1,5 @@
-"""What a view of the API and a page of the console both do, each once.
+"""What both the REST API and the console do: start runs, pass rows through the door, read state.
 
-Read `batches`, `ingest`, `backups`, `restores`, `metrics` in any order. An action knows who asks
-and what Airflow answers, and no blueprint: it returns documents and raises errors.
+The modules `batches`, `ingest`, `backups`, `restores` and `metrics` can be read in any order. An
+action knows the caller and Airflow, but no blueprint: it returns records and raises errors.
 """

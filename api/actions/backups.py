@@ -1,4 +1,4 @@
-"""What the API and the console both do with backups: start one, list those visible."""
+"""Backups, for the API and the console: start one, filter the sets that the caller may see."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 from flask import g
 
 from api.shared import forms
-from api.shared.airflow import start
+from api.shared.airflow import start_run
 from api.shared.context import reading, the_table
 from rowboat.backup.sets import Set
 
@@ -14,22 +14,28 @@ DAG = "backup"
 
 
 class BackupForm(forms.Form):
-    """Which tables to back up (none named: all), and whether the set stays whatever its age."""
+    """The tables to back up (default: all), and whether to pin the set against expiry."""
 
     tables: list[str] | None = None
     pin: bool = False
 
 
 def start_backup(order: BackupForm) -> str:
-    """Start a run that takes a set, for a limited key one of its own tables; return its id."""
+    """Start a run that takes a backup and return the run's ID.
+
+    The default for a key limited to some tables is these tables. Raises UnknownTable, Forbidden.
+    """
     wanted = order.tables or sorted(g.caller.tables or ())
     with reading() as cursor:
         names = [the_table(cursor, each).full_name for each in wanted]
-    return start(DAG, tables=names or None, pin=order.pin)
+    return start_run(DAG, tables=names or None, pin=order.pin)
 
 
 def visible_sets(found: Sequence[Set]) -> list[Set]:
-    """Return the sets with what a limited key may know of them: its own tables."""
+    """Return the sets that the caller may see, each reduced to the tables that the key allows.
+
+    A suspicion is reworded, since it may name other tables.
+    """
     if g.caller.tables is None:
         return list(found)
     cut = [

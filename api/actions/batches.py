@@ -1,4 +1,4 @@
-"""What the API and the console both do after rows went in: let in what waited for them."""
+"""New rows, for the API and the console: pass them through the door, then those that waited."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from rowboat.rows.write.bodies import IncomingRow
 from rowboat.rows.write.idempotency import IdempotentRequest, KeptAnswer
 
 log = structlog.get_logger()
-_PATIENCE = 5.0  # seconds
+_PATIENCE = 5.0  # seconds that a request may spend on rows waiting in quarantine
 
 
 def deliver_rows(
@@ -25,32 +25,41 @@ def deliver_rows(
     say: Callable[[list[Delivery]], KeptAnswer],
     once: IdempotentRequest | None,
 ) -> KeptAnswer:
-    """Pass rows through the door, count them, and let in what waited for them."""
+    """Pass rows through the door, and then the quarantined rows that waited for them as parents.
+
+    `rows` is table → rows, `say` makes the answer from the outcome of each table. With `once`, the
+    answer is stored with the rows, and a repeated request gets it again.
+    """
     with reading() as cursor:
         batch = Batch(context().catalog(cursor), rows, order)
     done = batch.go(writing, lambda _, found: say(found), once)
     if not done.again and not order.on_trial:
-        prometheus.rows(sum((each.report for each in batch.delivered), Report()))
+        prometheus.count_rows(sum((each.report for each in batch.delivered), Report()))
+    # In transactions of their own, after the commit: the caller's rows never depend on them.
     wake_waiting(batch)
     return done
 
 
 def wake_waiting(batch: Batch) -> None:
-    """Let in what waited for the rows of a batch."""
+    """Load the quarantined rows that waited for the rows of a batch."""
     wake_briefly(batch.wake)
 
 
 def wake_briefly(wake: Callable[[Steps], object]) -> None:
-    """Let in what waited for rows that came; these stay, whatever becomes of it."""
+    """Call `wake`, which loads waiting rows, with at most five seconds to do so.
+
+    An error is only logged: the rows that were waited for are already committed, and the caller
+    must not be told otherwise.
+    """
     try:
         with context().connection() as connection:
             wake(_Brief(connection))
     except Exception as error:
-        log.error("rows still wait for their parents", exc_info=error)
+        log.error("waiting rows could not be loaded", exc_info=error)
 
 
 class _Brief(Steps):
-    """Steps for as long as a caller may be kept waiting; raises Stopped after that."""
+    """Transactions of limited total duration: raises Stopped when the time is up."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)

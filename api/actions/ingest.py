@@ -1,6 +1,6 @@
-"""What the API and the console both do with files: start their load, describe them."""
+"""Files, for the API and the console: start a load, report what a run did."""
 
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -8,8 +8,9 @@ from flask import g, url_for
 from pydantic import AfterValidator
 
 from api.shared import forms
-from api.shared.airflow import start
+from api.shared.airflow import StartedRun, start_run
 from api.shared.context import context, reading
+from rowboat.door.passage import Report
 from rowboat.errors import AirflowUnreachable, FileRefused, Forbidden
 from rowboat.ingest import discovery, position
 from rowboat.ingest.position import Position
@@ -17,11 +18,10 @@ from rowboat.ingest.run import add_up_run
 from rowboat.settings import settings
 
 DAG = "ingest"
-INWARD = ("id", "version", "dialect", "file_version", "prefix_sha256")
 
 
 def _below(name: str) -> str:
-    """Refuse what leads out of raw_data."""
+    """Reject a path that leads out of raw_data."""
     path = PurePosixPath(name)
     if not name.isprintable() or path.is_absolute() or not path.parts or ".." in path.parts:
         raise ValueError("must be a name below raw_data")
@@ -29,48 +29,70 @@ def _below(name: str) -> str:
 
 
 class IngestForm(forms.Form):
-    """What to load: these files, or all that changed."""
+    """The files to load (default: all that have changed), and how."""
 
     files: list[Annotated[str, AfterValidator(_below)]] | None = None
     dry_run: bool = False
     checksum: bool = False
 
 
-def describe_work(run: str, conf: dict[str, Any] | None) -> dict[str, Any]:
-    """Tell what a run loaded, and how its files stand: those it took or was asked to take."""
+@dataclass(kw_only=True)
+class FileLoad:
+    """The run that loads a file; without a run, `detail` and `hint` say why there is none yet."""
+
+    run: str | None = None
+    state: str | None = None
+    url: str | None = None
+    detail: str = ""
+    hint: str = ""
+
+
+@dataclass(kw_only=True)
+class RunWork:
+    """What a run loaded, and the positions of its files."""
+
+    totals: Report
+    files: list[Position]
+
+
+def describe_work(run: str, conf: dict[str, Any] | None) -> RunWork:
+    """Return what a run loaded, with the files that it loaded last or was asked to load."""
     asked = (conf or {}).get("files") or []
     with reading() as cursor:
         totals = add_up_run(cursor, run)
         known = position.all_positions(cursor).values()
     mine = [each for each in known if each.run == run or each.file_name in asked]
-    return {"totals": vars(totals), "files": describe_files(mine)}
+    return RunWork(totals=totals, files=visible_files(mine))
 
 
-def start_ordered(order: IngestForm) -> dict[str, Any]:
-    """Start a run for an order; raises FileRefused or Forbidden."""
+def start_ordered(order: IngestForm) -> StartedRun:
+    """Start a run for a form; raises FileRefused, Forbidden."""
     _check(order.files or [])
     return start_ingest(**order.model_dump())
 
 
-def start_ingest(**form: Any) -> dict[str, Any]:
-    """Start a run and tell where its state is."""
-    run = start(DAG, **form)
-    return {"run": run, "state": "queued", "url": url_for("ingest.one_run", run=run)}
+def start_ingest(**form: Any) -> StartedRun:
+    """Start a run of the DAG ingest."""
+    run = start_run(DAG, **form)
+    return StartedRun(run=run, state="queued", url=url_for("ingest.one_run", run=run))
 
 
-def start_loading(file: str) -> dict[str, Any]:
-    """Have a file loaded; where Airflow does not answer, tell that it will be."""
+def start_loading(file: str) -> FileLoad:
+    """Start a run that loads a file in raw_data.
+
+    Without Airflow this is no error: the file is there, and the next run will load it.
+    """
     try:
-        return start_ingest(files=[file])
+        return FileLoad(**vars(start_ingest(files=[file])))
     except AirflowUnreachable as error:
-        hint = "the file is safe in raw_data: it is loaded as soon as Airflow is back"
-        return {"run": None, "state": None, "url": None, "detail": error.fact, "hint": hint}
+        hint = "the file is safe in raw_data and will be loaded once Airflow is back"
+        return FileLoad(detail=error.fact, hint=hint)
 
 
 def _check(files: list[str]) -> None:
-    """Raise FileRefused or Forbidden unless the files are there and the caller's own."""
+    """Raise FileRefused or Forbidden unless each file belongs to a table that the key allows."""
     if g.caller.tables is not None and not files:
-        raise Forbidden(f"the key {g.caller.id} does not hold for all tables", "name the files")
+        raise Forbidden(f"the key {g.caller.id} is limited to some tables", "name the files")
     with reading() as cursor:
         catalog = context().catalog(cursor)
     for name in files:
@@ -80,10 +102,8 @@ def _check(files: list[str]) -> None:
         g.caller.check(found.table.full_name)
 
 
-def describe_files(found: list[Position]) -> list[dict[str, Any]]:
-    """Describe the files that the caller may see."""
+def visible_files(found: list[Position]) -> list[Position]:
+    """Return the files of tables that the caller may see."""
     return [
-        {name: value for name, value in asdict(each).items() if name not in INWARD}
-        for each in found
-        if g.caller.tables is None or g.caller.sees(each.table_name or "")
+        each for each in found if g.caller.tables is None or g.caller.sees(each.table_name or "")
     ]

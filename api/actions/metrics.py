@@ -1,4 +1,4 @@
-"""What the API and the console both do with metrics: find them, answer them from the cache."""
+"""Metrics, for the API and the console: find them, and compute them or use the cache."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
@@ -20,16 +20,16 @@ from rowboat.metrics.figures import (
 
 Found = TypeVar("Found")
 Answer: TypeAlias = tuple[bytes, Any]
-_MANY = 1000  # counts of writes that are added up
+_MANY = 1000  # rows of write counts at which they are merged into one per table
 
 
 def visible_metrics() -> list[Metric]:
-    """Return the metrics whose tables the caller may see."""
+    """Return the metrics that read only tables that the caller may see."""
     return [each for each in all_metrics().values() if all(map(g.caller.sees, each.tables))]
 
 
 def visible_metric(name: str) -> Metric:
-    """Find a metric; raises UnknownMetric, and Forbidden where the caller's key does not hold."""
+    """Return a metric; raises UnknownMetric, or Forbidden if the key excludes one of its tables."""
     found = find_metric(name)
     for table in found.tables:
         g.caller.check(table)
@@ -39,7 +39,10 @@ def visible_metric(name: str) -> Metric:
 def answer_figures(
     wanted: Metric, values: Values, form: tuple[Any, ...], encode: Callable[[MetricFigures], Answer]
 ) -> Answer:
-    """Return the figures of a metric in a form, made once while they hold."""
+    """Return the figures of a metric, encoded by `encode`, from the cache if they are current.
+
+    `form` distinguishes encodings of the same figures in the cache, such as JSON and CSV.
+    """
     asked = (*values.items(), *form)
     return keep_answer(
         wanted, asked, lambda cursor, now: compute_figures(cursor, wanted, values, now), encode
@@ -52,9 +55,14 @@ def keep_answer(
     compute: Callable[[Cursor, Moment], Found],
     encode: Callable[[Found], Answer],
 ) -> Answer:
-    """Return what is asked of a metric, from the cache while its tables are as they were."""
+    """Return an answer about a metric: from the cache if its tables have not changed since.
+
+    `asked` is the cache key within the metric. On a miss, `compute` runs in one snapshot and
+    `encode` turns its result into (body, anything to keep with it).
+    """
     cache: AnswerCache = current_app.extensions["figures"]
     key = wanted.name, *asked
+    # A hit costs a single statement in autocommit mode instead of a transaction.
     if key in cache and (answer := cache.find(key, _version(wanted))):
         return answer
     with reading() as cursor:
@@ -69,6 +77,6 @@ def keep_answer(
 
 
 def _version(wanted: Metric) -> str | None:
-    """Return the version of a metric's tables, by one statement and no more."""
+    """Return the current version of a metric's tables; None if its result must not be cached."""
     with context().single.connection() as connection, transaction(connection) as cursor:
         return begin_moment(cursor, wanted).version

@@ -1,4 +1,8 @@
-"""The console: pages for stakeholders and operators, over the same functions as the API."""
+"""The console: pages for stakeholders and operators, over the same functions as the API.
+
+Read `elements.frame` first, then `tables`, `rows`, and the rest in any order. Pages are templates
+in api/templates and work without JavaScript.
+"""
 
 from flask import Blueprint, Response, send_from_directory
 
@@ -30,5 +34,5 @@ for each in (session, metrics, tables, backups, restores, files, runs, quarantin
 @blueprint.get("/static/<path:name>")
 @scope("public")
 def static(name: str) -> Response:
-    """Return the style sheet or the script."""
+    """Return the style sheet, the script or the icon."""
     return send_from_directory("static", name)

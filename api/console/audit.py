@@ -1,4 +1,4 @@
-"""The audit: every write over HTTP, who made it, and the rows before and after."""
+"""The audit: each write over HTTP, who made it, and the rows before and after."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -17,18 +17,18 @@ from rowboat.rows.read.audit_log import AuditSearch
 from rowboat.rows.write.audit import Action
 
 blueprint = Blueprint("audit", __name__)
-blueprint.add_app_template_filter(audit_log.columns_of)
+blueprint.add_app_template_filter(audit_log.columns_of, "columns")
 
-_LIMIT = 25  # entries of a page
-_FEW = 3  # rows of an entry that a page of entries shows
-_ROWS = 1000  # rows of an entry on its own page
-_AT_ONCE = 100  # entries of a file that are fetched at once
+_LIMIT = 25  # entries on a page
+_FEW = 3  # rows of an entry shown in a list of entries
+_ROWS = 1000  # rows of an entry shown on its own page
+_AT_ONCE = 100  # entries fetched at once for a CSV file
 _TEXT = r"^[^\x00]*$"
-_OF_KEYS = "rowboat.keys"  # what making and ending keys is a change of
+_OF_KEYS = "rowboat.keys"  # the table under which changes of keys are recorded
 
 
 class AuditQuery(forms.Form, strict=False):
-    """Which entries; those up to the one `after` have been seen."""
+    """Which entries to show; `after` is the ID of the last entry of the previous page."""
 
     table: str | None = Field(None, pattern=_TEXT)
     actor: str | None = Field(None, pattern=_TEXT)
@@ -41,12 +41,12 @@ class AuditQuery(forms.Form, strict=False):
     @field_validator("*", mode="before")
     @classmethod
     def _empty(cls, value: str) -> str | None:
-        """A form sends what was left empty too."""
+        """Treat an empty field as absent: browsers send empty fields too."""
         return value or None
 
 
-class Place(forms.Form, strict=False):
-    """From which row of an entry on."""
+class EntryQuery(forms.Form, strict=False):
+    """The first row of an entry to show."""
 
     row: int = Field(0, ge=0, lt=2**31)
 
@@ -54,7 +54,7 @@ class Place(forms.Form, strict=False):
 @blueprint.get("/audit")
 @scope("operate")
 def every() -> Response | str:
-    """Show entries, the newest first, or write them as CSV."""
+    """Show entries, newest first, or return all of them as CSV."""
     asked = forms.parse_query(AuditQuery)
     search = AuditSearch(_tables(), **asked.model_dump(exclude={"format"}))
     if asked.format:
@@ -80,8 +80,8 @@ def every() -> Response | str:
 @blueprint.get("/audit/<int:number>")
 @scope("operate")
 def one(number: int) -> str:
-    """Show all rows of an entry, a thousand on a page."""
-    at = forms.parse_query(Place).row
+    """Show the rows of an entry, a thousand per page."""
+    at = forms.parse_query(EntryQuery).row
     with reading() as cursor:
         found = (
             audit_log.list_entries(cursor, AuditSearch(_tables(), number), 1)
@@ -89,7 +89,7 @@ def one(number: int) -> str:
             else []
         )
         if not found:
-            raise Problem(404, f"the audit has no entry {number}", "the page Audit lists them")
+            raise Problem(404, f"the audit has no entry {number}", "the page Audit lists all")
         key = _keys(cursor).get(found[0].table_name, ())
     pairs = found[0].pairs(key)
     outcome = audit_log.outcome_of(pairs[at : at + _ROWS], key)
@@ -99,7 +99,7 @@ def one(number: int) -> str:
 
 
 def _file(search: AuditSearch) -> Response:
-    """Write all entries that are sought, some at a time, so that no number of them is too large."""
+    """Return all matching entries as CSV; they are streamed, so memory does not grow with them."""
 
     def written() -> Iterator[str]:
         with reading() as cursor:
@@ -112,18 +112,18 @@ def _file(search: AuditSearch) -> Response:
 
 
 def _tables() -> list[str] | None:
-    """Return the tables whose entries the caller may see; None for all."""
+    """Return the tables whose entries the caller may see, or None for all."""
     return None if g.caller.tables is None else sorted(g.caller.tables)
 
 
 def _choices(cursor: Cursor) -> list[str]:
-    """Return the tables to choose from, and the one that is chosen, which may be gone."""
+    """Return the tables to choose from, including the chosen one, which may have been dropped."""
     every = [*(each.full_name for each in context().catalog(cursor)), _OF_KEYS]
     seen = [each for each in every if g.caller.sees(each)]
     return list(dict.fromkeys([*seen, *filter(None, [request.args.get("table")])]))
 
 
 def _keys(cursor: Cursor) -> dict[str, tuple[str, ...]]:
-    """Return full name → columns of the key, of every table that has one."""
+    """Return full name → key columns of each table that has a key."""
     catalog = context().catalog(cursor)
     return {each.full_name: each.key.columns for each in catalog if each.key} | {_OF_KEYS: ("id",)}

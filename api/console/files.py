@@ -1,4 +1,4 @@
-"""Files: how each stands, upload, and having them loaded."""
+"""Files: list them with their states, upload and load them."""
 
 import sys
 from collections import Counter
@@ -23,20 +23,20 @@ from rowboat.ingest.file_states import STATES, FileState
 
 blueprint = Blueprint("files", __name__)
 
-PAGE = 100  # files
+PAGE = 100  # files on a page
 _KINDS = {"loaded": "good", "failed": "bad", "unmatched": "warn", "gone": "warn"}
 
 
 class FileQuery(forms.Form, strict=False):
-    """Which files: those whose name has `q` in it, of a state, touched last by a run."""
+    """Which files to show: those whose name contains `q`, of a state, last loaded by a run."""
 
     q: str = ""
     state: Literal["", "loading", "waiting", "failed", "unmatched", "loaded", "gone"] = ""
     run: str = ""
     page: int = Field(1, ge=1)
 
-    def holds(self, file: FileState) -> bool:
-        """Tell whether a file's name and run are asked for."""
+    def matches(self, file: FileState) -> bool:
+        """Return whether a file has the wanted name and run; the state is not considered."""
         named = self.q.casefold() in file.name.casefold()
         run = file.position.run if file.position else None
         return named and (not self.run or run == self.run)
@@ -45,10 +45,10 @@ class FileQuery(forms.Form, strict=False):
 @blueprint.get("/files")
 @scope("read")
 def all() -> str:
-    """List the files, a page at a time."""
+    """List the files, in pages."""
     ask = forms.parse_query(FileQuery)
     found, catalog = _files()
-    asked = [each for each in found if ask.holds(each)]
+    asked = [each for each in found if ask.matches(each)]
     counts = Counter(each.state for each in asked)
     shown = [each for each in asked if each.state == ask.state] if ask.state else asked
     pages_ = max(1, -(-len(shown) // PAGE))
@@ -72,11 +72,11 @@ def all() -> str:
 @blueprint.get("/file")
 @scope("read")
 def one() -> str:
-    """Show all that is known of one file."""
+    """Show the details of a file."""
     name = request.args.get("name", "")
     file = next((each for each in _files()[0] if each.name == name), None)
     if file is None:
-        raise Problem(404, f"there is no file {name or '(nothing)'}", "the page Files lists them")
+        raise Problem(404, f"there is no file {name or '(no name)'}", "the page Files lists all")
     return render_template("file.html", file=file, kinds=_KINDS, live=_pause([file]))
 
 
@@ -84,26 +84,28 @@ def one() -> str:
 @scope("operate")
 @checks_form
 def receive() -> Response:
-    """Take the file of the form as it comes, and have it loaded."""
-    request.max_content_length = sys.maxsize  # None would be the limit of all other views
+    """Receive the file of the form as a stream and start a run that loads it."""
+    request.max_content_length = sys.maxsize  # None would mean the limit of all other views
     if request.mimetype != FORM:
-        raise Problem(415, "the form has no file", "choose one, or drag it onto the form")
+        raise Problem(415, "the form contains no file", "choose one, or drag it onto the form")
     try:
-        received = incoming.of_form(_choose)
+        received = incoming.receive_form(_choose)
     except FileExists as error:
         hint = "give it another name, or tick “Replace a file of the same name”"
         raise Problem(409, error.fact, hint) from None
     started = ingest.start_loading(received.file)
     arrived = f"{received.file} ({size(received.bytes)}) is in raw_data"
-    if started["run"] is None:
-        return frame.go(url_for(".all"), f"{arrived}. {started['detail']}: {started['hint']}.")
-    return frame.go(_run(started), f"{arrived}; the run that loads it has been started.")
+    if started.run is None:
+        return frame.redirect_to(url_for(".all"), f"{arrived}. {started.detail}: {started.hint}.")
+    return frame.redirect_to(
+        _run(started.run), f"{arrived}; the run that loads it has been started."
+    )
 
 
 @blueprint.post("/files/ingest")
 @scope("operate")
 def load() -> Response:
-    """Have files loaded, or all that changed; or only judged."""
+    """Start a run that loads the given files, or all that have changed; or a dry run."""
     order = forms.fill_form(
         ingest.IngestForm,
         {
@@ -112,16 +114,20 @@ def load() -> Response:
             "checksum": "checksum" in request.form,
         },
     )
-    return frame.go(_run(ingest.start_ordered(order)), "The run has been started.")
+    return frame.redirect_to(_run(ingest.start_ordered(order).run), "The run has been started.")
 
 
-def _run(started: dict[str, Any]) -> str:
-    return url_for("console.runs.one", dag=ingest.DAG, run=started["run"])
+def _run(run: str) -> str:
+    return url_for("console.runs.one", dag=ingest.DAG, run=run)
 
 
 def _choose(given: str, fields: Mapping[str, str]) -> Chosen:
-    """Return the name by which to keep a file; the form's token must have come before it."""
-    check_form(fields.get("csrf", ""))
+    """Return the name under which to keep a file, and whether it may replace another.
+
+    `fields` are those before the file. The form token must be among them: nothing of the file is
+    written before it has been checked.
+    """
+    check_form(fields.get("csrf", ""))  # raises before anything is written
     if not given:
         raise Problem(422, "no file was chosen", "choose one, or drag it onto the form")
     with reading() as cursor:
@@ -133,7 +139,7 @@ def _choose(given: str, fields: Mapping[str, str]) -> Chosen:
 
 
 def _files() -> tuple[list[FileState], Catalog]:
-    """Return the files that the caller may see."""
+    """Return the files that the caller may see, and the catalog."""
     with reading() as cursor:
         catalog = context().catalog(cursor)
         found = file_states.list_file_states(cursor, catalog)
@@ -147,6 +153,6 @@ def _tables(catalog: Catalog) -> list[Table]:
 
 
 def _pause(found: list[FileState]) -> int | None:
-    """Return the seconds after which to look again; None where nothing is about to happen."""
+    """Return the seconds after which the page refreshes, or None if nothing is about to change."""
     states = {each.state for each in found}
     return 2 if "loading" in states else 10 if "waiting" in states else None

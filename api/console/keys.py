@@ -1,4 +1,4 @@
-"""The keys of the API: who has one, making one, ending one; for who sees all tables."""
+"""API keys: list, create, revoke; for callers that may see all tables."""
 
 import json
 from typing import Any
@@ -19,11 +19,11 @@ from rowboat.rows.write import audit
 
 blueprint = Blueprint("keys", __name__)
 
-_KEYS = "rowboat.keys"  # as the audit calls them
+_KEYS = "rowboat.keys"  # the table under which the audit records changes of keys
 
 
-class Wanted(forms.Form, strict=False):
-    """A key to be made; no tables are all of them, no days are without end."""
+class KeyForm(forms.Form, strict=False):
+    """A key to create; no tables means all tables, no days means that it never expires."""
 
     name: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
     scope: str = Field(pattern=f"^({'|'.join(SCOPES)})$")
@@ -40,7 +40,7 @@ class Wanted(forms.Form, strict=False):
 @blueprint.get("/keys")
 @scope("operate")
 def every() -> str:
-    """Show all keys, the newest first."""
+    """Show all keys, newest first."""
     _demand_all_tables()
     with reading() as cursor:
         return render_template("keys.html", keys=keys.list_keys(cursor))
@@ -49,7 +49,7 @@ def every() -> str:
 @blueprint.get("/keys/new")
 @scope("operate")
 def ask() -> str:
-    """Ask what the new key is for."""
+    """Show the form for a new key."""
     _demand_all_tables()
     given = {"name": "", "scope": "read", "tables": [], "days": "365", "per_minute": PER_MINUTE}
     return _asked(given)
@@ -58,13 +58,13 @@ def ask() -> str:
 @blueprint.post("/keys/new")
 @scope("operate")
 def make() -> Response:
-    """Make a key and show its token, this once."""
+    """Create a key and show its token, which is not stored and so cannot be shown again."""
     _demand_all_tables()
     form = request.form
-    given: dict[str, Any] = {name: form.get(name, "").strip() for name in Wanted.model_fields}
+    given: dict[str, Any] = {name: form.get(name, "").strip() for name in KeyForm.model_fields}
     given["tables"] = form.getlist("tables")
     try:
-        wanted = forms.fill_form(Wanted, given)
+        wanted = forms.fill_form(KeyForm, given)
     except Problem as problem:
         errors = {each["column"]: each["message"] for each in problem.errors}
         return make_response(_asked(given, errors), problem.status)
@@ -86,7 +86,7 @@ def make() -> Response:
 @blueprint.get("/keys/<key_id>/revoke")
 @scope("operate")
 def ask_revoke(key_id: str) -> str:
-    """Ask whether a key is really to end."""
+    """Ask for confirmation before a key is revoked."""
     _demand_all_tables()
     with reading() as cursor:
         return render_template("keys_revoke.html", key=_the_key(cursor, key_id))
@@ -95,7 +95,7 @@ def ask_revoke(key_id: str) -> str:
 @blueprint.post("/keys/<key_id>/revoke")
 @scope("operate")
 def revoke(key_id: str) -> Response:
-    """End a key, and the sessions that it began."""
+    """Revoke a key and end its sessions."""
     _demand_all_tables()
 
     def work(cursor: Cursor) -> str:
@@ -110,8 +110,8 @@ def revoke(key_id: str) -> Response:
 
     said = f"The key {writing(work)} ({key_id}) is revoked."
     if key_id == g.caller.id:
-        return frame.go(url_for("console.session.ask"), f"{said} You are signed out by that.")
-    return frame.go(url_for(".every"), said)
+        return frame.redirect_to(url_for("console.session.ask"), f"{said} This has signed you out.")
+    return frame.redirect_to(url_for(".every"), said)
 
 
 _ENDED = "revoked"
@@ -126,14 +126,19 @@ def _asked(given: dict[str, Any], errors: dict[str, str] | None = None) -> str:
 
 
 def _the_key(cursor: Cursor, key_id: str) -> dict[str, Any]:
-    """Return what is known of a key; raises UnknownKey."""
+    """Return the data of a key; raises UnknownKey."""
     found = [each for each in keys.list_keys(cursor) if each["id"] == key_id]
     if not found:
-        raise UnknownKey(f"there is no key {key_id}", "the page of all keys lists them")
+        raise UnknownKey(f"there is no key {key_id}", "the page Keys lists all")
     return found[0]
 
 
 def _demand_all_tables() -> None:
-    """Raise Forbidden for who is limited to tables: his new key need not be."""
+    """Raise Forbidden for callers limited to some tables.
+
+    Otherwise they could create a key without this limit.
+    """
     if g.caller.tables is not None:
-        raise Forbidden(f"the key {g.caller.id} is limited to tables; keys are for who sees all")
+        raise Forbidden(
+            f"the key {g.caller.id} is limited to some tables", "keys require a key for all tables"
+        )

@@ -1,4 +1,4 @@
-"""The metrics, as charts and tables: all of them for one year, or one with all its rows."""
+"""Metrics as charts and tables: all of them for one year, or one with all its rows."""
 
 import json
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ from rowboat.metrics.parameters import Parameter, Value
 
 log = structlog.get_logger()
 blueprint = Blueprint("metrics", __name__)
-_FEW, _MOST = 15, 5000  # rows of a metric, among others and on a page of its own
+_FEW, _MOST = 15, 5000  # rows of a metric shown on the page of all metrics, and on its own
 
 
 @dataclass(frozen=True)
 class MetricField:
-    """A parameter in a form; without a value where none was given yet or it was refused."""
+    """A parameter in a form; `value` is None if nothing was entered or it was refused."""
 
     parameter: Parameter
     text: str
@@ -39,7 +39,7 @@ class MetricField:
 
 
 class DrawnFacts(NamedTuple):
-    """What a page tells of figures besides them."""
+    """What a page shows about figures besides chart and table."""
 
     as_of: datetime
     left_out: dict[str, int]
@@ -48,7 +48,7 @@ class DrawnFacts(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """A metric on a page: what was asked of it, and its figures or why there are none."""
+    """A metric on a page: its parameters, and its figures or the reason why there are none."""
 
     metric: Metric
     fields: list[MetricField]
@@ -58,17 +58,17 @@ class Section:
 
     @property
     def values(self) -> Values:
-        """What its fields stand for."""
+        """Parameter name → value, of the fields that have one."""
         return {each.parameter.name: each.value for each in self.fields if each.value is not None}
 
     @property
     def address(self) -> str:
-        """Where its own page is."""
+        """The address of its own page."""
         return _address("console.metrics.one", self.metric, self.values)
 
     @property
     def files(self) -> list[tuple[str, str]]:
-        """Its forms to take away, with the addresses of the API."""
+        """Its downloads: format and address in the API."""
         forms: dict[str, Values] = {"CSV": {"format": "csv", "safe": "true"}}
         forms["XLSX"] = {"format": "xlsx"}
         if self.facts and self.facts.has_chart:
@@ -82,7 +82,7 @@ class Section:
 @blueprint.get("/", endpoint="all")
 @scope("read")
 def every_metric() -> str:
-    """Show all metrics that the caller may see, of the same year."""
+    """Show all metrics that the caller may see, for one year."""
     seen = visible_metrics()
     known = sorted({year for each in seen for year in _years(each)}, reverse=True)
     of_year = [each for metric in seen for each in metric.parameters if each.name == "year"]
@@ -95,14 +95,18 @@ def every_metric() -> str:
 @blueprint.get("/metric/<name>")
 @scope("read")
 def one(name: str) -> str:
-    """Show one metric with all its rows."""
+    """Show a metric with all its rows."""
     wanted = visible_metric(name)
     section = _section(wanted, _years(wanted), request.args.to_dict(flat=False), _MOST)
     return render_template("metrics_one.html", section=section)
 
 
 def _years(wanted: Metric) -> list[int]:
-    """Return the years that a metric has rows of; none where its file names no good column."""
+    """Return the years for which a metric has rows.
+
+    Returns none if they cannot be found, for example because its file names a wrong column: the
+    metric may work all the same.
+    """
     try:
         body, _ = keep_answer(
             wanted,
@@ -113,7 +117,7 @@ def _years(wanted: Metric) -> list[int]:
     except ConnectionLost:
         raise
     except RowboatError as error:
-        log.warning("years are not known", metric=wanted.name, cause=error.fact)
+        log.warning("the years of a metric cannot be listed", metric=wanted.name, cause=error.fact)
         return []
     found: list[int] = json.loads(body)
     return found
@@ -141,7 +145,7 @@ def _section(
 
 
 def _field(parameter: Parameter, choices: list[int], given: list[str]) -> MetricField:
-    """Judge what an address gives for a parameter; an empty field gives nothing but a text."""
+    """Return a parameter with its value from the address; an empty field counts only for texts."""
     sent = [each for each in given if each or parameter.kind == "text"]
     text = sent[0] if sent else _first(parameter, choices)
     if text is None:
@@ -155,14 +159,14 @@ def _field(parameter: Parameter, choices: list[int], given: list[str]) -> Metric
 
 
 def _first(parameter: Parameter, choices: list[int]) -> str | None:
-    """Return what a parameter is at first: its default, or the latest where that has no rows."""
+    """Return the initial value of a parameter: its default, or the latest year with rows."""
     if choices and parameter.default not in choices:
         return str(choices[0])
     return None if parameter.default is None else str(parameter.default)
 
 
 def _drawn(found: MetricFigures, most: int) -> Answer:
-    """Return chart and table as a part of a page."""
+    """Return chart and table as HTML, with at most `most` rows."""
     drawing = None if found.chart_lacks else charts.chart_svg(found)
     result = found.result
     text = render_template(
@@ -185,6 +189,6 @@ def _address(endpoint: str, wanted: Metric, values: Values) -> str:
 
 
 def _is_number(result: Result, at: int) -> bool:
-    """Tell whether a column holds numbers, which stand to the right."""
+    """Return whether a column contains only numbers, so that it is right-aligned."""
     kinds = {type(row[at]) for row in result.rows if row[at] is not None}
     return kinds <= {int, float, Decimal}

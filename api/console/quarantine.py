@@ -1,4 +1,4 @@
-"""The quarantine: refused rows by their faults, corrected one by one or judged again together."""
+"""Quarantine: refused rows by fault; correct them one by one or judge them again together."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,18 +28,20 @@ blueprint = Blueprint("quarantine", __name__)
 blueprint.add_app_template_filter(exact)
 blueprint.add_app_template_test(marked)
 
-SECONDS = 10.0  # after which judging many rows again waits for the next request
-SHOWN = 20_000  # bytes of a row in a list
-CORRECTED = 100_000  # bytes of a row that a form takes
-_AT_ONCE = 1000  # rows of a CSV file that are fetched together
+SECONDS = 10.0  # of judging rows again per request; the user then continues with the rest
+SHOWN = 20_000  # bytes of a row shown in a list
+CORRECTED = 100_000  # bytes of the largest row that can be corrected in a form
+_AT_ONCE = 1000  # rows fetched at once for a CSV file
 _NEWLINE = re.compile(r"\r\n?")
 _ID = "<int(max=9223372036854775807):reject_id>"
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
 
 class QuarantineQuery(forms.Form, strict=False):
-    """Which refused rows: those up to the id `after` have been seen, up to `judged` judged again;
-    an empty `column` asks for faults of no column.
+    """Which refused rows to show or judge again.
+
+    `after` is the ID of the last row of the previous page, `judged` that of the last row that was
+    judged again. An empty `column` selects faults that concern no column.
     """
 
     table: Text | None = None
@@ -53,11 +55,11 @@ class QuarantineQuery(forms.Form, strict=False):
 
     @property
     def filters(self) -> dict[str, Any]:
-        """What was asked for, as the address has it."""
+        """The filters as query parameters."""
         return self.model_dump(include={"table", "rule", "column", "file"}, exclude_none=True)
 
     def which(self, cursor: Cursor) -> RejectFilter:
-        """Return the rows that are meant, among those that the caller may see."""
+        """Return the filter for the wanted rows among those that the caller may see."""
         tables = [_full_name(cursor, self.table)] if self.table else _seen()
         fault: dict[str, str | None] = {"rule": self.rule} if self.rule else {}
         if self.column is not None:
@@ -66,9 +68,9 @@ class QuarantineQuery(forms.Form, strict=False):
 
 
 @blueprint.get("/quarantine")
-@scope("write")  # as at /api/rejects: refused rows may be private
+@scope("write")  # as for /api/rejects: refused rows may be private
 def page() -> str:
-    """Show the open rows in groups, or those of one."""
+    """Show the groups of refused rows, or the rows of one group."""
     asked = forms.parse_query(QuarantineQuery)
     return _rows(asked) if asked.filters else _groups()
 
@@ -76,7 +78,7 @@ def page() -> str:
 @blueprint.get("/quarantine.csv")
 @scope("write")
 def file() -> Response:
-    """Send the rows that are asked for, all of them, as CSV."""
+    """Return all rows that match the filters as CSV."""
     asked = forms.parse_query(QuarantineQuery)
     with reading() as cursor:
         which = asked.which(cursor)
@@ -88,49 +90,52 @@ def file() -> Response:
 @blueprint.post("/quarantine/retry")
 @scope("write")
 def again() -> Response:
-    """Judge the rows of a group again, for some seconds."""
+    """Judge the rows of a group again, for at most ten seconds."""
     asked = forms.parse_query(QuarantineQuery)
     with reading() as cursor:
         table, which = the_table(cursor, asked.table or ""), asked.which(cursor)
     report, rest = _judge(table, which, asked.judged)
     said = (
-        f"Of {report.read:,} rows judged again {report.read - report.rejected:,} went in; "
-        f"{report.rejected:,} are still refused."
+        f"{report.read:,} {'row' if report.read == 1 else 'rows'} judged again: "
+        f"{report.read - report.rejected:,} loaded, {report.rejected:,} still refused."
     )
     if rest:
-        said += " The others have not been judged yet: go on with them."
-    return frame.go(url_for(".page", **asked.filters, judged=rest), said)
+        said += " The others have not been judged yet: continue with them."
+    return frame.redirect_to(url_for(".page", **asked.filters, judged=rest), said)
 
 
 @blueprint.get(f"/quarantine/{_ID}")
 @scope("write")
 def row(reject_id: int) -> str:
-    """Show a row, and the form to correct it."""
+    """Show a refused row and the form to correct it."""
     return _Desk(reject_id).page()
 
 
 @blueprint.post(f"/quarantine/{_ID}")
 @scope("write")
 def correct(reject_id: int) -> Response | tuple[str, int]:
-    """Let a row in as it was written anew, or tell what is still wrong with it."""
+    """Load a row as corrected, or show why it is still refused."""
     return _Desk(reject_id).correct()
 
 
 @blueprint.post(f"/quarantine/{_ID}/retry")
 @scope("write")
 def once_more(reject_id: int) -> Response:
-    """Judge one row again as it is."""
+    """Judge a row again, unchanged."""
     desk = _Desk(reject_id)
     if desk.table is None:
-        raise UnknownTable(f"there is no table {desk.case.table_name} any more")
+        raise UnknownTable(f"the table {desk.case.table_name} no longer exists")
     report, _ = _judge(desk.table, RejectFilter(id=reject_id), 0)
     if not report.read or report.rejected:
-        return frame.go(desk.address, "It was judged again and is still refused.")
-    return frame.go(desk.back, f"{desk.case.place} went in after all.")
+        return frame.redirect_to(desk.address, "The row was judged again and is still refused.")
+    return frame.redirect_to(desk.back, f"{desk.case.place} has been loaded.")
 
 
 class _Desk:
-    """A refused row on the desk of who corrects it."""
+    """A refused row that is being corrected: the row, its table, and a draft of the correction.
+
+    There is no draft if the table was dropped, or the row is settled or too long for a form.
+    """
 
     def __init__(self, reject_id: int) -> None:
         self.asked = forms.parse_query(QuarantineQuery)
@@ -146,7 +151,7 @@ class _Desk:
         self.address = url_for(".row", reject_id=reject_id, **self.asked.filters)
 
     def page(self, reasons: Sequence[Reason] = ()) -> str:
-        """Return the page; with the reasons for which what was sent is refused."""
+        """Return the page; `reasons` say why the correction that was sent is refused."""
         columns = self.draft.columns(self.table) if self.draft and self.table else []
         beside: dict[str, list[Reason]] = {}
         for reason in reasons:
@@ -166,10 +171,10 @@ class _Desk:
         )
 
     def correct(self) -> Response | tuple[str, int]:
-        """Let the row in as it was sent."""
+        """Load the row as corrected."""
         draft, table = self.draft, self.table
         if draft is None or table is None:
-            return frame.go(self.address, "It can no longer be corrected here.")
+            return frame.redirect_to(self.address, "This row can no longer be corrected here.")
         try:
             cells = self._cells(draft, table)
             report = writing(
@@ -182,7 +187,9 @@ class _Desk:
         except RowRefused as refused:
             return self.page([Reason("check", None, refused.fact)]), 422
         _wake(table, report)
-        return frame.go(self.back, f"{self.case.place} went in as corrected: {_done(report)}.")
+        return frame.redirect_to(
+            self.back, f"{self.case.place} has been loaded as corrected: {_done(report)}."
+        )
 
     def _cells(self, draft: Draft, table: Table) -> dict[str, str | None]:
         if draft.cells is None:
@@ -233,7 +240,7 @@ def _rows(asked: QuarantineQuery) -> str:
 
 
 def _pieces(which: RejectFilter, safe: bool) -> Iterator[bytes]:
-    """Write all rows piece by piece; none holds a connection while it is sent."""
+    """Yield all rows as CSV, page by page; no connection is held while a page is being sent."""
     after, header = 0, True
     while True:
         with reading() as cursor:
@@ -246,7 +253,10 @@ def _pieces(which: RejectFilter, safe: bool) -> Iterator[bytes]:
 
 
 def _judge(table: Table, which: RejectFilter, after: int) -> tuple[Report, int | None]:
-    """Judge chosen rows of a table again, and what waited for those that go in."""
+    """Judge rows of a table again, then those that waited for the loaded ones as parents.
+
+    Returns the report and the ID of the last row judged, or None if no row is left.
+    """
     with reading() as cursor:
         catalog = context().catalog(cursor)
     who = g.caller.id, g.request
@@ -267,7 +277,7 @@ def _wake(table: Table, report: Report) -> None:
 
 
 def _full_name(cursor: Cursor, name: str) -> str:
-    """Return the full name of a table; one that is no longer there may still have refused rows."""
+    """Return the full name of a table; dropped tables may still have refused rows."""
     try:
         return the_table(cursor, name).full_name
     except UnknownTable:
@@ -280,8 +290,9 @@ def _seen() -> list[str] | None:
 
 
 def _typed(text: str, before: str | None) -> str:
-    """Return what was typed, and what was there before where only its newlines differ: a browser
-    sends all of them as CRLF.
+    """Return the text of a form field, or the text before if only its newlines differ.
+
+    Browsers send all newlines as CRLF, so an untouched text would otherwise look changed.
     """
     plain = _NEWLINE.sub("\n", text)
     return before if before is not None and plain == _NEWLINE.sub("\n", before) else plain
@@ -289,5 +300,5 @@ def _typed(text: str, before: str | None) -> str:
 
 def _done(report: Report) -> str:
     if report.unchanged:
-        return "the table has the same row already"
-    return "it updated the row of its key" if report.updated else "it is a new row"
+        return "the table already has the same row"
+    return "it updated the row with its key" if report.updated else "it is a new row"

@@ -1,4 +1,4 @@
-"""Restores: planned, looked at, approved by typing the table's name; their history, undo."""
+"""Restores: plan, review and approve one by typing the table's name; history, undo."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from api.actions import restores
 from api.actions.backups import visible_sets
-from api.console.backups import table_names, under_way
+from api.console.backups import table_names, unfinished_runs
 from api.console.elements import frame
 from api.shared import forms
 from api.shared.access import scope
@@ -20,12 +20,12 @@ from rowboat.errors import AirflowUnreachable, RowboatError, UnknownSet, Unknown
 
 blueprint = Blueprint("restores", __name__)
 
-_LIMIT = 50
+_LIMIT = 50  # restores on a page
 _IN_THE_WAY = ACTIONS["r"]
 
 
 class RestoreQuery(forms.Form, strict=False):
-    """Which restores: those before one."""
+    """Which restores to show: those before the restore with this number."""
 
     before: int | None = Field(None, ge=1, lt=2**63)
 
@@ -33,7 +33,7 @@ class RestoreQuery(forms.Form, strict=False):
 @blueprint.get("/restores", endpoint="all")
 @scope("operate")
 def history() -> str:
-    """Show the restores, the newest first, and the plans that wait."""
+    """Show the restores, newest first, and the runs that have not ended."""
     page = forms.parse_query(RestoreQuery)
     with reading() as cursor:
         found = restore.list_restores(cursor, _LIMIT + 1, page.before)
@@ -44,21 +44,21 @@ def history() -> str:
         before=page.before,
         older=done[-1]["id"] if len(found) > _LIMIT else None,
         shelved=shelf.set_names(),
-        runs=under_way(restores.DAG, restores.UNDO),
+        runs=unfinished_runs(restores.DAG, restores.UNDO),
     )
 
 
 @blueprint.get("/restores/new")
 @scope("operate")
 def new() -> str:
-    """Ask what to restore, from where, and how."""
+    """Show the form for a restore."""
     return _form(request.args)
 
 
 @blueprint.post("/restores/new")
 @scope("operate")
 def plan() -> Response | tuple[str, int]:
-    """Start a run that plans the restore."""
+    """Start a run that plans a restore."""
     given = request.form
     fields = {name: given[name] for name in ("table", "set", "mode") if given.get(name)}
     order = forms.fill_form(
@@ -68,13 +68,16 @@ def plan() -> Response | tuple[str, int]:
         run = restores.start_restore(order)
     except (UnknownTable, UnknownSet) as error:
         return _form(given, error), 422
-    return frame.go(url_for(".one_run", run=run))
+    return frame.redirect_to(url_for(".one_run", run=run))
 
 
 @blueprint.get("/restores/<run>")
 @scope("operate")
 def one_run(run: str) -> str:
-    """Show how a restore stands: its plan, what it waits for, what it did."""
+    """Show the state of a restore: its plan, whether it waits for approval, what it did.
+
+    If Airflow does not answer, show the record of a restore that is done.
+    """
     try:
         return _shown(*restores.find_run(run))
     except AirflowUnreachable as down:
@@ -88,36 +91,38 @@ def one_run(run: str) -> str:
 @blueprint.post("/restores/<run>")
 @scope("operate")
 def approve(run: str) -> Response | tuple[str, int]:
-    """Have a plan carried out, if the table's name is typed."""
+    """Approve a plan, if the name of the table was typed correctly."""
+    # The name must be typed in the request that approves: a page shown earlier proves nothing.
     dag, about = restores.find_run(run)
     now = restores.describe_run(dag, about)
-    if now["waits"]:
-        name = Plan.from_json(now["plan"]).tables[0].table
+    if now.waits:
+        assert now.plan is not None  # it is the plan that waits
+        name = Plan.from_json(now.plan).tables[0].table
         typed = request.form.get("table", "").strip()
         if typed not in (name, name.rpartition(".")[2]):
             return _shown(dag, about, typed), 422
-    return _settled(dag, run, now["waits"], approved=True)
+    return _settled(dag, run, now.waits, approved=True)
 
 
 @blueprint.post("/restores/<run>/reject")
 @scope("operate")
 def reject(run: str) -> Response:
-    """Give a plan up."""
+    """Reject a plan."""
     dag, about = restores.find_run(run)
-    return _settled(dag, run, restores.describe_run(dag, about)["waits"], approved=False)
+    return _settled(dag, run, restores.describe_run(dag, about).waits, approved=False)
 
 
 @blueprint.get("/restores/<int:number>")
 @scope("operate")
 def done(number: int) -> str:
-    """Show what a restore did."""
+    """Show the report of a restore."""
     return _recorded(number)
 
 
 @blueprint.get("/restores/<int:number>/undo")
 @scope("operate")
 def ask_undo(number: int) -> str:
-    """Ask before an undo is planned."""
+    """Ask for confirmation before an undo is planned."""
     with reading() as cursor:
         found = restores.visible_restore(cursor, number)
     return render_template("restore_undo.html", restore=found, shelved=shelf.set_names())
@@ -126,9 +131,9 @@ def ask_undo(number: int) -> str:
 @blueprint.post("/restores/<int:number>/undo")
 @scope("operate")
 def undo(number: int) -> Response:
-    """Start a run that plans the undo."""
+    """Start a run that plans the undo of a restore."""
     run = restores.start_undo(number, restores.UndoForm(cascade="cascade" in request.form))
-    return frame.go(url_for(".one_run", run=run))
+    return frame.redirect_to(url_for(".one_run", run=run))
 
 
 def _form(given: Mapping[str, str], error: RowboatError | None = None) -> str:
@@ -143,16 +148,16 @@ def _form(given: Mapping[str, str], error: RowboatError | None = None) -> str:
         modes=MODES,
         error=error,
         beside="table" if isinstance(error, UnknownTable) else "set",
-        runs=under_way(restores.DAG),
+        runs=unfinished_runs(restores.DAG),
     )
 
 
 def _shown(dag: str, about: dict[str, Any], typed: str | None = None) -> str:
     now = restores.describe_run(dag, about)
-    planned = Plan.from_json(now["plan"]) if now["plan"] else None
+    planned = Plan.from_json(now.plan) if now.plan else None
     form = about.get("conf") or {}
     with reading() as cursor:
-        record = restores.visible_restore(cursor, now["restore"]) if now["restore"] else None
+        record = restores.visible_restore(cursor, now.restore) if now.restore else None
     return render_template(
         "restore_run.html",
         now=now,
@@ -160,7 +165,7 @@ def _shown(dag: str, about: dict[str, Any], typed: str | None = None) -> str:
         modes=MODES,
         is_undo=dag == restores.UNDO,
         phase=_phase(now),
-        states={each["task"]: each["state"] for each in now["tasks"]},
+        states={each.task: each.state for each in now.tasks},
         plan=planned,
         obstacle=planned and _obstacle(planned, form.get("cascade", False)),
         done=record and Plan.from_json(record["report"]),
@@ -184,24 +189,30 @@ def _recorded(number: int, down: RowboatError | None = None) -> str:
 def _settled(dag: str, run: str, waits: bool, approved: bool) -> Response:
     page = url_for(".one_run", run=run)
     if not waits:
-        return frame.go(page, "The plan does not wait for an answer any more.")
+        return frame.redirect_to(page, "The plan no longer waits for approval.")
     restores.settle_approval(dag, run, approved)
-    return frame.go(page, "You approved the plan." if approved else "You rejected the plan.")
+    return frame.redirect_to(
+        page, "You approved the plan." if approved else "You rejected the plan."
+    )
 
 
-def _phase(now: dict[str, Any]) -> str:
-    """Tell where a restore stands: planning, waits, working, done, rejected, failed."""
-    if now["restore"]:
+def _phase(now: restores.RestoreRun) -> str:
+    """Return the phase of a restore: planning, waits, working, done, rejected or failed."""
+    if now.restore:
         return "done"
-    if now["waits"]:
+    if now.waits:
         return "waits"
-    if now["state"] in ("success", "failed"):
-        return "rejected" if now["state"] == "success" else "failed"
-    return "working" if now["plan"] else "planning"
+    if now.state in ("success", "failed"):
+        return "rejected" if now.state == "success" else "failed"
+    return "working" if now.plan else "planning"
 
 
 def _obstacle(planned: Plan, cascade: bool) -> str | None:
-    """Tell what will stop a plan for certain: rows in its way, or rows that it may not touch."""
+    """Return why a plan is certain to fail, or None.
+
+    "rows": foreign keys forbid a delete. "cascade": rows of other tables would be changed, which
+    the plan does not allow.
+    """
     touched = [each for each in planned.tables if each.touched]
     if any(_IN_THE_WAY in each.actions.values() for each in touched):
         return "rows"

@@ -23,14 +23,14 @@ from rowboat.rows.read.listing_params import ListingParams
 from rowboat.rows.read.reading import RowPage, read_page
 
 blueprint = Blueprint("tables", __name__)
-_FOLD = 120  # characters of a value that a list shows
-_LOOKS = {"N": "number", "D": "line"}  # by categories of types (pg_type)
-_COUNT_UP_TO = 10_000  # rows that the dictionary counts; more are estimated
+_FOLD = 120  # characters of a value shown in a list
+_LOOKS = {"N": "number", "D": "line"}  # category of a type (pg_type) → CSS class
+_COUNT_UP_TO = 10_000  # rows of a table counted for the dictionary; more are estimated
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value in a list of rows: the beginning of a long one, with its length, and a link."""
+    """A value in a list of rows; of a long one, its beginning, and `length` in characters."""
 
     text: str | None
     look: str = ""
@@ -41,9 +41,9 @@ class Cell:
 @blueprint.get("/tables")
 @scope("read")
 def dictionary() -> str:
-    """Show every table that the caller sees, as the database declares it, and how they refer."""
+    """Show the tables that the caller may see, as the database declares them, and a diagram."""
     with reading() as cursor:
-        catalog = seen(context().catalog(cursor))
+        catalog = visible_catalog(context().catalog(cursor))
         counts = {each.full_name: count_rows(cursor, each, _COUNT_UP_TO) for each in catalog.tables}
     drawn = Markup(diagram.diagram_svg(catalog, lambda table: "#" + table.full_name))  # noqa: S704
     return render_template("tables.html", catalog=catalog, counts=counts, diagram=drawn)
@@ -52,21 +52,24 @@ def dictionary() -> str:
 @blueprint.get("/tables/<table>")
 @scope("read")
 def browse(table: str) -> ResponseReturnValue:
-    """Show rows of a table by the parameters of the API; a form that was sent becomes these."""
+    """Show rows of a table by the parameters of the API.
+
+    The fields of the filter form are first redirected to an address with these parameters.
+    """
     given = list(request.args.items(multi=True))
-    sent = filter_form.parameters(given)
+    sent = filter_form.read_parameters(given)
     if sent is not None:
-        return frame.go(f"{address(table)}?{urlencode(sent)}")
+        return frame.redirect_to(f"{table_address(table)}?{urlencode(sent)}")
     faults: list[Fault] = []
     page, ask = RowPage([]), None
     with reading() as cursor:
-        found, catalog = the_table(cursor, table), seen(context().catalog(cursor))
+        found, catalog = the_table(cursor, table), visible_catalog(context().catalog(cursor))
         try:
             ask = listing_params.read_listing_params(cursor, found, given)
             page = read_page(cursor, found, ask, as_text=True)
         except AskRefused as refused:
             faults = [dict(each) for each in refused.errors]
-    lines, others = filter_form.lines(found, given, faults)
+    lines, others = filter_form.build_lines(found, given, faults)
     text = render_template(
         "table.html",
         table=found,
@@ -83,26 +86,26 @@ def browse(table: str) -> ResponseReturnValue:
     return text, 422 if faults else 200
 
 
-def seen(catalog: Catalog) -> Catalog:
-    """Return the part of a catalog that the caller may see."""
+def visible_catalog(catalog: Catalog) -> Catalog:
+    """Return a catalog reduced to the tables that the caller may see."""
     return replace(catalog, tables=tuple(each for each in catalog if g.caller.sees(each.full_name)))
 
 
-def address(table: str) -> str:
-    """Return the address of a table's rows."""
+def table_address(table: str) -> str:
+    """Return the address of the page with a table's rows."""
     return url_for("console.tables.browse", table=table)
 
 
 def row_address(table: Table, key: list[str]) -> str | None:
-    """Return the address of a row's page; None for a key that no address can hold."""
+    """Return the address of a row's page, or None for a key that cannot be part of an address."""
     joined = ",".join(key)
     if any("," in part or "/" in part for part in key) or joined in ("", ".", "..", "new"):
         return None
-    return f"{address(table.full_name)}/{quote(joined, safe=',')}"
+    return f"{table_address(table.full_name)}/{quote(joined, safe=',')}"
 
 
 def _cells(catalog: Catalog, table: Table, page: RowPage) -> list[list[Cell]]:
-    """Return the rows of a page as they are shown."""
+    """Return the rows of a page as cells."""
     names = list(table.by_name)
     key = [names.index(name) for name in (table.key.columns if table.key else ())]
     looks = [_LOOKS.get(column.category, "") for column in table.columns]
@@ -122,7 +125,7 @@ def _cells(catalog: Catalog, table: Table, page: RowPage) -> list[list[Cell]]:
 
 
 def _links(catalog: Catalog, table: Table) -> dict[int, Callable[[str], str | None]]:
-    """Return, by the place of a column that alone names a parent, what leads to that row."""
+    """Return column position → function from value to address, of single-column foreign keys."""
     names, found = list(table.by_name), {}
     for key in table.foreign_keys:
         parent = catalog.by_name.get(key.parent)
@@ -137,7 +140,7 @@ def _to(parent: Table) -> Callable[[str], str | None]:
 
 
 def _headings(table: Table, ask: ListingParams | None) -> list[dict[str, Any]]:
-    """Return each column with the order that a click on it asks for and the one that it has."""
+    """Return each column with its current order, and the link that orders by it."""
     first = ask.order.by[0] if ask and ask.order.by and not ask.sample else None
     found = []
     for column in table.columns:
@@ -153,7 +156,7 @@ def _headings(table: Table, ask: ListingParams | None) -> list[dict[str, Any]]:
 
 
 def _here(**changes: str | None) -> str:
-    """Return the address of this page with other parameters; None takes one out."""
+    """Return the address of this page with changed parameters; None removes one."""
     return f"{quote(request.path)}?{_asked(**changes)}"
 
 

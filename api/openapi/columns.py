@@ -1,4 +1,4 @@
-"""Columns as JSON Schema: as a row is read, as it is written, as rows are asked for."""
+"""JSON Schemas of columns: in rows that are read, in rows that are written, in addresses."""
 
 import re
 from typing import Any, TypeAlias
@@ -27,21 +27,26 @@ _EXAMPLES: dict[str, Any] = {
     "uuid": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
     "bytea": "\\x00ff",
 }
-_NO_NUMBER = "^(NaN|-?Infinity)$"  # what Postgres writes as a text, JSON having no such number
-_AS_TEXT = "EDSTRGIV"  # categories of types (pg_type) whose values are texts in JSON
-_MOST_DIGITS = 300  # before the point; more are beyond what JSON's readers take
+_NO_NUMBER = (
+    "^(NaN|-?Infinity)$"  # Postgres writes these as strings, since JSON has no such numbers
+)
+_AS_TEXT = "EDSTRGIV"  # categories of types (pg_type) whose values are strings in JSON
+_MOST_DIGITS = 300  # before the decimal point; larger bounds overflow a double
 
 
-def read(column: Column) -> Schema:
-    """Return what Postgres writes of a column."""
+def read_schema(column: Column) -> Schema:
+    """Return the schema of a column in rows that are read, as Postgres writes JSON."""
     found = _plain(column, column.element or column.base)
     if found.get("type") == "number":
         found |= {"type": ["number", "string"], "pattern": _NO_NUMBER}
     return _whole(column, _array(found, "array") if column.element else found)
 
 
-def written(column: Column) -> Schema:
-    """Return what a row may bring for a column; numbers may come as texts, to keep all digits."""
+def write_schema(column: Column) -> Schema:
+    """Return the schema of a column in rows that are written; numbers may be strings too.
+
+    Strings keep all digits, which the number types of most JSON libraries do not.
+    """
     if column.element:
         found = _array(_or_text(_plain(column, column.element)), "array", "string")
     else:
@@ -49,15 +54,15 @@ def written(column: Column) -> Schema:
     return _whole(column, found)
 
 
-def asked(column: Column) -> Schema:
-    """Return what a value of a column is in an address."""
+def address_schema(column: Column) -> Schema:
+    """Return the schema of a column's value in a path or query."""
     found = _bounded(column)
     is_text = found.get("type", "string") == "string"
     return _or_text({"type": "string"} | found, _pattern(column)) if is_text else found
 
 
-def example(column: Column) -> Any:
-    """Return a value that a row may bring; None where the type tells none."""
+def example_value(column: Column) -> Any:
+    """Return a valid value of a column, or None if its type does not suggest one."""
     if column.element:
         return []
     if column.labels:
@@ -70,7 +75,7 @@ def example(column: Column) -> Any:
 
 
 def _plain(column: Column, base: str) -> Schema:
-    """Return what JSON has for a value of a type, bounds included."""
+    """Return the schema of a value of a type, with its bounds."""
     if base in _BITS:
         most = 2 ** (_BITS[base] - 1)
         form = f"int{_BITS[base]}"
@@ -93,14 +98,18 @@ def _plain(column: Column, base: str) -> Schema:
 
 
 def _bounded(column: Column) -> Schema:
-    """Return the same for new values, which must keep all their digits."""
+    """Return the schema of a new value.
+
+    Like `_plain`, but the bounds of a numeric are exclusive: a new value may have more digits than
+    the column, and is rounded.
+    """
     if column.base == "numeric":
         return {"type": "number"} | _bounds(column, "exclusiveMinimum", "exclusiveMaximum")
     return _plain(column, column.base)
 
 
 def _bounds(column: Column, least: str, most: str) -> Schema:
-    """Return the bounds of a numeric; as fractions, because so will its values be read."""
+    """Return the bounds of a numeric, as floats, which is how validators read its values."""
     if column.digits is None:
         return {}
     digits = column.digits[0] - column.digits[1]
@@ -108,18 +117,19 @@ def _bounds(column: Column, least: str, most: str) -> Schema:
 
 
 def _length(column: Column) -> int | None:
-    """Return how many characters a text may have."""
+    """Return the length limit of a varchar or char, or None."""
     limited = {"varchar", "bpchar"} & {column.base, column.element}
     return column.modifier - 4 if limited and column.modifier > 0 else None
 
 
 def _or_text(found: Schema, pattern: str | None = None) -> Schema:
-    """Let a value come as its literal too."""
+    """Extend a schema so that it also accepts the value as a string."""
     form = {"pattern": pattern} if pattern else {}
     if found.get("type") == "boolean":
         return {"enum": [True, False, "true", "false", "t", "f"]}
     if found.get("type") in ("integer", "number"):
         return found | {"type": [found["type"], "string"]} | form
+    # RFC 3339 times are a format of JSON Schema; Postgres accepts more, which a pattern describes.
     if found.get("format") == "date-time" and form:
         return {"anyOf": [found, {"type": "string"} | form]}
     if found.get("format", "").endswith("-local") or (form and "format" not in found):
@@ -128,20 +138,23 @@ def _or_text(found: Schema, pattern: str | None = None) -> Schema:
 
 
 def _pattern(column: Column) -> str | None:
-    """Return the canonical form of a column's literals where a pattern tells it."""
+    """Return the regular expression of a column's literals, or None if there is none.
+
+    It is taken from the SQL that recognises literals, so the two cannot differ.
+    """
     statement = read_statements("literals")[literals.literal_of(column).form].replace("{{", "{")
     found = re.search(r" ~ '(.*)'$", statement.replace("}}", "}"))
     return found[1] if found and not column.labels else None
 
 
 def _array(items: Schema, *kinds: str) -> Schema:
-    """Return an array, whose elements may be NULL, and arrays where it has more dimensions."""
+    """Return the schema of an array; elements may be NULL, or arrays in further dimensions."""
     inside = {"anyOf": [items, {"type": ["null", "array"]}]} if items else {}
     return {"type": kinds[0] if len(kinds) == 1 else list(kinds), "items": inside}
 
 
 def _whole(column: Column, found: Schema) -> Schema:
-    """Add what holds for the column whatever its type."""
+    """Add null and a description to the schema of a column's values."""
     if not column.not_null:
         found = _or_null(found)
     about = " ".join(filter(None, [column.comment, f"({column.type})"]))

@@ -1,4 +1,4 @@
-"""Puts the document together: every route of the application, for every table and metric."""
+"""Builds the OpenAPI document: each route of the application, for each table and metric."""
 
 import inspect
 import re
@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
 from api.openapi import parts, shapes, tables
-from api.openapi.operations import OF_METRICS, operations
+from api.openapi.operations import OF_METRICS, fixed_operations
 from api.openapi.parts import Facts, Json
 from api.openapi.tables import OF_TABLES
 from rowboat import __version__
@@ -21,8 +21,8 @@ from rowboat.catalog.tables import Catalog, Table
 from rowboat.errors import UnknownTable
 from rowboat.metrics.definitions import all_metrics
 
-CONSOLE = "console"  # the blueprint of the pages, which the document leaves out
-DOCS = "docs"  # the blueprint of the pages that show the document
+CONSOLE = "console"  # blueprint of the pages, which are not part of the document
+DOCS = "docs"  # blueprint of the pages that show the document
 _WITH_KEY = {401, 403, 429, 500, 503}
 _WITH_BODY = {400, 413, 415, 422}
 _WITH_QUERY = {414, 422}
@@ -30,7 +30,7 @@ _WITH_QUERY = {414, 422}
 
 @dataclass(frozen=True)
 class _Place:
-    """An address of a route: what stands in it for its arguments, and what is told of it."""
+    """A path of a route: the values of its arguments, and the facts of the operation there."""
 
     filled: dict[str, str]
     facts: Facts
@@ -38,8 +38,8 @@ class _Place:
     suffix: str = ""
 
 
-def document(app: Flask, catalog: Catalog) -> Json:
-    """Describe an application over the tables of a catalog."""
+def build_document(app: Flask, catalog: Catalog) -> Json:
+    """Return the OpenAPI document of an application with the tables of a catalog."""
     paths: Json = {}
     for rule in app.url_map.iter_rules():
         if rule.endpoint.partition(".")[0] in (DOCS, CONSOLE):
@@ -49,15 +49,15 @@ def document(app: Flask, catalog: Catalog) -> Json:
             methods = paths.setdefault(_path(rule, place), {})
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
                 methods[method.lower()] = _operation(rule, view, place)
-    schemas = {"Problem": parts.PROBLEM_SCHEMA} | shapes.schemas()
+    schemas = {"Problem": parts.PROBLEM_SCHEMA} | shapes.body_schemas()
     for table in catalog:
-        schemas |= tables.schemas(table)
+        schemas |= tables.row_schemas(table)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Rowboat", "version": __version__, "description": _doc("api")},
         "tags": _tags(app, catalog, paths),
         "paths": dict(sorted(paths.items())),
-        "components": parts.components() | {"schemas": schemas},
+        "components": parts.shared_components() | {"schemas": schemas},
     }
 
 
@@ -68,21 +68,25 @@ def _places(app: Flask, rule: Rule, catalog: Catalog) -> Iterator[_Place]:
             name = _address(app, catalog, table)
             if name and (table.key or "key" not in rule.arguments):
                 facts = OF_TABLES[endpoint](table)
-                yield _Place({"table": name}, facts, table.full_name, tables.component(table))
+                yield _Place({"table": name}, facts, table.full_name, tables.component_name(table))
     elif endpoint in OF_METRICS:
         for metric in all_metrics().values():
             if {each.name for each in metric.parameters} >= rule.arguments - {"name"}:
                 facts = OF_METRICS[endpoint](metric)
                 yield _Place({"name": metric.name}, facts, "metrics", metric.name)
     elif endpoint == "batches.batch":
-        facts = tables.batch(catalog, lambda table: _address(app, catalog, table))
+        facts = tables.batch_facts(catalog, lambda table: _address(app, catalog, table))
         yield _Place({}, facts, "batches")
     else:
-        yield _Place({}, operations()[endpoint], endpoint.partition(".")[0])
+        yield _Place({}, fixed_operations()[endpoint], endpoint.partition(".")[0])
 
 
 def _address(app: Flask, catalog: Catalog, table: Table) -> str | None:
-    """Return the shortest name that leads to a table; None where there is none."""
+    """Return the shortest name by which a table can be addressed, or None.
+
+    A name can be unusable because it is ambiguous, or because another route has the address.
+    """
+    # The routes themselves decide: a table `metrics` is not at /api/metrics.
     adapter = app.url_map.bind("")
     for name in (table.name, table.full_name):
         try:
@@ -105,11 +109,11 @@ def _path(rule: Rule, place: _Place) -> str:
 def _operation(rule: Rule, view: Callable[..., Any], place: _Place) -> Json:
     facts, needed = place.facts, view.scope  # type: ignore[attr-defined]
     summary, _, more = (inspect.getdoc(view) or "").partition("\n")
-    key = "needs no key" if needed == "public" else f"needs a key of the scope `{needed}`"
+    key = "requires no key" if needed == "public" else f"requires a key of the scope `{needed}`"
     found: Json = {
         "operationId": "_".join(filter(None, [rule.endpoint.replace(".", "_"), place.suffix])),
         "summary": summary,
-        "description": f"{more.strip()}\n\nThis {key}.".strip(),
+        "description": f"{more.strip()}\n\nThis operation {key}.".strip(),
         "tags": [place.tag],
         "x-scope": needed,
         "security": [] if needed == "public" else [{"bearer": []}, {"key": []}],
@@ -120,7 +124,7 @@ def _operation(rule: Rule, view: Callable[..., Any], place: _Place) -> Json:
 
 
 def _body(content: Json) -> Json:
-    """Return a body; one that may be empty need not be sent."""
+    """Return a request body; it is optional if the empty object is valid."""
     schema = next(iter(content.values())).get("schema", {})
     may_lack = schema.get("additionalProperties") is False and not schema.get("required")
     return {"content": content, "required": not may_lack}
@@ -132,12 +136,12 @@ def _responses(facts: Facts, needed: str) -> Json:
     refusals |= _WITH_BODY if facts.body else set()
     if any(each["in"] == "query" for each in facts.parameters):
         refusals |= _WITH_QUERY
-    found = {status: parts.refusal(status) for status in refusals} | dict(facts.answers)
+    found = {status: parts.refusal_ref(status) for status in refusals} | dict(facts.answers)
     return {str(status): found[status] for status in sorted(found)}
 
 
 def _tags(app: Flask, catalog: Catalog, paths: Json) -> list[Json]:
-    """Describe what operations are sorted by: tables first, then blueprints."""
+    """Return the tags with descriptions: tables first, then blueprints."""
     known = {each.full_name: each.comment or "" for each in catalog}
     known |= {name: _doc(each.import_name) for name, each in app.blueprints.items()}
     used = {each["tags"][0] for methods in paths.values() for each in methods.values()}
@@ -145,5 +149,5 @@ def _tags(app: Flask, catalog: Catalog, paths: Json) -> list[Json]:
 
 
 def _doc(module: str) -> str:
-    """Return the first sentence of a module's own description."""
+    """Return the first line of a module's docstring."""
     return (sys.modules[module].__doc__ or "").strip().partition("\n")[0]

@@ -1,4 +1,4 @@
-"""The operations that are the same whatever tables there are, and those of the metrics."""
+"""The operations that do not depend on tables, and those of the metrics."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,19 @@ from api.actions.backups import BackupForm
 from api.actions.ingest import IngestForm
 from api.actions.restores import ApprovalForm, RestoreForm, UndoForm
 from api.openapi import samples
-from api.openapi.parts import CSV, Facts, Json, answer, as_json, as_text, flag, parameter, ref
+from api.openapi.parts import (
+    CSV,
+    FORMAT_ABOUT,
+    SAFE_ABOUT,
+    Facts,
+    Json,
+    as_json,
+    as_text,
+    flag_parameter,
+    parameter,
+    schema_ref,
+    success,
+)
 from api.openapi.shapes import body_of, query_of
 from api.rest import rejects
 from api.rest.metrics import FORMATS
@@ -25,29 +37,29 @@ _KINDS: dict[str, Json] = {
 
 
 def _says(name: str, example: Any, status: int = 200) -> dict[int, Json]:
-    return {status: answer(status, as_json(ref(name), example))}
+    return {status: success(status, as_json(schema_ref(name), example))}
 
 
-_RUN = parameter("run", {"type": "string", "minLength": 1}, "The run's id.", "path", True)
+_RUN = parameter("run", {"type": "string", "minLength": 1}, "The run's ID.", "path", True)
 _NUMBER = parameter(
     "number", {"type": "integer", "minimum": 0}, "The restore's number.", "path", True
 )
 _STARTED = _says("Started", samples.STARTED, 202)
-_REJECTS = as_json(ref("Rejects"), samples.REJECTS) | as_text(CSV, samples.REJECTS_CSV)
+_REJECTS = as_json(schema_ref("Rejects"), samples.REJECTS) | as_text(CSV, samples.REJECTS_CSV)
 _NUMBERS = as_text(CONTENT_TYPE_LATEST, samples.NUMBERS)
 _DOCUMENT = as_json({"type": "object"}, {"openapi": "3.1.0"})
 
 
-def operations() -> dict[str, Facts]:
-    """Return the facts of each view by endpoint."""
+def fixed_operations() -> dict[str, Facts]:
+    """Return endpoint → facts of the operations that do not depend on tables."""
     return {
         "health.health": Facts(_says("Health", samples.HEALTH)),
         "health.ready": Facts(
             _says("Ready", samples.READY) | _says("Ready", samples.READY | {"ready": False}, 503)
         ),
-        "health.metrics": Facts({200: answer(200, _NUMBERS)}),
+        "health.metrics": Facts({200: success(200, _NUMBERS)}),
         "tables.tables": Facts(_says("Tables", samples.TABLES)),
-        "openapi.openapi": Facts({200: answer(200, _DOCUMENT)}, (500, 503)),
+        "openapi.openapi": Facts({200: success(200, _DOCUMENT)}, (500, 503)),
         "metrics.every_metric": Facts(
             _says("Metrics", {"metrics": [each.document() for each in all_metrics().values()][:1]})
         ),
@@ -55,7 +67,7 @@ def operations() -> dict[str, Facts]:
         "ingest.everything": Facts(_says("Ingest", samples.INGEST)),
         "ingest.one_run": Facts(_says("IngestRun", samples.INGEST_RUN), (404,), [_RUN]),
         "rejects.page": Facts(
-            {200: answer(200, _REJECTS, ["Link"])}, (404, 406), query_of(rejects.RejectQuery)
+            {200: success(200, _REJECTS, ["Link"])}, (404, 406), query_of(rejects.RejectQuery)
         ),
         "rejects.again": Facts(
             _says("Retried", samples.RETRIED), (404, 409), body=body_of(rejects.RetryForm, {})
@@ -77,36 +89,32 @@ def operations() -> dict[str, Facts]:
     }  # fmt: skip
 
 
-def one_metric(metric: Metric, year: bool = False) -> Facts:
-    """Tell of a metric; `year` where that is a part of the address."""
+def metric_facts(metric: Metric, year: bool = False) -> Facts:
+    """Return the facts of a metric's operation; with `year`, the year is part of the path."""
     known = {each["name"]: each["default"] for each in metric.document()["parameters"]}
     said = {"metric": metric.name, "parameters": known, "as_of": samples.TIME,
             "left_out": dict.fromkeys(metric.tables, 0), "rows": []}  # fmt: skip
-    media = as_json(ref("Figures"), said) | as_text(CSV, csv_text([metric.name], []))
+    media = as_json(schema_ref("Figures"), said) | as_text(CSV, csv_text([metric.name], []))
     media |= {FORMATS["xlsx"]: {}} | ({FORMATS["png"]: {}} if metric.chart else {})
     return Facts(
-        {200: answer(200, media, ["ETag", "X-As-Of", "X-Left-Out"]), 304: answer(304, {})},
+        {200: success(200, media, ["ETag", "X-As-Of", "X-Left-Out"]), 304: success(304, {})},
         (404, 406),
         [
             *(_parameter(each, year and each.name == "year") for each in metric.parameters),
-            parameter(
-                "format",
-                {"type": "string", "enum": list(FORMATS)},
-                "Goes before the header Accept.",
-            ),
-            flag("safe", "In CSV, let no text be a formula to a spreadsheet."),
+            parameter("format", {"type": "string", "enum": list(FORMATS)}, FORMAT_ABOUT),
+            flag_parameter("safe", SAFE_ABOUT),
         ],
     )
 
 
 OF_METRICS: dict[str, Callable[[Metric], Facts]] = {
-    "metrics.one_metric": one_metric,
-    "metrics.metric_of_year": lambda metric: one_metric(metric, year=True),
+    "metrics.one_metric": metric_facts,
+    "metrics.metric_of_year": lambda metric: metric_facts(metric, year=True),
 }
 
 
 def _parameter(each: Parameter, in_path: bool) -> Json:
-    """Return a parameter of a metric, as its file declares it."""
+    """Return a parameter of a metric as its file declares it."""
     schema = dict(_KINDS[each.kind])
     known = each.document()
     if each.kind != "date":

@@ -1,4 +1,4 @@
-"""What operations are put together from: bodies, parameters, answers, errors."""
+"""Building blocks of operations: bodies, parameters, answers, errors."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,16 @@ Json: TypeAlias = dict[str, Any]
 
 JSON, CSV, LINES = "application/json", "text/csv", "application/x-ndjson"
 PROBLEM = "application/problem+json"
+FORMAT_ABOUT = "Takes precedence over the header Accept."
+SAFE_ABOUT = "In CSV, escape text that a spreadsheet would take for a formula."
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the document tells of a view besides what the view tells itself.
+    """The part of an operation that its view does not declare itself.
 
-    `answers` is status → body by media type; `refusals` are the errors beside those that its
-    scope, body and parameters bring.
+    `answers` is status → answer. `refusals` are the error statuses besides those that follow from
+    the view's scope, body and query parameters.
     """
 
     answers: Mapping[int, Json]
@@ -26,23 +28,23 @@ class Facts:
     body_needed: bool = True
 
 
-def ref(name: str) -> Json:
-    """Point at a schema of the document."""
+def schema_ref(name: str) -> Json:
+    """Return a reference to a schema of the document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def as_json(schema: Json, example: Any) -> Json:
-    """Return a body of JSON."""
+    """Return a JSON body."""
     return {JSON: {"schema": schema, "example": example}}
 
 
 def as_text(media: str, example: str) -> Json:
-    """Return a body that is no JSON, of which no schema can tell more."""
+    """Return a body that is not JSON: it has an example but no schema."""
     return {media: {"example": example}}
 
 
-def an_object(properties: Json, optional: Iterable[str] = ()) -> Json:
-    """Return the schema of an object that has these properties."""
+def object_schema(properties: Json, optional: Iterable[str] = ()) -> Json:
+    """Return the schema of an object with these properties, required unless listed as optional."""
     needed = [name for name in properties if name not in set(optional)]
     return {"type": "object", "properties": properties, "required": needed}
 
@@ -50,24 +52,24 @@ def an_object(properties: Json, optional: Iterable[str] = ()) -> Json:
 def parameter(
     name: str, schema: Json, about: str, place: str = "query", required: bool = False, **more: Any
 ) -> Json:
-    """Return a parameter."""
+    """Return a parameter; `place` is query, path or header."""
     found = {"name": name, "in": place, "description": about, "schema": schema} | more
     return found | ({"required": True} if required else {})
 
 
-def listed(name: str, items: Json, about: str, apart: bool = False) -> Json:
-    """Return a parameter of several values: separated by commas, or `apart`, each by its name."""
+def list_parameter(name: str, items: Json, about: str, apart: bool = False) -> Json:
+    """Return a parameter with several values: separated by commas, or repeated if `apart`."""
     schema = {"type": "array", "items": items, "minItems": 1}
     return parameter(name, schema, about, style="form", explode=apart)
 
 
-def flag(name: str, about: str) -> Json:
-    """Return a parameter that is true or false."""
+def flag_parameter(name: str, about: str) -> Json:
+    """Return a boolean parameter, false by default."""
     return parameter(name, {"type": "boolean", "default": False}, about)
 
 
-def answer(status: int, body: Json, headers: Iterable[str] = (), about: str = "") -> Json:
-    """Return a success, with headers of the document."""
+def success(status: int, body: Json, headers: Iterable[str] = (), about: str = "") -> Json:
+    """Return a successful answer with headers of the document; `about` describes it."""
     names = ["X-Request-Id", *headers]
     return {
         "description": about or HTTPStatus(status).phrase,
@@ -75,12 +77,12 @@ def answer(status: int, body: Json, headers: Iterable[str] = (), about: str = ""
     } | ({"content": body} if body else {})
 
 
-def refusal(status: int) -> Json:
-    """Point at an error of the document."""
+def refusal_ref(status: int) -> Json:
+    """Return a reference to an error answer of the document."""
     return {"$ref": f"#/components/responses/{status}"}
 
 
-PROBLEM_SCHEMA = an_object(
+PROBLEM_SCHEMA = object_schema(
     {
         "type": {"type": "string", "format": "uri-reference"},
         "title": {"type": "string"},
@@ -89,10 +91,10 @@ PROBLEM_SCHEMA = an_object(
         "hint": {"type": "string", "description": "What to do."},
         "errors": {
             "type": "array",
-            "items": an_object(
+            "items": object_schema(
                 {
                     "table": {"type": "string"},
-                    "row": {"type": ["integer", "null"], "description": "From 0."},
+                    "row": {"type": ["integer", "null"], "description": "Counted from 0."},
                     "column": {"type": ["string", "null"]},
                     "rule": {"type": "string"},
                     "message": {"type": "string"},
@@ -100,47 +102,56 @@ PROBLEM_SCHEMA = an_object(
                 optional=["table"],
             ),
         },
-        "request": {"type": "string", "description": "The request's number in the log."},
+        "request": {"type": "string", "description": "The ID of the request in the log."},
     },
     optional=["hint"],
 ) | {"description": "Every error of the API (RFC 9457)."}
 
 HEADERS: dict[str, tuple[Json, str]] = {
-    "X-Request-Id": ({"type": "string"}, "The request's number in the log."),
-    "ETag": ({"type": "string"}, "The version, for If-Match and If-None-Match."),
+    "X-Request-Id": ({"type": "string"}, "The ID of the request in the log."),
+    "ETag": ({"type": "string"}, "The version of the row, for If-Match and If-None-Match."),
     "Location": ({"type": "string"}, "The address of the new row."),
-    "Link": ({"type": "string"}, "The next page, where there is one."),
-    "X-Limit": ({"type": "integer"}, "How many rows a page has."),
-    "X-Count": ({"type": "integer"}, "How many rows pass the filters, where that was asked for."),
-    "X-Note": ({"type": "string"}, "Why there is no way to the next page."),
-    "X-As-Of": ({"type": "string", "format": "date-time"}, "Of when the figures are."),
-    "X-Left-Out": ({"type": "string"}, "How many refused rows the figures leave out, by table."),
-    "Idempotency-Replayed": ({"type": "string"}, "true: the answer had been given before."),
-    "Retry-After": ({"type": "integer"}, "Seconds after which to try it again."),
+    "Link": ({"type": "string"}, "The next page, if there is one."),
+    "X-Limit": ({"type": "integer"}, "The maximum number of rows in a page."),
+    "X-Count": ({"type": "integer"}, "The number of rows that match the filters, if requested."),
+    "X-Note": ({"type": "string"}, "Why there is no next page."),
+    "X-As-Of": (
+        {"type": "string", "format": "date-time"},
+        "The time of the snapshot from which the figures were computed.",
+    ),
+    "X-Left-Out": (
+        {"type": "string"},
+        "The number of refused rows that the figures do not include, by table.",
+    ),
+    "Idempotency-Replayed": (
+        {"type": "string"},
+        "true if this is the stored answer to an earlier request.",
+    ),
+    "Retry-After": ({"type": "integer"}, "Seconds to wait before the next attempt."),
     "WWW-Authenticate": ({"type": "string"}, "How to send a key."),
 }
 
 _REFUSALS: dict[int, tuple[str, tuple[str, ...]]] = {
     400: ("The request cannot be read.", ()),
-    401: ("The request bears no key that is good.", ("WWW-Authenticate",)),
+    401: ("The request has no valid key.", ("WWW-Authenticate",)),
     403: ("The key does not allow this.", ()),
-    404: ("There is no such thing.", ()),
-    406: ("There is no such form of the answer.", ()),
-    409: ("Others stand against it.", ()),
+    404: ("It does not exist.", ()),
+    406: ("The answer is not available in this media type.", ()),
+    409: ("The request conflicts with the current state.", ()),
     412: ("The row has another version.", ("ETag",)),
     413: ("The body is too large.", ()),
     414: ("The address is too long.", ()),
-    415: ("The body is in a form that is not taken.", ()),
-    422: ("The request can be read and is refused; errors tells why.", ()),
+    415: ("The media type of the body is not supported.", ()),
+    422: ("The request is refused; errors gives the reasons.", ()),
     428: ("If-Match is missing.", ()),
-    429: ("Too many requests in this minute.", ("Retry-After",)),
+    429: ("There were too many requests in this minute.", ("Retry-After",)),
     500: ("The service failed.", ()),
-    503: ("Something that this needs does not answer; the rest goes on.", ("Retry-After",)),
+    503: ("A service that this operation needs does not answer.", ("Retry-After",)),
 }
 
 
-def components() -> Json:
-    """Return what all operations share."""
+def shared_components() -> Json:
+    """Return the components that all operations share."""
     return {
         "headers": {
             name: {"schema": schema, "description": about}
@@ -148,10 +159,10 @@ def components() -> Json:
         },
         "responses": {str(status): _problem(status) for status in _REFUSALS},
         "securitySchemes": {
-            "bearer": {"type": "http", "scheme": "bearer", "description": "A key, rb_…, or, where"
-                       " an issuer is set, an OpenID Connect token."},
+            "bearer": {"type": "http", "scheme": "bearer", "description": "A key (rb_…), or an"
+                       " OpenID Connect token if an issuer is configured."},
             "key": {"type": "apiKey", "in": "header", "name": "X-API-Key",
-                    "description": "A key, rb_…"},
+                    "description": "A key (rb_…)."},
         },
     }  # fmt: skip
 
@@ -161,5 +172,5 @@ def _problem(status: int) -> Json:
     title, request = HTTPStatus(status).phrase, "5f0c2b1d9a3e4c77"
     example = {"type": "about:blank", "title": title, "status": status,
                "detail": about.lower().rstrip("."), "errors": [], "request": request}  # fmt: skip
-    media = {PROBLEM: {"schema": ref("Problem"), "example": example}}
-    return answer(status, media, headers, about)
+    media = {PROBLEM: {"schema": schema_ref("Problem"), "example": example}}
+    return success(status, media, headers, about)

@@ -1,4 +1,4 @@
-"""Examples of the bodies that are no rows."""
+"""Examples of bodies other than rows."""
 
 from typing import Any
 
@@ -36,8 +36,8 @@ TABLES: Json = {"tables": [{"table": "schema.table", "key": ["id"], "columns": [
 NUMBERS = "# TYPE rowboat_database_up gauge\nrowboat_database_up 1.0\n"
 
 
-def receipts(keys: dict[str, list[Any]]) -> dict[int, Json]:
-    """Return an answer to a batch by status."""
+def sample_receipts(keys: dict[str, list[Any]]) -> dict[int, Json]:
+    """Return status → example of an answer to a batch; `keys` is table → keys of new rows."""
     tables = dict.fromkeys(keys, _REPORT)
     said = {"request": REQUEST, "dry_run": False, **_REPORT, "tables": {}, "errors": []}
     whole = said | {"tables": {name: _REPORT | {"ids": [1]} for name in keys}}

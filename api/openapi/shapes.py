@@ -1,4 +1,7 @@
-"""The bodies that are no rows: schemas of the library's own records, and of what views add."""
+"""Schemas of the bodies other than rows, from the dataclasses that views and the library return.
+
+The shapes in this module describe answers that are put together from other documents.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,10 +10,18 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from api.actions.ingest import INWARD
+from api.actions.restores import RestoreRun
 from api.openapi.parts import Json, parameter
+from api.rest.backups import BackupList, BackupRun
+from api.rest.health import Health, Ready
+from api.rest.ingest import FileList, IngestRun
+from api.rest.metrics import MetricList
+from api.rest.rejects import Retried
+from api.rest.tables import TableList
+from api.rest.uploads import UploadReceipt
+from api.shared.airflow import StartedRun
+from api.shared.answers import HIDDEN
 from api.shared.forms import Form
-from rowboat.backup.sets import Set
 from rowboat.door.passage import Report
 from rowboat.door.rejected_rows import Reject
 from rowboat.ingest.position import Position
@@ -18,8 +29,8 @@ from rowboat.rows.read.trace import RowTrace
 
 
 @dataclass(kw_only=True)
-class Fault:
-    """What is wrong with a row (from 0); `table` where the request has several."""
+class RowFault:
+    """What is wrong with a row, counted from 0; `table` is given if the request has several."""
 
     row: int | None
     column: str | None
@@ -29,88 +40,25 @@ class Fault:
 
 
 @dataclass(kw_only=True)
-class Delivery(Report):
+class TableReceipt(Report):
     """The counts of one table, and the keys of its rows in order, null for refused ones."""
 
     ids: list[Any] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
-class Receipt(Report):
-    """What became of a batch: the counts of all tables, then each table's."""
+class BatchReceipt(Report):
+    """The outcome of a batch: the counts of all tables together, then of each table."""
 
     request: str
     dry_run: bool
-    tables: dict[str, Delivery]
-    errors: list[Fault]
+    tables: dict[str, TableReceipt]
+    errors: list[RowFault]
 
 
 @dataclass(kw_only=True)
-class Started:
-    """A run of Airflow that was started; its address tells its state."""
-
-    run: str
-    state: str
-    url: str
-
-
-@dataclass(kw_only=True)
-class Upload:
-    """A file in raw_data and the run that loads it, null while Airflow does not answer."""
-
-    file: str
-    bytes: int
-    sha256: str
-    run: str | None
-    state: str | None
-    url: str | None
-    detail: str = ""
-    hint: str = ""
-
-
-@dataclass(kw_only=True)
-class Run:
-    """A run of Airflow."""
-
-    run: str
-    state: str
-    started: datetime | None
-    ended: datetime | None
-
-
-@dataclass(kw_only=True)
-class Task:
-    """A task of a run."""
-
-    task: str
-    of: str | None
-    state: str | None
-    tries: int | None
-    started: datetime | None
-    ended: datetime | None
-
-
-@dataclass(kw_only=True)
-class IngestRun(Run):
-    """A run, what it loaded, and its files."""
-
-    totals: Report
-    files: list[Position]
-    tasks: list[Task]
-
-
-@dataclass(kw_only=True)
-class Ingest:
-    """All files and the newest runs; `airflow` tells whether it answers."""
-
-    files: list[Position]
-    airflow: bool
-    runs: list[Run]
-
-
-@dataclass(kw_only=True)
-class Rejects:
-    """A page of refused rows; `next` is the address of the next."""
+class RejectPage:
+    """A page of refused rows; `next` is the address of the next page."""
 
     rows: list[Reject]
     limit: int
@@ -118,43 +66,8 @@ class Rejects:
 
 
 @dataclass(kw_only=True)
-class Retried:
-    """What became of refused rows, by table."""
-
-    tables: dict[str, Report]
-
-
-@dataclass(kw_only=True)
-class Shelf:
-    """All sets, oldest first, and the newest restores."""
-
-    sets: list[Set]
-    restores: list[dict[str, Any]]
-
-
-@dataclass(kw_only=True)
-class BackupRun(Run):
-    """A run and the set that it took."""
-
-    set: dict[str, Any] | None
-    tasks: list[Task]
-
-
-@dataclass(kw_only=True)
-class RestoreRun(Run):
-    """A run, its plan, what it asks while it waits, and how to take it back."""
-
-    waits: bool
-    plan: dict[str, Any] | None
-    question: dict[str, Any] | None
-    restore: int | None
-    undo: str | None
-    tasks: list[Task]
-
-
-@dataclass(kw_only=True)
-class Figures:
-    """The rows of a metric, and how many refused rows of each table they leave out."""
+class FiguresDocument:
+    """The rows of a metric, and the number of refused rows of each table that it leaves out."""
 
     metric: str
     parameters: dict[str, Any]
@@ -163,80 +76,80 @@ class Figures:
     rows: list[dict[str, Any]]
 
 
-@dataclass(kw_only=True)
-class Tables:
-    """The tables as the database declares them."""
-
-    tables: list[dict[str, Any]]
-
-
-@dataclass(kw_only=True)
-class Metrics:
-    """The metrics as their files describe them."""
-
-    metrics: list[dict[str, Any]]
-
-
-@dataclass(kw_only=True)
-class Health:
-    """The service is alive."""
-
-    alive: bool
-    version: str
-
-
-@dataclass(kw_only=True)
-class Ready:
-    """Which parts work; the service is ready without Airflow. What to do for those that do not."""
-
-    ready: bool
-    database: bool
-    raw_data: bool
-    backups: bool
-    airflow: bool
-    remedies: dict[str, str] = field(default_factory=dict)
-
-
 class _Untitled(GenerateJsonSchema):
-    """Leaves out titles, which say the names once more."""
+    """Omits titles, which only repeat the names."""
 
     def field_title_should_be_set(self, *_: Any) -> bool:
-        """Set none."""
+        """Return False for all fields."""
         return False
 
 
 _SHAPES = (
-    *(Receipt, Started, Upload, Ingest, IngestRun, Rejects, Retried, Shelf, BackupRun),
-    *(RestoreRun, Figures, Tables, Metrics, Health, Ready, RowTrace),
+    *(BatchReceipt, StartedRun, UploadReceipt, FileList, IngestRun, RejectPage, Retried),
+    *(BackupList, BackupRun, RestoreRun, FiguresDocument, TableList, MetricList, Health, Ready),
+    RowTrace,
 )
+# Component names are part of the API: clients are generated from them. They do not change when a
+# class is renamed.
+_COMPONENTS = {
+    "BatchReceipt": "Receipt",
+    "TableReceipt": "Delivery",
+    "RowFault": "Fault",
+    "StartedRun": "Started",
+    "UploadReceipt": "Upload",
+    "FileList": "Ingest",
+    "RunOutline": "Run",
+    "RunTask": "Task",
+    "RejectPage": "Rejects",
+    "BackupList": "Shelf",
+    "FiguresDocument": "Figures",
+    "TableList": "Tables",
+    "MetricList": "Metrics",
+}
 
 
-def schemas() -> Json:
-    """Return all of them by name."""
+def body_schemas() -> Json:
+    """Return component name → schema of all shapes and of the records in them."""
     kinds: list[Any] = [(each, "serialization", TypeAdapter(each)) for each in _SHAPES]
     _, found = TypeAdapter.json_schemas(
         kinds, ref_template="#/components/schemas/{model}", schema_generator=_Untitled
     )
-    defs: Json = found["$defs"]
-    for name in INWARD:
+    named = {_COMPONENTS.get(name, name): each for name, each in found["$defs"].items()}
+    defs: Json = {name: each | {"title": name} for name, each in sorted(named.items())}
+    _rename_references(defs)
+    for name in HIDDEN[Position]:
         defs["Position"]["properties"].pop(name)
     defs["Position"]["required"] = list(defs["Position"]["properties"])
+    # The bytes of a refused row are text in JSON, or hexadecimal digits if they are not UTF-8.
     text = {"type": "string"}
     defs["Reject"]["properties"] |= {"raw": text, "raw_hex": text}
     return defs
 
 
 def body_of(form: type[Form], example: Any) -> Json:
-    """Return the body that a form reads."""
+    """Return the request body for a form."""
     schema = form.model_json_schema(schema_generator=_Untitled)
     return {"application/json": {"schema": schema, "example": example}}
 
 
 def query_of(form: type[Form]) -> list[Json]:
-    """Return the parameters that a form reads; each may be left out."""
+    """Return the optional query parameters of a form."""
     schema = form.model_json_schema(schema_generator=_Untitled)
     about = schema["description"]
     return [
         parameter(name, each.get("anyOf", [each])[0], about)
         for name, each in schema["properties"].items()
     ]
+
+
+def _rename_references(schema: Any) -> None:
+    """Let references in a schema point to components instead of classes, in place."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            prefix, _, name = schema["$ref"].rpartition("/")
+            schema["$ref"] = f"{prefix}/{_COMPONENTS.get(name, name)}"
+        for each in schema.values():
+            _rename_references(each)
+    elif isinstance(schema, list):
+        for each in schema:
+            _rename_references(each)

@@ -1,45 +1,71 @@
-"""Starts the DAG ingest, and tells how files and runs stand."""
+"""Files: start a load, list files and runs."""
 
-from typing import Any
+from dataclasses import dataclass
 
-from flask import Blueprint
+from flask import Blueprint, Response
 
-from api.actions.ingest import DAG, IngestForm, describe_files, describe_work, start_ordered
+from api.actions.ingest import DAG, IngestForm, describe_work, start_ordered, visible_files
 from api.shared import forms
 from api.shared.access import scope
-from api.shared.airflow import airflow, outline, tasks
+from api.shared.airflow import RunOutline, RunTask, airflow, list_tasks, outline_run
+from api.shared.answers import answer_with
 from api.shared.context import reading
+from rowboat.door.passage import Report
 from rowboat.errors import AirflowUnreachable
 from rowboat.ingest import position
+from rowboat.ingest.position import Position
 
 blueprint = Blueprint("ingest", __name__)
 
 _NEWEST = 20  # runs
 
 
+@dataclass(kw_only=True)
+class FileList:
+    """All files and the newest runs; `airflow` is false if Airflow does not answer."""
+
+    files: list[Position]
+    airflow: bool
+    runs: list[RunOutline]
+
+
+@dataclass(kw_only=True)
+class IngestRun(RunOutline):
+    """A run, what it loaded, and its files."""
+
+    totals: Report
+    files: list[Position]
+    tasks: list[RunTask]
+
+
 @blueprint.post("/api/ingest")
 @scope("operate")
-def load() -> tuple[dict[str, Any], int]:
-    """Start a run of the DAG ingest."""
-    return start_ordered(forms.parse_body(IngestForm)), 202
+def load() -> Response:
+    """Start a run that loads files."""
+    return answer_with(start_ordered(forms.parse_body(IngestForm)), 202)
 
 
 @blueprint.get("/api/ingest")
 @scope("read")
-def everything() -> dict[str, Any]:
-    """List the files with their positions and the newest runs, where Airflow answers."""
+def everything() -> Response:
+    """List the files with their positions, and the newest runs if Airflow answers."""
     with reading() as cursor:
-        files = describe_files(list(position.all_positions(cursor).values()))
+        files = visible_files(list(position.all_positions(cursor).values()))
     try:
         runs = airflow().runs(DAG, order_by="-run_after", limit=_NEWEST)
     except AirflowUnreachable:
-        return {"files": files, "airflow": False, "runs": []}
-    return {"files": files, "airflow": True, "runs": [outline(each) for each in runs]}
+        return answer_with(FileList(files=files, airflow=False, runs=[]))
+    return answer_with(
+        FileList(files=files, airflow=True, runs=[outline_run(each) for each in runs])
+    )
 
 
 @blueprint.get("/api/ingest/<run>")
 @scope("read")
-def one_run(run: str) -> dict[str, Any]:
-    """Tell a run's state, its tasks, what it loaded, and how its files stand."""
+def one_run(run: str) -> Response:
+    """Return the state of a run, its tasks, what it loaded, and its files."""
     found = airflow().run(DAG, run)
-    return outline(found) | describe_work(run, found.get("conf")) | {"tasks": tasks(DAG, run)}
+    work = describe_work(run, found.get("conf"))
+    return answer_with(
+        IngestRun(**vars(outline_run(found)), **vars(work), tasks=list_tasks(DAG, run))
+    )

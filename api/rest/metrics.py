@@ -1,8 +1,9 @@
-"""Metrics: every file in sql/metrics is an address, as JSON, CSV, a workbook or a picture."""
+"""Metrics: one address for each file in sql/metrics, as JSON, CSV, XLSX or PNG."""
 
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -12,15 +13,14 @@ from werkzeug.utils import secure_filename
 
 from api.actions.metrics import answer_figures, visible_metric, visible_metrics
 from api.shared.access import scope
+from api.shared.answers import answer_with
 from api.shared.problems import Problem
 from rowboat.csvfile.writer import csv_text
 from rowboat.errors import ParameterRefused, UnknownMetric
 from rowboat.metrics import charts
-from rowboat.metrics.definitions import Metric, all_metrics
 from rowboat.metrics.answer_cache import AnswerCache
-from rowboat.metrics.figures import (
-    MetricFigures,
-)
+from rowboat.metrics.definitions import Metric, all_metrics
+from rowboat.metrics.figures import MetricFigures
 from rowboat.metrics.parameters import RESERVED
 from rowboat.metrics.workbook import workbook
 
@@ -31,36 +31,43 @@ FORMATS = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "png": "image/png",
 }
-_FORMS = f"there are {', '.join(FORMATS)}"
+_FORMS = f"use one of {', '.join(FORMATS)}"
+
+
+@dataclass(kw_only=True)
+class MetricList:
+    """The metrics as their files describe them."""
+
+    metrics: list[dict[str, Any]]
 
 
 @blueprint.record_once
 def _prepare(state: BlueprintSetupState) -> None:
-    all_metrics()  # a file that cannot be read stops the start
+    all_metrics()  # fail at start, not at the first request, if a file is invalid
     state.app.extensions["figures"] = AnswerCache()
 
 
 @blueprint.get("/api/metrics")
 @scope("read")
-def every_metric() -> dict[str, Any]:
-    """List the metrics whose tables the caller may see."""
-    return {"metrics": [each.document() for each in visible_metrics()]}
+def every_metric() -> Response:
+    """List the metrics that read only tables that the caller may see."""
+    return answer_with(MetricList(metrics=[each.document() for each in visible_metrics()]))
 
 
 @blueprint.get("/api/metrics/<name>")
 @scope("read")
 def one_metric(name: str) -> Response:
-    """Answer a metric; the query gives its parameters."""
+    """Return the figures of a metric; query parameters are its parameters."""
     return _answer(visible_metric(name), {})
 
 
 @blueprint.get("/api/<int:year>/<name>")
 @scope("read")
 def metric_of_year(year: int, name: str) -> Response:
-    """Answer a metric that has a year for a parameter."""
+    """Return the figures of a metric for a year."""
     wanted = visible_metric(name)
     if not any(each.name == "year" for each in wanted.parameters):
-        raise UnknownMetric(f"the metric {name} has no year", f"it is at /api/metrics/{name}")
+        raise UnknownMetric(f"the metric {name} has no parameter year", f"use /api/metrics/{name}")
     return _answer(wanted, {"year": str(year)})
 
 
@@ -76,26 +83,26 @@ def _answer(wanted: Metric, of_path: Mapping[str, str]) -> Response:
 
 
 def _format() -> str:
-    """Return what the query or the header Accept asks for."""
+    """Return the format named by the query, else the best match for the header Accept."""
     form = request.args.get("format")
     if form is None:
         wanted = request.accept_mimetypes
         best = wanted.best_match(FORMATS.values()) if wanted else FORMATS["json"]
         form = next((name for name, kind in FORMATS.items() if kind == best), None)
     if form not in FORMATS:
-        raise Problem(406, "a metric has no such form", _FORMS)
+        raise Problem(406, "metrics are not available in this format", _FORMS)
     return form
 
 
 def _safe() -> bool:
     given = request.args.get("safe", "false")
     if given not in {"true", "false"}:
-        raise ParameterRefused(f"safe is {given!r} and must be true or false")
+        raise ParameterRefused(f"safe is {given!r}, but must be true or false")
     return given == "true"
 
 
 def _given(of_path: Mapping[str, str]) -> dict[str, str]:
-    """Return the parameters of path and query, each given once."""
+    """Return the metric's parameters from path and query; raises ParameterRefused for repeats."""
     found = dict(of_path)
     for name, values in request.args.lists():
         if name in found or len(values) > 1:
@@ -105,7 +112,7 @@ def _given(of_path: Mapping[str, str]) -> dict[str, str]:
 
 
 def _encoded(found: MetricFigures, form: str, safe: bool) -> tuple[bytes, dict[str, str]]:
-    """Return body and headers of an answer."""
+    """Return body and headers of a metric in one of FORMATS; raises Problem (406)."""
     if form == "json":
         body = json.dumps(found.document(), ensure_ascii=False).encode() + b"\n"
     elif form == "csv":
@@ -117,7 +124,7 @@ def _encoded(found: MetricFigures, form: str, safe: bool) -> tuple[bytes, dict[s
     headers = {
         "Content-Type": FORMATS[form] + ("; charset=utf-8" if form == "csv" else ""),
         "ETag": f'"{hashlib.sha256(body).hexdigest()}"',
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": "private, no-cache",  # may be kept, but is checked by its ETag
         "Vary": "Accept",
         "X-As-Of": found.as_of.isoformat(),
         "X-Left-Out": ", ".join(f"{quote(name)}={rows}" for name, rows in found.left_out.items()),
@@ -130,8 +137,8 @@ def _encoded(found: MetricFigures, form: str, safe: bool) -> tuple[bytes, dict[s
 
 def _picture(found: MetricFigures) -> bytes:
     if found.chart_lacks:
-        lacks = f"the chart names the column {found.chart_lacks[0]}, which is not there"
-        raise Problem(406, lacks, "correct the metric's file, or ask for another form")
+        lacks = f"the chart uses the column {found.chart_lacks[0]}, which does not exist"
+        raise Problem(406, lacks, "correct the metric's file, or ask for another format")
     if (picture := charts.chart_png(found)) is None:
         raise Problem(406, f"the metric {found.metric.name} has no chart", _FORMS)
     return picture

@@ -1,6 +1,6 @@
-"""The quarantine: refused rows with their reasons, and judging them again."""
+"""Quarantine: list refused rows with their reasons, judge them again."""
 
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -8,11 +8,13 @@ from pydantic import Field
 
 from api.shared import forms
 from api.shared.access import scope
+from api.shared.answers import answer_with
 from api.shared.context import context, reading, the_table
 from api.shared.problems import Problem
 from rowboat.catalog.tables import Table
 from rowboat.database.connections import Cursor, Steps
 from rowboat.door import rejected_rows
+from rowboat.door.passage import Report
 from rowboat.door.rejected_rows import RejectFilter
 from rowboat.ingest import rejudge
 
@@ -23,7 +25,7 @@ MOST = 1000
 
 
 class RejectQuery(forms.Form, strict=False):
-    """Which refused rows; those up to the id `after` have been seen."""
+    """Which refused rows to return: of a table, those with an ID greater than `after`."""
 
     table: str | None = None
     limit: int = Field(100, ge=1, le=MOST)
@@ -31,20 +33,27 @@ class RejectQuery(forms.Form, strict=False):
 
 
 class RetryForm(forms.Form):
-    """The table whose rows are to be judged again; all where it is missing."""
+    """The table whose rows to judge again (default: all)."""
 
     table: str | None = None
 
 
+@dataclass(kw_only=True)
+class Retried:
+    """The outcome for the refused rows of each table."""
+
+    tables: dict[str, Report]
+
+
 @blueprint.get("/api/rejects")
-@scope("write")  # refused rows may be private: they are for those who bring rows, not for readers
+@scope("write")  # refused rows may be private, so they are only for callers that write
 def page() -> Response:
-    """Return open refused rows, oldest first, as JSON or CSV."""
+    """Return the refused rows in quarantine, oldest first, as JSON or CSV."""
     asked = forms.parse_query(RejectQuery)
     wanted = request.accept_mimetypes
     media = wanted.best_match([JSON, CSV]) if wanted else JSON
     if media is None:
-        raise Problem(406, "refused rows have no such form", f"there are {JSON} and {CSV}")
+        raise Problem(406, "refused rows are not available in this format", f"use {JSON} or {CSV}")
     with reading() as cursor:
         names = _names(cursor, asked.table)
         found = rejected_rows.page_of_rejects(cursor, RejectFilter(names), asked.after, asked.limit)
@@ -62,8 +71,8 @@ def page() -> Response:
 
 @blueprint.post("/api/rejects/retry")
 @scope("write")
-def again() -> dict[str, Any]:
-    """Judge refused rows again, as when a rule has changed or a parent was added."""
+def again() -> Response:
+    """Judge refused rows again, for example after a rule has changed or a parent was added."""
     choice = forms.parse_body(RetryForm)
     with reading() as cursor:
         tables, catalog = _tables(cursor, choice.table), context().catalog(cursor)
@@ -75,11 +84,11 @@ def again() -> dict[str, Any]:
             )
             for each in tables
         }
-    return {"tables": {name: vars(report) for name, report in reports.items()}}
+    return answer_with(Retried(tables=reports))
 
 
 def _tables(cursor: Cursor, name: str | None) -> list[Table]:
-    """Return the named table, or all that the caller may see, parents first."""
+    """Return the named table, or without a name all visible tables, parents first."""
     if name is not None:
         return [the_table(cursor, name)]
     every = context().catalog(cursor).in_order()
@@ -87,7 +96,10 @@ def _tables(cursor: Cursor, name: str | None) -> list[Table]:
 
 
 def _names(cursor: Cursor, name: str | None) -> list[str] | None:
-    """Return the same by their names; None where there is no limit, not even to known ones."""
+    """Return the full names of the tables to list, or None for all.
+
+    None includes rows of tables that have been dropped, which are not in the catalog.
+    """
     if name is None and g.caller.tables is None:
         return None
     return [each.full_name for each in _tables(cursor, name)]

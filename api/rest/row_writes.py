@@ -1,4 +1,4 @@
-"""Replaces one row, or some of its columns, through the same door as every other row."""
+"""Single rows: replace one or change some of its columns, by the same rules as any other row."""
 
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ blueprint = Blueprint("row_writes", __name__)
 @blueprint.put("/api/<table:table>/<key>")
 @scope("write")
 def replace(table: str, key: str) -> Response:
-    """Replace a row, or make one of this key; columns that are left out get their defaults."""
+    """Replace a row or create one with this key; omitted columns get their defaults."""
     return _write(table, key.split(","), keeps_rest=False)
 
 
@@ -33,9 +33,9 @@ def change(table: str, key: str) -> Response:
 
 
 def _write(name: str, key: list[str], keeps_rest: bool) -> Response:
-    """Write the row and return it."""
+    """Write the row of the request and return the answer; raises Problem."""
     if request.mimetype != "application/json":
-        raise Problem(415, "a row comes as application/json", "set the header Content-Type")
+        raise Problem(415, "a row is accepted as application/json", "set the header Content-Type")
     with reading() as cursor:
         table, catalog = the_table(cursor, name), context().catalog(cursor)
     check_key(table, key)
@@ -43,32 +43,33 @@ def _write(name: str, key: list[str], keeps_rest: bool) -> Response:
     revision = RowUpdate(catalog, table, row, (g.request, g.caller.id), _check, keeps_rest)
     revision.go(writing)
     if revision.written is None:
-        hint = "errors tells why; it waits in quarantine"
+        hint = "see errors for the reasons; the row is in quarantine"
         raise Problem(422, "the row is refused", hint, revision.errors)
     wake_waiting(revision.batch)
     place = {} if revision.held else {"Location": quote(request.path, safe="/,")}
-    headers = versions.etag(revision.written.version) | place
+    headers = versions.etag_header(revision.written.version) | place
     status = 200 if revision.held else 201
     return Response(revision.written.json + "\n", status, headers, mimetype="application/json")
 
 
 def _row(table: Table, key: list[str]) -> IncomingRow:
-    """Read what the request says of the row."""
+    """Read the row of the body; raises Problem (422) if its key is not that of the address."""
     found = bodies.rows_of_json(request.get_data(), table)
     if len(found) != 1 or found[0].cells is None:
-        raise Problem(422, "the body is not one row", "send an object: column to value")
+        raise Problem(422, "the body is not one row", "send an object of columns and values")
     for name, text in cells_of_key(table, key).items():
         cell = found[0].cells.get(name, text)
+        # Compared as text: the address has nothing else, and 1 and 01 are different addresses.
         if (cell if isinstance(cell, str) else repr(cell)) != text:
             hint = f"leave {name} out, or send another row under its own address"
-            raise Problem(422, f"{name} is {text} in the address and another in the body", hint)
+            raise Problem(422, f"{name} is {text} in the address but differs in the body", hint)
     return found[0]
 
 
 def _check(held: StoredRow | None) -> None:
-    """Refuse a request that means another version than the row has."""
+    """Raise Problem (412, 428) unless the request is about the row's current version."""
     if held:
-        versions.demand()
-        versions.match(held.version)
+        versions.require_if_match()
+        versions.check_version(held.version)
     elif "If-Match" in request.headers:
-        raise Problem(412, "there is no such row yet", "leave If-Match out to make it")
+        raise Problem(412, "there is no such row", "to create it, leave out If-Match")

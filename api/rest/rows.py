@@ -1,4 +1,4 @@
-"""Rows: a page, a sample, one by its key, where it came from, and its end."""
+"""Rows: list, sample, read, trace, delete."""
 
 import json
 from dataclasses import asdict
@@ -19,7 +19,7 @@ from rowboat.rows.read.listing_params import ListingParams
 from rowboat.rows.read.reading import RowPage, find_row, read_page
 from rowboat.rows.write import delete_row
 
-_PLAIN = " ,:'()"  # what a header's text may have besides letters and digits
+_PLAIN = " ,:'()"  # characters that need no escape in X-Note
 blueprint = Blueprint("rows", __name__)
 
 _JSON, _CSV = "application/json", "text/csv"
@@ -33,7 +33,7 @@ _CHOICES: dict[str, dict[str, Any]] = {
 @blueprint.get("/api/<table:table>")
 @scope("read")
 def page(table: str) -> Response:
-    """Return rows that pass the filters: a page in order, or some by chance."""
+    """Return rows that match the filters: an ordered page or a random sample."""
     form, asked = _taken("format", "safe")
     media = form.get("format") or _accepted(_JSON, _CSV)
     with reading() as cursor:
@@ -54,8 +54,8 @@ def row(table: str, key: str) -> Response:
     _accepted(_JSON)
     with reading() as cursor:
         found = find_row(cursor, the_table(cursor, table), key.split(","))
-    tag = versions.etag(found.version)
-    if versions.known(found.version):
+    tag = versions.etag_header(found.version)
+    if versions.is_known(found.version):
         return Response(status=304, headers=tag)
     return Response(found.json + "\n", headers=tag, mimetype=_JSON)
 
@@ -63,51 +63,55 @@ def row(table: str, key: str) -> Response:
 @blueprint.get("/api/<table:table>/<key>/trace")
 @scope("read")
 def traced(table: str, key: str) -> Response:
-    """Tell where a row came from: file and line, key and request, or backup."""
+    """Return where a row came from: file and line, API key and request, or backup."""
     _nothing_else(_taken()[1])
     _accepted(_JSON)
     with reading() as cursor:
         found = the_table(cursor, table)
         as_it_is = find_row(cursor, found, key.split(","))
         document = asdict(trace.trace_row(cursor, found, key.split(",")))
-    del document["fields"]  # their numbers have lost digits
-    body = json.dumps(document, ensure_ascii=False, default=forms.as_json)[1:]
+    del document["fields"]  # Python's floats have lost digits: use the text that Postgres wrote
+    body = json.dumps(document, ensure_ascii=False, default=forms.json_default)[1:]
     return Response(f'{{"fields": {as_it_is.json}, {body}\n', mimetype=_JSON)
 
 
 @blueprint.delete("/api/<table:table>/<key>")
 @scope("write")
 def delete(table: str, key: str) -> Response:
-    """Delete one row; others only where that is asked for."""
+    """Delete a row; rows that refer to it are only deleted with cascade=true."""
     choice, rest = _taken("cascade")
     _nothing_else(rest)
     cascade = choice.get("cascade", False)
     order = delete_row.DeleteOptions(g.caller.id, g.request, cascade, g.caller.check)
-    versions.demand()
+    versions.require_if_match()
 
     def remove(cursor: Cursor) -> dict[str, int]:
         found = the_table(cursor, table)
         held = find_row(cursor, found, key.split(","), hold=True)
-        versions.match(held.version)
+        versions.check_version(held.version)
         return delete_row.delete_row(cursor, context().catalog(cursor), found, held, order)
 
     deleted = writing(remove)
     if cascade:
         return Response(json.dumps({"deleted": deleted}) + "\n", mimetype=_JSON)
+    # An answer without a body has no type (RFC 9110, section 8.3).
     answer = Response(status=204)
     del answer.headers["Content-Type"]
     return answer
 
 
 def _taken(*words: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Read the parameters of these names; return the rest as they are."""
+    """Return (name → value of these parameters, all other parameters as they are).
+
+    Raises AskRefused for a value that the parameter does not have, or that is repeated.
+    """
     found: dict[str, Any] = {}
     rest = []
     for name, text in request.args.items(multi=True):
         if name not in words:
             rest.append((name, text))
         elif name in found or text not in _CHOICES[name]:
-            message = f"{name} is {' or '.join(_CHOICES[name])}, once"
+            message = f"{name} must be {' or '.join(_CHOICES[name])}, and given once"
             raise AskRefused(errors=[parameter_fault(name, "type", message)])
         else:
             found[name] = _CHOICES[name][text]
@@ -121,17 +125,20 @@ def _nothing_else(rest: list[tuple[str, str]]) -> None:
 
 
 def _accepted(*media: str) -> str:
-    """Return the first of these that the caller takes best."""
+    """Return the media type that the header Accept prefers; raises Problem (406)."""
     if not request.accept_mimetypes:
         return media[0]
     best = request.accept_mimetypes.best_match(media)
     if best is None:
-        raise Problem(406, f"this address answers with {' or '.join(media)}", "change Accept")
+        raise Problem(406, f"this address returns {' or '.join(media)}", "change the header Accept")
     return best
 
 
 def _body(page: RowPage, ask: ListingParams) -> str:
-    """Put rows as the database wrote them into an answer."""
+    """Return the JSON body of a page.
+
+    The rows are the text that Postgres wrote: parsing them would lose digits of numbers.
+    """
     about = {"limit": ask.limit, "next": _next(page)}
     about |= {} if page.count is None else {"count": page.count}
     about |= {} if page.note is None else {"note": page.note}
@@ -139,7 +146,7 @@ def _body(page: RowPage, ask: ListingParams) -> str:
 
 
 def _headers(page: RowPage, ask: ListingParams) -> dict[str, str]:
-    """Tell what a CSV body has no room for."""
+    """Return headers with what a CSV body cannot hold: limit, next page, count, note."""
     link = _next(page)
     return (
         {"X-Limit": str(ask.limit), "Vary": "Accept"}
@@ -150,7 +157,7 @@ def _headers(page: RowPage, ask: ListingParams) -> dict[str, str]:
 
 
 def _next(page: RowPage) -> str | None:
-    """Return the link to the next page, relative to the service."""
+    """Return the address of the next page, or None for the last page and for a sample."""
     if page.after is None:
         return None
     given = [each for each in request.args.items(multi=True) if each[0] != "after"]

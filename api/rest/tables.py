@@ -1,27 +1,36 @@
-"""The data dictionary."""
+"""The data dictionary: tables, columns, keys and rules, as the database declares them."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, g
+from flask import Blueprint, Response, g
 
 from api.shared.access import scope
+from api.shared.answers import answer_with
 from api.shared.context import context, reading
 from rowboat.catalog.tables import Table
 
 blueprint = Blueprint("tables", __name__)
 
 
+@dataclass(kw_only=True)
+class TableList:
+    """The tables as the database declares them."""
+
+    tables: list[dict[str, Any]]
+
+
 @blueprint.get("/api/tables")
 @scope("read")
-def tables() -> dict[str, Any]:
+def tables() -> Response:
     """List the tables that the caller may see, as the database declares them."""
     with reading() as cursor:
         found = [each for each in context().catalog(cursor) if g.caller.sees(each.full_name)]
-    return {"tables": [described(each) for each in found]}
+    return answer_with(TableList(tables=[describe_table(each) for each in found]))
 
 
-def described(table: Table) -> dict[str, Any]:
-    """Return what the catalog knows of a table."""
+def describe_table(table: Table) -> dict[str, Any]:
+    """Return a table as JSON: name, comment, key, columns, references, rules."""
     return {
         "table": table.full_name,
         "comment": table.comment,

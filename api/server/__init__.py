@@ -1,4 +1,4 @@
-"""The server process: gunicorn, its worker, its start and end.
+"""The server process: gunicorn and its worker class.
 
-Read `serve` first, then `worker`. It knows the application only as `create_app`.
+Read `serve` first, then `worker`, `commands`. It knows the application only as `create_app`.
 """

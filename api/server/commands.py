@@ -1,4 +1,4 @@
-"""The command `serve`: the API server, and a folder in memory for its processes' counters."""
+"""The command `serve`: sets up the folder of the Prometheus counters, then runs the server."""
 
 import atexit
 import fcntl
@@ -12,15 +12,15 @@ from typing import IO, Any
 from rowboat.cli.terminal import command, main
 
 _NUMBERS = "rowboat-api-"
-_MEMORY = Path("/dev/shm")  # noqa: S108  # tmpfs (shm_overview(7)): a full disk leaves it alone
+_MEMORY = Path("/dev/shm")  # noqa: S108  # tmpfs (shm_overview(7)): works even if the disk is full
 
 
 @command(main)
 def serve() -> Any:
-    """Run the API until Ctrl-C; SIGTERM lets running requests finish first."""
+    """Run the API until Ctrl-C; on SIGTERM, finish running requests first."""
     folder, held = _numbers()
     atexit.register(_remove, folder, os.getpid())
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # before the import, which looks for it once
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # prometheus_client reads it on import
     from api.server.serve import run
 
     with held:
@@ -28,15 +28,18 @@ def serve() -> Any:
 
 
 def _numbers() -> tuple[str, IO[str]]:
-    """Make a folder for the numbers of all processes; take away those that killed servers left.
+    """Create the folder for the counters of all processes; remove those of killed servers.
 
-    It is in use while somebody holds the lock in it, which goes with the last of the processes.
+    A folder is in use while its file `used` is locked. The lock is inherited by the workers, and
+    the kernel releases it when the last of them has ended, even if it was killed.
     """
     place = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
     for left in place.glob(f"{_NUMBERS}*"):
         with suppress(OSError), (left / "used").open() as used:
             fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(left)
+    # Under a hidden name until the lock is held: a server that starts at the same moment would
+    # otherwise remove it.
     hidden = Path(tempfile.mkdtemp(prefix=f".{_NUMBERS}", dir=place))
     held = (hidden / "used").open("w")
     fcntl.flock(held, fcntl.LOCK_EX)
@@ -44,6 +47,6 @@ def _numbers() -> tuple[str, IO[str]]:
 
 
 def _remove(folder: str, process: int) -> None:
-    """Remove the folder at the end of the process that made it, not at that of its forks."""
+    """Remove the folder if called in the process that made it, not in one of its forks."""
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Serves the API: gunicorn with threads; SIGTERM drops no request."""
+"""Serves the API with gunicorn, several processes with threads each; SIGTERM drops no request."""
 
 import errno
 import gc
@@ -22,21 +22,24 @@ from api.shared.prometheus import FOLDER
 from rowboat.errors import PortTaken, SettingError
 from rowboat.settings import settings
 
-_PATIENCE = 30  # seconds that requests have to end after SIGTERM
+_PATIENCE = 30  # seconds that running requests have to finish after SIGTERM
 
 
 def run() -> NoReturn:
-    """Serve until a signal; raises PortTaken, SettingError or what `create_app` raises before."""
+    """Serve until a signal.
+
+    Before that, raises PortTaken, SettingError, and all that `create_app` raises.
+    """
     now = settings()
     check_address(now.api_host, now.api_port)
-    create_app()  # so that what is wrong with it is told once, and here
+    create_app()  # report errors here once; the workers would repeat them endlessly
     util.write_error = _write_problem
     Server().run()
     raise SystemExit
 
 
 def check_address(host: str, port: int) -> None:
-    """Raise PortTaken where something listens there, SettingError where nothing could."""
+    """Raise PortTaken if the port is in use, SettingError if the address cannot be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
@@ -49,16 +52,16 @@ def check_address(host: str, port: int) -> None:
             ) from None
         reason = (error.strerror or str(error)).lower()
         raise SettingError(
-            f"the API cannot listen at {host}:{port}: {reason}",
+            f"the API cannot listen on {host}:{port}: {reason}",
             "correct ROWBOAT_API_HOST and ROWBOAT_API_PORT",
         ) from None
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """The server of the API; each of its processes makes an application of its own."""
+    """The gunicorn server of the API; each worker process builds its own application."""
 
     def load_config(self) -> None:
-        """Set what differs from gunicorn's own."""
+        """Set the options that differ from gunicorn's defaults."""
         now = settings()
         host = f"[{now.api_host}]" if ":" in now.api_host else now.api_host
         chosen = {
@@ -69,27 +72,27 @@ class Server(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": _PATIENCE,
             "keepalive": 5,
             "limit_request_line": 8190,
-            "logger_class": Log,
-            "child_exit": _bury,
-            "worker_tmp_dir": os.environ.get(FOLDER),
-            "control_socket_disable": True,
+            "logger_class": ServerLog,
+            "child_exit": _forget_worker,
+            "worker_tmp_dir": os.environ.get(FOLDER),  # heartbeats in memory: disks can stall
+            "control_socket_disable": True,  # nothing uses it
         }
         for name, value in chosen.items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """Make the application: after the fork, as connections cannot be shared."""
+        """Build the application, after the fork: connections cannot be shared between processes."""
         made = create_app()
         gc.collect()
-        gc.freeze()  # what lives as long as the process is not looked through again and again
+        gc.freeze()  # the collector need not scan again what lives as long as the process
         return made
 
 
-class Log(Logger):  # type: ignore[misc]
-    """Gunicorn's own words as lines of the same log; requests are logged by the application."""
+class ServerLog(Logger):  # type: ignore[misc]
+    """Sends gunicorn's messages to the common log; requests are logged by the application."""
 
     def setup(self, cfg: Any) -> None:
-        """Send everything to the bridge."""
+        """Replace gunicorn's handlers by the bridge to the common log."""
         super().setup(cfg)
         self.error_log.handlers = [Bridge()]
         self.error_log.propagate = False
@@ -97,7 +100,10 @@ class Log(Logger):  # type: ignore[misc]
 
 
 def _write_problem(client: socket.socket, status: int, _: str, said: str) -> None:
-    """Answer what is no HTTP, which reaches no view, in the shape of all errors."""
+    """Answer a request that is not valid HTTP, and so reaches no view, with problem+json.
+
+    It replaces gunicorn's `util.write_error`, which sends HTML.
+    """
     title = HTTPStatus(status).phrase
     problem = {"type": "about:blank", "title": title, "status": status, "detail": said,
                "errors": [], "request": ""}  # fmt: skip
@@ -109,6 +115,6 @@ def _write_problem(client: socket.socket, status: int, _: str, said: str) -> Non
     util.write_nonblock(client, head.encode() + body)
 
 
-def _bury(_: Any, worker: Any) -> None:
-    """Let the connections of a process that ended count no more."""
+def _forget_worker(_: Any, worker: Any) -> None:
+    """Remove the gauges of a worker that has ended from the Prometheus files."""
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -1,7 +1,10 @@
-"""A process of the server: no thread of it waits for a client to speak.
+"""The gunicorn worker: slow clients occupy no thread.
 
-What clients send is gathered where all connections wait together; a thread gets a request when it
-is there. Only bodies that are long are read by threads, which are never all busy with them.
+The main thread collects what clients send, for all connections with one selector, and hands a
+request to a thread when it has arrived completely. Only bodies longer than SHORT are read by
+threads, by at most half of them at a time.
+
+It overrides private methods of gunicorn's ThreadWorker, so gunicorn is pinned to one version.
 """
 
 import ctypes
@@ -20,37 +23,40 @@ from typing import Any
 from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
-SHORT = 2**16  # bytes of a request that are gathered before a thread gets it
-_PATIENCE = 10  # seconds that a request has to be there, and that a thread waits for more of it
-_FAREWELL = 2.0  # seconds that a client has to read the last answer (RFC 9112, section 9.6)
-_REST = 1.0  # seconds that a thread gives to the rest of a body; a busy machine needs them
+SHORT = 2**16  # bytes of a request that the main thread collects; a thread reads longer ones
+_PATIENCE = 10  # seconds for a request to arrive, and that a thread waits for more of a body
+_FAREWELL = 2.0  # seconds for a client to read the last answer (RFC 9112, section 9.6)
+_REST = 1.0  # seconds for the unread rest of a body to arrive; busy machines need that long
 _END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
 _OPEN = re.compile(rb"\r\n(transfer-encoding|expect):", re.IGNORECASE)
 _SO_ATTACH_FILTER = 26  # socket(7)
-_PASS_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)  # BPF: return 0, bytes to keep of a packet
+_PASS_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)  # BPF program `ret 0`: drop each packet
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """A process that answers whoever has said what he wants, and keeps nobody waiting for others.
+    """A worker process that hands a request to a thread only when it has arrived.
 
-    Told to end, it takes in all who have come and shuts the door behind them; gunicorn's own
-    leaves them waiting at the socket until it closes, which resets them.
+    Told to stop, it accepts all connections that are waiting, answers them, and closes its
+    listening sockets. Gunicorn's own worker would leave them waiting until the socket is closed,
+    which resets them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._waiting: dict[Any, float] = {}  # connection → until when
-        self._long: set[Any] = set()  # connections whose bodies threads read
-        self._queue: deque[Any] = deque()  # those that come after them
+        self._waiting: dict[Any, float] = {}  # connection → when its time is up
+        self._long: set[Any] = set()  # connections whose bodies are being read by threads
+        self._queue: deque[Any] = deque()  # connections with long bodies that wait for their turn
 
     def enqueue_req(self, conn: Any) -> None:
-        """Gather the next request of a connection."""
+        """Begin to collect the next request of a connection."""
         if conn.initialized:
+            # The client may have sent the next request already, behind the last one.
             conn.said = bytearray(conn.parser.unreader.take_buffered())
         else:
             conn.said = bytearray()
-            pause = struct.pack("ll", _PATIENCE, 0)  # for the kernel: gunicorn resets Python's own
+            # As socket options, since gunicorn resets the timeouts of Python's socket object.
+            pause = struct.pack("ll", _PATIENCE, 0)
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pause)
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, pause)
         self._wait(conn, _PATIENCE, self._listen)
@@ -58,7 +64,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._weigh(conn)
 
     def finish_request(self, conn: Any, fs: "Future[Any]") -> None:
-        """Wait for the next request, or say farewell."""
+        """Wait for the next request, or close the connection; start the next long body."""
+        # Its turn is over before the connection is reused or closed: a queued one may start.
         if conn in self._long:
             self._long.remove(conn)
             if self._queue:
@@ -69,35 +76,38 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._leave(conn)
 
     def murder_pending(self) -> None:
-        """End the connections whose time is over."""
+        """End the connections whose time is up; the main loop calls this periodically."""
         now = time.monotonic()
         for conn in [each for each, until in self._waiting.items() if until <= now]:
             self._forget(conn)
-            self._end(conn, 408, "the request did not come whole in time")
+            self._end(conn, 408, "the request did not arrive completely in time")
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """End all waiting by a time."""
+        """Let no connection wait beyond `deadline`."""
         super()._cap_keepalive(deadline)
         self._waiting = {conn: min(until, deadline) for conn, until in self._waiting.items()}
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Take new connections, or no more."""
+        """Start or stop accepting connections; when stopping for good, accept those that wait."""
         super().set_accept_enabled(enabled)
         if not self.alive:
+            # In this order: no new connections, accept the established ones, close.
             for listener in self.sockets:
                 _stop_newcomers(listener)
                 self._take_in(listener)
                 listener.close()
 
     def _take_in(self, listener: Any) -> None:
-        """Accept until nobody waits."""
+        """Accept until no connection is waiting."""
+        # `accept` does not say how many it took: stop when the count no longer grows.
         before = -1
         while before != self.nr_conns:
             before = self.nr_conns
             self.accept(listener)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
-        """Tell whether a connection can be used again: nothing of the body may be left."""
+        """Return whether a connection can be reused: no part of the body may be left unread."""
+        # Otherwise the rest would be parsed as the next request (request smuggling).
         return bool(keepalive and conn.parser.finish_body(time.monotonic() + _REST))
 
     def _wait(self, conn: Any, seconds: float, then: Any) -> None:
@@ -110,7 +120,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.poller.unregister(conn.sock)
 
     def _listen(self, conn: Any, _: Any) -> None:
-        """Take in what has come."""
+        """Read what has arrived on a connection."""
         piece = _received(conn)
         if piece is None:
             return
@@ -119,17 +129,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._weigh(conn)
             return
         self._forget(conn)
-        self._end(conn, 400, "the request ended before it was whole")
+        self._end(conn, 400, "the request ended before it was complete")
 
     def _weigh(self, conn: Any) -> None:
-        """Give a thread what is there in whole, or too long to be waited for here."""
+        """Hand the request to a thread if it is complete, or too long to be collected here.
+
+        A body counts as long if its length is unknown (chunked) or the client waits for a 100
+        Continue before it sends it.
+        """
         conn.said = conn.said.lstrip(b"\r\n")  # RFC 9112, section 2.2
         end = conn.said.find(_END)
         if end < 0:
             if len(conn.said) > SHORT:
                 self._forget(conn)
-                self._refuse(conn, 431, "the head of the request is too long")
+                self._refuse(conn, 431, "the header of the request is too long")
             return
+        # Includes the line end of the last field, which the patterns need. They only decide who
+        # reads the body: gunicorn's parser judges whether the header is valid.
         head = bytes(conn.said[: end + 2])
         length = _LENGTH.search(head)
         size = end + len(_END) + (int(length[1]) if length else 0)
@@ -141,7 +157,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._serve(conn)
 
     def _begin_long(self, conn: Any) -> None:
-        """Let a thread read a long body, unless half of them do so."""
+        """Let a thread read a long body, or queue it if half of the threads are doing so."""
+        # The other half of the threads answers short requests, however slow the uploads are.
         if len(self._long) >= max(1, self.cfg.threads // 2):
             self._queue.append(conn)
         else:
@@ -150,11 +167,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _serve(self, conn: Any) -> None:
         conn.init()
+        # The parser reads what was collected before it reads from the socket.
         conn.parser.unreader.unread(bytes(conn.said))
         super().enqueue_req(conn)
 
     def _end(self, conn: Any, status: int, why: str) -> None:
-        """Give a connection up; who has begun a request is told why."""
+        """End a connection, with an error if the client has begun a request."""
         if conn.said:
             self._refuse(conn, status, why)
         else:
@@ -166,7 +184,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._leave(conn)
 
     def _leave(self, conn: Any) -> None:
-        """Say no more, and wait until the client has seen it."""
+        """Send no more, and wait until the client closes the connection.
+
+        Closing at once could reset the connection before the client has read the answer.
+        """
         conn.said = bytearray()
         try:
             conn.sock.shutdown(socket.SHUT_WR)
@@ -185,7 +206,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
 
 def _received(conn: Any) -> bytes | None:
-    """Return what has come; nothing where no more will, None where nothing has yet."""
+    """Return the bytes that have arrived: b"" at the end, None if there are none yet."""
     try:
         found: bytes = conn.sock.recv(SHORT)
     except BlockingIOError:
@@ -196,9 +217,10 @@ def _received(conn: Any) -> bytes | None:
 
 
 def _stop_newcomers(listener: Any) -> None:
-    """Let the kernel overlook who comes now: it tries again, and is refused by then.
+    """Make the kernel drop new SYN packets (BPF filter) until the socket is closed.
 
-    Without it, who comes between the last accept and the close would be taken and then reset.
+    Clients send them again and get "connection refused" then. Without the filter, a connection
+    established between the last accept and the close would be reset.
     """
     if sys.platform == "linux":
         program = ctypes.create_string_buffer(_PASS_NOTHING)

@@ -1,5 +1,6 @@
-"""What every request shares: who asks, connections, errors, forms, versions, logs, counters.
+"""What all requests share: the caller, connections, errors, forms, versions, logs, counters.
 
-Read `context` first, then `access`, `problems`, `forms`, `requests`, `versions`, `addresses`,
-`incoming`, `logs`, `airflow`, `prometheus`. It knows no resource and no page.
+Read `context` first, then `access`, `visitors`, `problems`, `forms`, `answers`, `requests`,
+`versions`, `addresses`, `incoming`, `logs`, `airflow`, `prometheus`. These modules know no
+resource of the API and no page.
 """

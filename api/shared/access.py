@@ -1,4 +1,7 @@
-"""Who may do what: every view says its scope, every request but public ones bears a key."""
+"""Authentication and authorization: each view declares a scope, each request presents a key.
+
+Only views of the scope `public` need neither key nor session.
+"""
 
 from collections.abc import Callable
 from typing import Literal, TypeVar
@@ -20,11 +23,11 @@ log = structlog.get_logger()
 Scope = Literal["public", "read", "write", "operate"]
 View = TypeVar("View", bound=Callable[..., object])
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_FAILURES = 20  # bad keys that an address may show in a minute
+_FAILURES = 20  # invalid keys accepted from one IP address in a minute
 
 
 def scope(needed: Scope) -> Callable[[View], View]:
-    """Say which scope a view needs; `public` needs no key."""
+    """Declare the scope that a view requires; `public` requires no key."""
 
     def mark(view: View) -> View:
         view.scope = needed  # type: ignore[attr-defined]
@@ -34,22 +37,25 @@ def scope(needed: Scope) -> Callable[[View], View]:
 
 
 def checks_form(view: View) -> View:
-    """Say that a view checks the form's token by itself, as its body is read only as it comes."""
+    """Declare that a view checks the form token itself.
+
+    Uploads do: their body is read as a stream, so the token cannot be checked before the view.
+    """
     view.checks_form = True  # type: ignore[attr-defined]
     return view
 
 
 def register_access(app: Flask) -> None:
-    """Look at the key of every request before its view does; tell its rate in every answer."""
+    """Check the key of each request before its view runs, and add rate limit headers."""
     app.extensions["issuer"] = oidc_tokens.issuer_of_settings()
     app.before_request(_enter)
     app.after_request(_tell_rate)
 
 
 def check_scopes(app: Flask) -> None:
-    """Raise AssertionError unless every view says its scope."""
+    """Raise AssertionError unless each view declares a scope."""
     for name, view in app.view_functions.items():
-        assert hasattr(view, "scope"), f"{name} does not say which scope it needs"
+        assert hasattr(view, "scope"), f"{name} does not declare a scope"
 
 
 def _enter() -> None:
@@ -60,20 +66,22 @@ def _enter() -> None:
     if needed == "public":
         return
     token = _token()
-    g.caller = admit(token)
+    g.caller = admit_caller(token)
     g.caller.demand(needed)
-    # no browser sends a key by itself as it does a cookie
+    # Only cookies need protection against cross-site requests: a browser sends them by itself, but
+    # never a key.
     if not token and request.method not in _SAFE and not hasattr(view, "checks_form"):
         check_form()
 
 
-def admit(token: str) -> Key:
-    """Return who shows a token, or without one who is signed in, and count the request.
+def admit_caller(token: str) -> Key:
+    """Return the key of a token, or without a token that of the session, and count the request.
 
-    Raises Problem: 401, 429.
+    Raises Problem: 401 for an invalid key or session, 429 if the rate limit is exceeded.
     """
     if not token and not visitor_token():
         raise _unknown(KeyRefused())
+    # A connection in autocommit mode: the count survives if the request fails later.
     with context().single.connection() as connection, transaction(connection) as cursor:
         try:
             caller = _caller(cursor, token) if token else _signed_in(cursor)
@@ -87,25 +95,26 @@ def admit(token: str) -> Key:
 
 
 def check_form(field: str | None = None) -> None:
-    """Raise Problem unless the request comes from a form or script of the console's own pages.
+    """Raise Problem (403) unless the request comes from a form or script of the console.
 
-    `field` is the form's token where the view has read it; without, the whole body is read here.
+    `field` is the form token, if the view has read it already; otherwise the body is read here.
     """
     given = request.headers.get("X-CSRF-Token", "")
     if not given:
         given = request.form.get("csrf", "") if field is None else field
+    # Browsers set Sec-Fetch-Site and pages cannot change it; old browsers and programs omit it.
     elsewhere = request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
     if elsewhere or not sessions.is_form_token(visitor_token(), given):
         raise Problem(
-            403, "the form is not of your session", "load the page again, then send it once more"
+            403, "the form does not belong to your session", "reload the page and send it again"
         )
 
 
 def _signed_in(cursor: Cursor) -> Key:
-    """Return who is signed in; raises KeyRefused."""
+    """Return the key of the session; raises KeyRefused."""
     found = sessions.find_session(cursor, visitor_token())
     if found is None:
-        raise KeyRefused("nobody is signed in", "sign in, or send a key")
+        raise KeyRefused("you are not signed in", "sign in, or send a key")
     return found
 
 
@@ -113,20 +122,21 @@ def _caller(cursor: Cursor, token: str) -> Key:
     issuer: Issuer | None = current_app.extensions["issuer"]
     if issuer is None or token.startswith("rb_"):
         return keys.find_key(cursor, token)
+    # Keys begin with rb_; anything else can only be a token of the issuer.
     try:
         return issuer.caller(token)
     except IssuerDown as down:
-        raise unasked(down) from None
+        raise issuer_problem(down) from None
 
 
-def unasked(down: IssuerDown) -> Problem:
-    """Return what is said where the issuer does not answer; the log tells why."""
+def issuer_problem(down: IssuerDown) -> Problem:
+    """Return the problem for an issuer that does not answer, and log the cause."""
     log.warning("issuer cannot be asked", cause=str(down.__cause__))
     return Problem(503, down.fact, down.hint, headers={"Retry-After": "60"})
 
 
 def _token() -> str:
-    """Return what the request bears; empty where it bears nothing."""
+    """Return the token of the header Authorization or X-API-Key, or an empty string."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return token.strip()
@@ -138,15 +148,18 @@ def _unknown(refused: KeyRefused) -> Problem:
 
 
 def _throttled(cursor: Cursor) -> Problem | None:
-    """Count a bad key; good ones pass all the same, so that nobody locks out his neighbours."""
+    """Count an invalid key of this IP address; return a problem if there were too many.
+
+    Valid keys are not affected, so a client cannot lock out others behind the same address.
+    """
     rate = keys.count_request(cursor, f"address:{request.remote_addr}", _FAILURES)
     if not rate.exceeded:
         return None
-    return _too_many("too many bad keys came from this address", rate.reset)
+    return _too_many("too many invalid keys from this address", rate.reset)
 
 
 def _too_many(detail: str, reset: int) -> Problem:
-    hint = "wait until the next minute; Retry-After tells the seconds"
+    hint = "wait until the next minute; the header Retry-After gives the seconds"
     return Problem(429, detail, hint, headers={"Retry-After": str(reset)})
 
 

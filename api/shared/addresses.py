@@ -1,13 +1,14 @@
-"""What may stand for a table in an address."""
+"""URL converter for table names."""
 
 from werkzeug.routing import BaseConverter
 
 
 class TableName(BaseConverter):
-    """A table's name, but none of the words by which other addresses begin, and no year.
+    """A table name that is neither the first word of another address nor a year.
 
-    So those take their own methods and no others. A table of such a name has its full name.
+    Without this, `POST /api/metrics` would be an insert into a table `metrics` and not a 405. A
+    table with such a name is addressed by its full name.
     """
 
     regex = r"(?!(?:backups|batch|ingest|metrics|rejects|restores|tables|[0-9]+)\Z)[^/]+"
-    part_isolating = True  # the pattern sees its own part of the address only
+    part_isolating = True  # match one path segment only

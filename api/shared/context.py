@@ -1,4 +1,4 @@
-"""What every request shares: connections to the database and the catalog as it is now."""
+"""What all requests share: connections to the database and the current catalog."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,14 +17,14 @@ from rowboat.errors import ConnectionLost, UnknownTable
 from rowboat.settings import settings
 
 Result = TypeVar("Result")
-_FRESH = 2.0  # seconds for which a catalog is good
+_FRESH = 2.0  # seconds for which a catalog is used before it is read again
 
 
 class Connections:
-    """Connections that a process lends, as many as it has had requests at once.
+    """A pool of connections that grows to the number of concurrent requests.
 
-    `lost` is called where one was lost, as the others are too old to be used then; without it
-    these are closed.
+    `lost` is called when a connection turns out to be lost, since the idle ones are then dead too;
+    by default the idle ones are closed.
     """
 
     def __init__(
@@ -39,17 +39,19 @@ class Connections:
 
     @property
     def idle(self) -> int:
-        """Number of connections that wait for a request."""
+        """Number of connections that no request is using."""
         return len(self._idle)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """Lend a connection."""
+        """Lend an idle connection, or a new one if there is none."""
         with self._lock:
             lent = self._idle.pop() if self._idle else None
         if lent is None:
             lent = connections.connect(connections.uri("api"), _limits() | self._options)
-            if self._autocommit:  # statements that wait for each other, and none that fails for it
+            if self._autocommit:
+                # Under READ COMMITTED, statements that update the same row wait for each other;
+                # under the usual REPEATABLE READ, all but the first would fail.
                 lent.set_session(ISOLATION_LEVEL_READ_COMMITTED, autocommit=True)
         try:
             yield lent
@@ -58,12 +60,13 @@ class Connections:
             raise
         finally:
             if not lent.closed:
+                # The next borrower must not find a transaction open, or aborted.
                 lent.rollback()
                 with self._lock:
                     self._idle.append(lent)
 
     def close(self) -> None:
-        """Close the connections that wait."""
+        """Close the idle connections."""
         with self._lock:
             idle, self._idle = self._idle, []
         for each in idle:
@@ -71,7 +74,11 @@ class Connections:
 
 
 class Context(Connections):
-    """The connections of a process, those for single statements apart, and its catalog."""
+    """The catalog of a process, its connections, and those for single statements (`single`).
+
+    Single statements do not wait for the disk (synchronous_commit off): they only count requests
+    and read versions, so losing the last ones in a crash is harmless.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,12 +86,12 @@ class Context(Connections):
         self._catalog: tuple[float, Catalog] | None = None
 
     def close(self) -> None:
-        """Close all connections that wait."""
+        """Close all idle connections."""
         super().close()
         self.single.close()
 
     def catalog(self, cursor: Cursor) -> Catalog:
-        """Return the catalog, read anew when it is older than two seconds."""
+        """Return the catalog; it is read again if it is older than two seconds."""
         now = time.monotonic()
         known = self._catalog
         if known is None or known[0] < now - _FRESH:
@@ -93,20 +100,24 @@ class Context(Connections):
 
 
 def context() -> Context:
-    """Return the context of the application at work."""
+    """Return the context of the current application."""
     found: Context = current_app.extensions["rowboat"]
     return found
 
 
 @contextmanager
 def reading() -> Iterator[Cursor]:
-    """Run a block in a transaction of its own."""
+    """Run a block in a transaction of its own and commit it."""
     with context().connection() as connection, transaction(connection) as cursor:
         yield cursor
 
 
 def writing(work: Callable[[Cursor], Result], keep: bool = True) -> Result:
-    """Do work in one transaction, again while other writers interfere; raises Contended."""
+    """Run `work` in one transaction and return its result; with keep=False, roll back.
+
+    It is repeated on conflicts with other writers, so it must be able to run more than once.
+    Raises Contended if the conflicts do not end.
+    """
     with context().connection() as connection:
 
         def once() -> Result:
@@ -117,11 +128,13 @@ def writing(work: Callable[[Cursor], Result], keep: bool = True) -> Result:
 
 
 def the_table(cursor: Cursor, name: str) -> Table:
-    """Find a table by its name, its full name, or the end of a name of several words.
+    """Return a table by its name, its full name, or an unambiguous last word of its name.
 
-    Raises UnknownTable, and Forbidden where the caller's key does not hold for it.
+    `orders` finds `open_orders`, for example. Raises UnknownTable, or Forbidden if the
+    caller's key excludes the table.
     """
     catalog = context().catalog(cursor)
+    # Exact names win, so a new table never changes what an existing address means.
     endings = [table for table in catalog if table.name.endswith("_" + name)]
     known = any(name in (table.name, table.full_name) for table in catalog)
     found = endings[0] if len(endings) == 1 and not known else catalog.table(name)

@@ -1,4 +1,7 @@
-"""Takes the file of a request into raw_data as it comes: it is nowhere twice, and never half."""
+"""Receives the file of a request into raw_data as a stream.
+
+It is written once, to its final disk, and gets its name only when it is complete.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -21,27 +24,29 @@ from rowboat.ingest import upload
 from rowboat.ingest.upload import Received, UploadInProgress
 
 FORM = "multipart/form-data"
-_PIECE = 2**16  # bytes
-_MEMORY = 2**20  # bytes that a form may hold here: some pieces and what is no file
+_PIECE = 2**16  # bytes read at once
+_MEMORY = 2**20  # bytes of a form kept in memory: a few pieces, and all fields but the file
 Chosen = tuple[str, bool]
 Choose = Callable[[str, Mapping[str, str]], Chosen]
 
 
-def of_body(name: str, overwrite: bool) -> Received:
-    """Keep the body as a file; a connection that breaks is no end of it."""
+def receive_body(name: str, overwrite: bool) -> Received:
+    """Receive the body as a file; raises Problem (400) if the connection breaks before its end."""
     with upload.open_upload(name, overwrite) as arrival:
         for piece in _pieces():
             arrival.write(piece)
+        # A broken connection looks like the end of the body; only the length tells them apart.
         if request.content_length not in (None, arrival.bytes):
             raise _broken()
         return arrival.keep()
 
 
-def of_form(choose: Choose) -> Received:
-    """Keep the one file of a form.
+def receive_form(choose: Choose) -> Received:
+    """Receive the file of a multipart form; raises Problem (400, 422).
 
-    `choose` is given the file's own name and the fields before it, and returns the name to keep it
-    by and whether it may replace another: before that nothing of it is written.
+    `choose` gets the file's own name and the fields before it, and returns the name under which to
+    keep it and whether it may replace another file. Nothing is written before that, so `choose`
+    can check the caller's rights.
     """
     fields: dict[str, bytearray] = defaultdict(bytearray)
     arrival: UploadInProgress | None = None
@@ -51,25 +56,26 @@ def of_form(choose: Choose) -> Received:
                 write = _bounded(fields, event.name)
             elif isinstance(event, File):
                 if arrival:
-                    raise Problem(422, "the form has more than one file", "send one at a time")
+                    raise Problem(422, "the form contains more than one file", "send one at a time")
                 chosen = choose(event.filename, {name: _text(f) for name, f in fields.items()})
                 arrival = opened.enter_context(upload.open_upload(*chosen))
                 write = arrival.write
             elif isinstance(event, Data):
                 write(event.data)
         if not arrival:
-            raise Problem(422, "the form has no file", "send one field of the type file")
+            raise Problem(422, "the form contains no file", "send one field of type file")
         return arrival.keep()
 
 
 def _events() -> Iterator[Event]:
-    """Read the form part by part."""
+    """Yield the events of the multipart form; raises Problem (400) if it is incomplete."""
     boundary = request.mimetype_params.get("boundary", "").encode()
     decoder = MultipartDecoder(boundary, _MEMORY, max_parts=10)
     pieces = _pieces()
     try:
         while boundary and not isinstance(event := decoder.next_event(), Epilogue):
             if isinstance(event, NeedData):
+                # None is the end of the body: the decoder raises ValueError if more was to come.
                 decoder.receive_data(next(pieces, None))
             else:
                 yield event
@@ -88,7 +94,7 @@ def _pieces() -> Iterator[bytes]:
 
 
 def _bounded(fields: dict[str, bytearray], name: str) -> Callable[[bytes], object]:
-    """Return what adds to a field, as long as all of them are small."""
+    """Return a function that appends to a field and limits the size of all fields together."""
 
     def add(data: bytes) -> None:
         fields[name] += data
@@ -103,4 +109,4 @@ def _text(field: bytearray) -> str:
 
 
 def _broken() -> Problem:
-    return Problem(400, "the body ended before it was whole", "send the file again")
+    return Problem(400, "the body ended before it was complete", "send the file again")

@@ -1,4 +1,4 @@
-"""The log: JSON lines on stdout and, by setting, in a file; libraries write into it too."""
+"""The log: JSON lines on stdout and optionally in a file, including messages of libraries."""
 
 import logging
 import sys
@@ -14,14 +14,17 @@ from rowboat.settings import settings
 FILE = "api.log"
 
 
-class Lines:
-    """Writes each line at once, to stdout and to the end of a file that processes may share."""
+class LineWriter:
+    """Writes lines to stdout and appends them to a file that several processes may share."""
 
     def __init__(self, file: TextIO | None) -> None:
         self._file = file
 
     def msg(self, line: str) -> None:
-        """Write a line, at once with its end: threads and processes write side by side."""
+        """Write a line.
+
+        The newline is part of the same write: threads and processes write concurrently.
+        """
         for file in filter(None, (sys.stdout, self._file)):
             file.write(line + "\n")
             file.flush()
@@ -30,18 +33,18 @@ class Lines:
 
 
 class Bridge(logging.Handler):
-    """Hands on what libraries log, so that every line has the same form."""
+    """Logging handler that passes messages of libraries to structlog, so all lines are alike."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record into the log."""
+        """Write a record to the log."""
         log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
         log.log(record.levelno, record.getMessage(), by=record.name, exc_info=record.exc_info)
 
 
-def configure() -> None:
-    """Let all of this process write its log so; raises SettingError where it cannot be written."""
+def configure_log() -> None:
+    """Configure logging of this process; raises SettingError if the file cannot be written."""
     folder = settings().api_log
-    lines = Lines(_opened(folder) if folder else None)
+    lines = LineWriter(_opened(folder) if folder else None)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -63,5 +66,5 @@ def _opened(folder: Path) -> TextIO:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SettingError(
-            f"the log cannot be written into {folder}: {reason}", "correct ROWBOAT_API_LOG"
+            f"the log cannot be written to {folder}: {reason}", "correct ROWBOAT_API_LOG"
         ) from None

@@ -1,4 +1,4 @@
-"""Every error of the API, in one shape: problem details (RFC 9457)."""
+"""All errors of the API as problem details (RFC 9457)."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -19,21 +19,37 @@ from rowboat.errors import (
 
 log = structlog.get_logger()
 
-# SQLSTATE → status and what may be said of it; all others are 500
+# SQLSTATE → status, detail, hint. Other database errors are 500: their text may quote rows.
 _SQLSTATE = {
-    errorcodes.QUERY_CANCELED: (503, "the database took too long", "ask for less, or again later"),
-    errorcodes.LOCK_NOT_AVAILABLE: (503, "other writers hold the rows", "try it again later"),
-    errorcodes.DISK_FULL: (503, "the database has no room left", "tell whoever runs it"),
-    errorcodes.TOO_MANY_CONNECTIONS: (503, "the database is busy", "try it again later"),
-    errorcodes.READ_ONLY_SQL_TRANSACTION: (503, "the database takes no writes now", "try later"),
-    errorcodes.INSUFFICIENT_PRIVILEGE: (403, "the API may not do this", "ask whoever runs it"),
-    errorcodes.PROGRAM_LIMIT_EXCEEDED: (422, "a value is too large to be kept", "make it smaller"),
+    errorcodes.QUERY_CANCELED: (
+        503,
+        "the database took too long",
+        "ask for less, or try again later",
+    ),
+    errorcodes.LOCK_NOT_AVAILABLE: (503, "other writers have locked the rows", "try again later"),
+    errorcodes.DISK_FULL: (503, "the database has no disk space left", "tell the administrator"),
+    errorcodes.TOO_MANY_CONNECTIONS: (503, "the database is busy", "try again later"),
+    errorcodes.READ_ONLY_SQL_TRANSACTION: (
+        503,
+        "the database is read-only at present",
+        "try later",
+    ),
+    errorcodes.INSUFFICIENT_PRIVILEGE: (
+        403,
+        "the API lacks a right for this",
+        "ask the administrator",
+    ),
+    errorcodes.PROGRAM_LIMIT_EXCEEDED: (
+        422,
+        "a value is too large to be stored",
+        "make it smaller",
+    ),
 }
 _LATER = {503: {"Retry-After": "2"}}
 
 
 class Problem(Exception):
-    """An answer that is an error: status, what is wrong, what to do; errors by row."""
+    """An error answer: status, fact (`detail`), what to do (`hint`), errors of rows or fields."""
 
     def __init__(
         self,
@@ -49,7 +65,7 @@ class Problem(Exception):
         self.headers, self.more = headers or {}, more
 
     def response(self) -> Response:
-        """Return it as problem+json."""
+        """Return the problem as problem+json."""
         body = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
@@ -62,7 +78,7 @@ class Problem(Exception):
         }
         text = json.dumps(body, ensure_ascii=False) + "\n"
         answer = Response(
-            text.encode("utf-8", "replace"), self.status,  # halves of characters cannot be answered
+            text.encode("utf-8", "replace"), self.status,  # lone surrogates would fail
             content_type="application/problem+json",
         )  # fmt: skip
         answer.headers.extend(_LATER.get(self.status, {}) | dict(self.headers))
@@ -70,7 +86,7 @@ class Problem(Exception):
 
 
 def register_problems(app: Flask, answer: Callable[[Problem], Response]) -> None:
-    """Turn every error of the application into a Problem, and answer it by `answer`."""
+    """Turn each error of the application into a Problem and return it through `answer`."""
     app.register_error_handler(Problem, answer)
     app.register_error_handler(RowboatError, lambda error: answer(problem_of(error)))
     app.register_error_handler(HTTPException, lambda error: answer(_of_http(error)))
@@ -78,15 +94,19 @@ def register_problems(app: Flask, answer: Callable[[Problem], Response]) -> None
 
 
 def problem_of(error: RowboatError) -> Problem:
-    """Return the problem of an error; what the database said of others' rows stays here."""
+    """Return the problem for an error of the library.
+
+    The text of a database error only goes to the log: it may quote rows of other callers.
+    """
     cause = error.__cause__
     code = cause.pgcode if isinstance(cause, psycopg2.Error) else None
     if code in _SQLSTATE:
         return Problem(*_SQLSTATE[code])
     if isinstance(error, ConnectionLost):
-        return Problem(503, "the database cannot be reached", "try it again in a moment")
+        return Problem(503, "the database cannot be reached", "try again in a moment")
     if isinstance(error, Contended):
-        return Problem(409, "other writers keep changing the same rows", "try it again")
+        return Problem(409, "other writers keep changing the same rows", "try again")
+    # Errors that declare a status are meant for callers; all others are defects.
     if error.status != RowboatError.status:
         return Problem(error.status, error.fact, error.hint, **_more(error))
     log.error("defect", fact=error.fact, sqlstate=code, exc_info=error)
@@ -94,7 +114,7 @@ def problem_of(error: RowboatError) -> Problem:
 
 
 def _more(error: RowboatError) -> dict[str, Any]:
-    """Return what an error tells besides its words."""
+    """Return the data of an error besides fact and hint: errors of rows, dependents."""
     return {name: vars(error)[name] for name in ("errors", "dependents") if name in vars(error)}
 
 
@@ -116,21 +136,21 @@ def _of_defect(error: Exception) -> Problem:
 
 def _defect() -> Problem:
     return Problem(
-        500, "the service failed", "tell whoever runs it the number of this request: its log tells"
-        " the cause",
+        500, "the service failed", "give the administrator the ID of this request: the log has the"
+        " cause",
     )  # fmt: skip
 
 
 _DETAILS = {
     404: "there is nothing at this address",
-    405: "this address does not take this method",
-    413: "the body is larger than this address takes",
-    415: "the body is in a form that this address does not take",
+    405: "this address does not support this method",
+    413: "the body is larger than this address accepts",
+    415: "the body has a media type that this address does not accept",
 }
-_HINT = "/docs tells what this address takes"
+_HINT = "/docs describes what this address accepts"
 _HINTS = {
     404: "/docs lists the addresses",
-    405: "the header Allow lists those that it takes",
+    405: "the header Allow lists those that it supports",
     413: "send fewer rows at once, or upload a file",
-    415: "the header Content-Type names the form; /docs lists those that it takes",
+    415: "set the header Content-Type to one that /docs lists",
 }

@@ -1,7 +1,7 @@
-"""Numbers for Prometheus: requests, rows, connections; files, quarantine, backups; Airflow's runs.
+"""Metrics for Prometheus: requests, rows, connections, files, quarantine, backups, runs.
 
-The workers of a server write theirs into files of one folder (PROMETHEUS_MULTIPROC_DIR), and
-whichever is asked adds them up.
+Each worker process writes its counters to files in a shared folder (PROMETHEUS_MULTIPROC_DIR). The
+worker that serves /metrics adds them up.
 """
 
 import os
@@ -18,8 +18,7 @@ from prometheus_client.registry import Collector
 
 from api.shared.airflow import airflow
 from api.shared.context import Context
-from rowboat.database.connections import fetch_rows as as_rows
-from rowboat.database.connections import transaction
+from rowboat.database.connections import fetch_rows, transaction
 from rowboat.database.statements import query
 from rowboat.door.passage import Report
 from rowboat.errors import AirflowUnreachable, RowboatError
@@ -33,77 +32,83 @@ _requests = Counter(
     "rowboat_requests_total", "Requests answered.", ["view", "method", "status"], registry=_own
 )
 _seconds = Histogram(
-    "rowboat_request_seconds", "Seconds until the answer.", ["view"], registry=_own,
+    "rowboat_request_seconds", "Seconds to answer a request.", ["view"], registry=_own,
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )  # fmt: skip
-_rows = Counter("rowboat_rows_total", "Rows that came by HTTP.", ["outcome"], registry=_own)
+_rows = Counter(
+    "rowboat_rows_total", "Rows received over HTTP, by outcome.", ["outcome"], registry=_own
+)
 _working = Gauge(
-    "rowboat_requests_in_progress", "Requests that are worked on now.",
+    "rowboat_requests_in_progress", "Requests in progress.",
     registry=_own, multiprocess_mode="livesum",
 )  # fmt: skip
 _idle = Gauge(
-    "rowboat_connections_idle", "Connections to the database that wait for a request.",
+    "rowboat_connections_idle", "Idle connections to the database.",
     registry=_own, multiprocess_mode="livesum",
 )  # fmt: skip
 
 
-def rows(report: Report) -> None:
-    """Count what became of rows."""
+def count_rows(report: Report) -> None:
+    """Count the rows of a request by outcome."""
     for outcome in ("inserted", "updated", "unchanged", "rejected"):
         _rows.labels(outcome).inc(getattr(report, outcome))
 
 
-def begun() -> None:
-    """Count a request that is worked on."""
+def count_begun() -> None:
+    """Count a request as in progress."""
     _working.inc()
 
 
-def answered(answer: Response, context: Context) -> None:
-    """Count an answer and the time that it took."""
+def count_answered(answer: Response, context: Context) -> None:
+    """Count a request as answered, and the time that it took."""
     _working.dec()
     view = request.endpoint or "none"
+    # Clients choose the method: unknown ones must not create time series without limit.
     method = request.method if request.method in _METHODS else "other"
     _requests.labels(view, method, str(answer.status_code)).inc()
     _seconds.labels(view).observe(time.perf_counter() - g.begun)
     _idle.set(context.idle)
 
 
-class OfSettings(Collector):
-    """What does not change while the service runs."""
+class SettingsCollector(Collector):
+    """Numbers that do not change while the service runs."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the most requests that all workers can work on."""
+        """Yield the number of request threads of all workers."""
         threads = settings().api_workers * settings().api_threads
-        yield _gauge("request_threads", "Requests that can be worked on at once.", threads)
+        yield _gauge("request_threads", "Requests that can be handled at once.", threads)
 
 
-class Asked(Collector):
-    """Numbers that are asked for at most every few seconds, and by one thread at a time."""
+class CachedCollector(Collector):
+    """Numbers that are fetched at most every few seconds, and by one thread at a time.
 
-    fresh: float  # seconds for which an answer is good
+    /metrics is public, so scraping it often must not burden the database or Airflow.
+    """
+
+    fresh: float  # seconds for which fetched numbers are used
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._known: tuple[float, Any] | None = None
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the numbers of the last answer."""
+        """Yield the numbers, fetched again if they are too old."""
         with self._lock:
             if self._known is None or self._known[0] < time.monotonic() - self.fresh:
-                self._known = time.monotonic(), self.ask()
-            return self.tell(self._known[1])
+                self._known = time.monotonic(), self.fetch()
+            return self.report(self._known[1])
 
-    def ask(self) -> Any:
-        """Return the answer; None where there is none."""
+    def fetch(self) -> Any:
+        """Return the current numbers, or None if the source does not answer."""
         raise NotImplementedError
 
-    def tell(self, found: Any) -> Iterator[Metric]:
-        """Yield the numbers of an answer."""
+    def report(self, found: Any) -> Iterator[Metric]:
+        """Yield what `fetch` returned as metrics."""
         raise NotImplementedError
 
 
-class OfDatabase(Asked):
-    """What the database knows; without a database only that there is none."""
+class DatabaseCollector(CachedCollector):
+    """Numbers from the database; if it does not answer, only database_up 0."""
 
     fresh = 10.0
 
@@ -111,17 +116,17 @@ class OfDatabase(Asked):
         super().__init__()
         self._context = context
 
-    def ask(self) -> dict[str, Any] | None:
-        """Ask the database."""
+    def fetch(self) -> dict[str, Any] | None:
+        """Query the database."""
         try:
             with self._context.connection() as connection, transaction(connection) as cursor:
                 cursor.execute(query("prometheus.read"))
-                return as_rows(cursor)[0]
+                return fetch_rows(cursor)[0]
         except RowboatError:
             return None
 
-    def tell(self, found: dict[str, Any] | None) -> Iterator[Metric]:
-        """Yield files, quarantine, backups, connections."""
+    def report(self, found: dict[str, Any] | None) -> Iterator[Metric]:
+        """Yield numbers of files, quarantine, backups and connections."""
         yield _gauge("database_up", "Whether the database answers.", found is not None)
         for name, words in _OF_DATABASE.items():
             if found and (value := found[name]) is not None:
@@ -133,13 +138,13 @@ class OfDatabase(Asked):
             yield files
 
 
-class OfAirflow(Asked):
-    """Whether Airflow is healthy, and the runs that it knows."""
+class AirflowCollector(CachedCollector):
+    """Whether Airflow is healthy, and its runs by state."""
 
     fresh = 30.0
 
-    def ask(self) -> dict[str, dict[str, int]] | None:
-        """Ask Airflow; no runs where it does not let the API see them."""
+    def fetch(self) -> dict[str, dict[str, int]] | None:
+        """Query Airflow; returns {} if it does not let the API see its runs."""
         if not airflow().healthy(_PATIENCE):
             return None
         try:
@@ -147,12 +152,12 @@ class OfAirflow(Asked):
         except AirflowUnreachable:
             return {}
 
-    def tell(self, found: dict[str, dict[str, int]] | None) -> Iterator[Metric]:
-        """Yield them, a nought for what never was."""
+    def report(self, found: dict[str, dict[str, int]] | None) -> Iterator[Metric]:
+        """Yield the number of runs of each DAG and state; states that never occurred are 0."""
         yield _gauge("airflow_up", "Whether all parts of Airflow are healthy.", found is not None)
         if found:
             runs = GaugeMetricFamily(
-                "rowboat_runs", "Runs of each DAG that Airflow knows.", labels=["dag", "state"]
+                "rowboat_runs", "Runs known to Airflow, by DAG and state.", labels=["dag", "state"]
             )
             for dag in DAGS:
                 for state in _RUN_STATES:
@@ -169,21 +174,22 @@ _RUN_STATES = ("queued", "running", "success", "failed")
 _PATIENCE = 2.0  # seconds that Airflow has to answer
 _STATES = ("loading", "loaded", "failed", "unmatched")
 _OF_DATABASE = {
-    "ingest_lag_seconds": "Time since the oldest load began whose file is not loaded yet.",
-    "quarantine_rows": "Refused rows that are open.",
-    "backup_age_seconds": "Age of the newest verified backup; missing where there is none.",
-    "drill_age_seconds": "Time since a restore on trial, or since the database was made.",
-    "database_connections": "Connections to the server of the database, whoever has them.",
-    "database_connections_limit": "Connections that this server allows.",
+    "ingest_lag_seconds": "Age of the oldest load still in progress or failed; 0 if none.",
+    "quarantine_rows": "Refused rows in quarantine.",
+    "backup_age_seconds": "Age of the newest verified backup; absent if there is none.",
+    "drill_age_seconds": "Time since the last drill, or since the database was created.",
+    "database_connections": "Connections of all clients to the database server.",
+    "database_connections_limit": "Connections that the database server allows.",
 }
 
 
-def text(context: Context) -> bytes:
-    """Return all numbers of all workers as Prometheus reads them."""
+def render_metrics(context: Context) -> bytes:
+    """Return the metrics of all workers in the text format of Prometheus."""
     found = CollectorRegistry()
-    made = OfSettings(), OfDatabase(context), OfAirflow()
+    made = SettingsCollector(), DatabaseCollector(context), AirflowCollector()
     for each in current_app.extensions.setdefault("numbers", made):
         found.register(each)
+    # With several processes, their files include the counters of this one.
     if FOLDER in os.environ:
         MultiProcessCollector(found)  # type: ignore[no-untyped-call]
         return generate_latest(found)

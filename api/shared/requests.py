@@ -1,4 +1,4 @@
-"""Numbers every request, times it, writes it into the log, and sets headers of every answer."""
+"""Gives each request an ID, times, counts and logs it, and sets headers of each answer."""
 
 import secrets
 import time
@@ -13,17 +13,18 @@ log = structlog.get_logger()
 
 
 def register_requests(app: Flask) -> None:
-    """Number, time and log every request of the application."""
-    logs.configure()
+    """Configure the log, and identify, time, count and log each request of the application."""
+    logs.configure_log()
     app.before_request(_begin)
     app.after_request(_end)
 
 
 def _begin() -> None:
+    # An ID of our own: clients could send one twice, or one that forges log lines.
     g.request, g.begun = secrets.token_hex(8), time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request=g.request)
-    prometheus.begun()
+    prometheus.count_begun()
 
 
 def _end(answer: Response) -> Response:
@@ -39,5 +40,5 @@ def _end(answer: Response) -> Response:
         caller=caller.id if caller else None,
         seconds=round(time.perf_counter() - g.begun, 4),
     )
-    prometheus.answered(answer, context())
+    prometheus.count_answered(answer, context())
     return answer

@@ -1,29 +1,29 @@
-"""A row's version in headers: ETag, If-Match and If-None-Match (RFC 9110)."""
+"""The version of a row in headers: ETag, If-Match and If-None-Match (RFC 9110)."""
 
 from flask import request
 
 from api.shared.problems import Problem
 
 
-def etag(version: str) -> dict[str, str]:
-    """Return the header that tells a row's version."""
+def etag_header(version: str) -> dict[str, str]:
+    """Return the header ETag with the version of a row."""
     return {"ETag": f'"{version}"'}
 
 
-def known(version: str) -> bool:
-    """Tell whether the caller has this version already."""
+def is_known(version: str) -> bool:
+    """Return whether the caller has this version already (If-None-Match)."""
     return request.if_none_match.contains_weak(version)
 
 
-def demand() -> None:
-    """Refuse a request that does not say which version it means."""
+def require_if_match() -> None:
+    """Raise Problem (428) for a request without If-Match: it might undo a change of others."""
     if "If-Match" not in request.headers:
-        hint = "send the row's ETag in the header If-Match, or * for whatever it is now"
-        raise Problem(428, "the request does not say which version of the row it means", hint)
+        hint = "send the row's ETag in the header If-Match, or * for any version"
+        raise Problem(428, "the request does not say which version of the row it is about", hint)
 
 
-def match(version: str) -> None:
-    """Refuse a request that means another version than the row has."""
+def check_version(version: str) -> None:
+    """Raise Problem (412) if the request is about another version than the current one."""
     if version not in request.if_match:
-        hint = "read the row again: somebody has changed it"
-        raise Problem(412, "the row has another version", hint, headers=etag(version))
+        hint = "read the row again: it has been changed"
+        raise Problem(412, "the row has another version", hint, headers=etag_header(version))

@@ -1,16 +1,16 @@
-// What pages do by themselves: keep live regions up to date, and send files with progress.
-// Without this script every page works all the same, by links and plain forms.
+// Live regions that refresh themselves, and uploads with progress.
+// All pages also work without this script, with links and plain forms.
 "use strict";
 
-const SECONDS = 2; // between two looks at a page that is at work
-const LONGEST = 60; // seconds between two looks where nothing answers
+const SECONDS = 2; // between two refreshes
+const LONGEST = 60; // seconds between two attempts if the server does not answer
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-const HEADERS = { "X-Requested-With": "XMLHttpRequest" }; // what is said once waits for a reader
+const HEADERS = { "X-Requested-With": "XMLHttpRequest" }; // keeps flash messages for the reader
 
 const element = (name, given = {}) => Object.assign(document.createElement(name), given);
 
-/* Live regions: an element with an id and `data-live` (seconds; 2 where it has no value) is made
-   like the element of that id on the same page, fetched anew, as long as it has the attribute. */
+/* Live regions: an element with an id and the attribute `data-live` (seconds, 2 by default) is
+   updated from the same page, fetched again, as long as it has the attribute. */
 
 class Live {
   constructor() {
@@ -46,7 +46,7 @@ class Live {
       this.regions.forEach((region) => this.renew(region, page));
     } catch {
       this.failures += 1;
-      this.say(`There is no answer; the next try is in ${Math.ceil(this.pause())} s.`);
+      this.say(`The server does not answer; the next attempt is in ${Math.ceil(this.pause())} s.`);
     }
     this.wait();
   }
@@ -56,7 +56,7 @@ class Live {
     if (now) {
       become(region, now);
     } else {
-      this.say("This is not renewed any more. Load the page again.");
+      this.say("This is no longer updated. Reload the page.");
       region.removeAttribute("data-live");
     }
   }
@@ -80,8 +80,8 @@ async function fetched(address) {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
-/* Change only what differs: focus, selection, scrolled boxes and opened details stay as they are,
-   and a screen reader is told of nothing twice. */
+/* Change only what differs: this keeps focus, selection, scroll positions and opened details, and
+   screen readers announce nothing twice. */
 function become(old, now) {
   if (old.isEqualNode(now) || old.nodeName === "NOSCRIPT") {
     return;
@@ -124,7 +124,7 @@ function takeChildren(old, now) {
   removeFrom(at, null);
 }
 
-/* Return the child that is to become the wanted one: what has an id stays itself. */
+/* Return the child to turn into the wanted one; elements with an id are matched by it. */
 function meeting(old, at, wanted) {
   if (!at || !wanted.id || at.id === wanted.id) {
     return at;
@@ -146,9 +146,9 @@ function removeFrom(at, end) {
   }
 }
 
-/* Uploads: `form[data-upload]` sends its files one after the other. The file's field is the last
-   of the form; the server answers with the address to go on to, or with an error in words. The
-   attribute's value is where to go on after several files. */
+/* Uploads: `form[data-upload]` sends its files one after the other. The file field is the last of
+   the form. The server answers with the address of the next page, or with an error page. The value
+   of the attribute is the next page after several files. */
 
 class Upload {
   constructor(form) {
@@ -208,12 +208,12 @@ class Upload {
   }
 }
 
-/* One file on its way: its name, a bar, words, and a button that stops it. */
+/* A file being sent: its name, a progress bar, a status, and a button to stop it. */
 class Line {
   constructor(file, list) {
     this.file = file;
     this.bar = element("progress", { max: 1, value: 0, ariaLabel: `Sending ${file.name}` });
-    this.words = element("span", { textContent: "waits" });
+    this.words = element("span", { textContent: "waiting" });
     this.stop = element("button", { type: "button", className: "quiet", textContent: "Stop" });
     this.stop.ariaLabel = `Stop ${file.name}`;
     this.item = element("li");
@@ -221,7 +221,7 @@ class Line {
     list.append(this.item);
   }
 
-  /* Return the address to go on to; nothing where the file did not arrive. */
+  /* Return the address of the next page, or "" if the file did not arrive. */
   async send(form) {
     const answer = await this.posted(form);
     this.bar.remove();
@@ -231,7 +231,7 @@ class Line {
       return "";
     }
     this.tell("has arrived: ");
-    this.words.append(element("a", { href: answer.address, textContent: "look at it" }));
+    this.words.append(element("a", { href: answer.address, textContent: "show it" }));
     return answer.address;
   }
 
@@ -245,8 +245,8 @@ class Line {
       request.responseType = "document";
       request.upload.addEventListener("progress", (event) => this.progress(event));
       request.addEventListener("load", () => resolve(outcome(request)));
-      request.addEventListener("error", () => resolve({ said: "The connection broke." }));
-      request.addEventListener("abort", () => resolve({ said: "Stopped: nothing of it was kept." }));
+      request.addEventListener("error", () => resolve({ said: "The connection was lost." }));
+      request.addEventListener("abort", () => resolve({ said: "Stopped: nothing was kept." }));
       this.stop.addEventListener("click", () => request.abort());
       this.item.append(this.stop);
       request.send(body(form, this.file));
@@ -258,8 +258,8 @@ class Line {
     const percent = Math.floor(100 * this.bar.value);
     this.tell(`${percent} % · ${size(loaded)} of ${size(total)}`);
     if (loaded === total) {
-      this.stop.remove(); // from here on the server may have it
-      this.tell("is sent; the server puts it into its place");
+      this.stop.remove(); // from now on the server may have the whole file
+      this.tell("is sent; the server is storing it");
     }
   }
 
@@ -273,7 +273,7 @@ function body(form, file) {
   const data = new FormData(form);
   const name = form.querySelector('input[type="file"]').name;
   data.delete(name);
-  data.append(name, file); // the last part: the server knows all else before it comes
+  data.append(name, file); // as the last part: the server needs all other fields first
   return data;
 }
 
@@ -284,7 +284,7 @@ function outcome(request) {
   }
   const said = page ? [...page.querySelectorAll("[role=alert], [role=alert] ~ .hint")] : [];
   const words = said.map((each) => each.textContent.trim()).join("; ");
-  return { said: words || `The server answered ${request.status}: try it again.` };
+  return { said: words || `The server answered ${request.status}: try again.` };
 }
 
 function size(bytes) {

@@ -1,9 +1,9 @@
--- What Prometheus is told of the database.
+-- Numbers that the database contributes to /metrics.
 
 -- name: read
--- How long files wait and how many are in which state, open refused rows, seconds since the newest
--- backup that is verified as a whole and since a restore on trial (where there was none, since the
--- database was made), connections of the server.
+-- One row: files by state, age of the oldest unfinished load, rows in quarantine, age of the newest
+-- backup whose files are all verified, time since the last drill (without one, since the database
+-- was created), connections of the server. Ages are in seconds.
 select
     f.*,
     (

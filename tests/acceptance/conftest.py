@@ -247,7 +247,7 @@ def signed_in(visit: Callable[..., Page], key: Callable[[str], str]) -> Callable
     def sign_in(scope: str = "operate", javascript: bool = True, **options: Any) -> Page:
         page = visit(javascript, **options)
         page.goto("/sign-in")
-        page.get_by_label("Key of the API").fill(key(scope))
+        page.get_by_label("API key").fill(key(scope))
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         return page

@@ -92,7 +92,7 @@ def cookies(system: System, browser: Browser, key: Callable[[str], str]) -> Iter
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"http://127.0.0.1:{system.environment['ROWBOAT_API_PORT']}/sign-in")
-    page.get_by_label("Key of the API").fill(key("operate"))
+    page.get_by_label("API key").fill(key("operate"))
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Sign out").wait_for()
     yield context.storage_state()

@@ -42,7 +42,7 @@ def await_state(page: Page, state: str, javascript: bool) -> None:
             if reached.is_visible():
                 break
             page.wait_for_timeout(150)
-            link(page, "Look again").click()
+            link(page, "Refresh").click()
     expect(reached).to_be_visible()
 
 
@@ -130,7 +130,7 @@ def correct_one(page: Page, file: str, line: int) -> None:
     expect(field).to_have_attribute("aria-invalid", "true")
     field.fill("Pier")
     field.press("Enter")
-    expect(said(page)).to_contain_text("went in as corrected")
+    expect(said(page)).to_contain_text("has been loaded as corrected")
 
 
 def test_an_upload_shows_its_progress_and_can_be_stopped(signed_in: PageOf) -> None:
@@ -147,7 +147,7 @@ def test_an_upload_shows_its_progress_and_can_be_stopped(signed_in: PageOf) -> N
     )
     expect(page.get_by_role("progressbar")).to_be_visible()
     button(page, "Stop departments-slow.csv").click()
-    expect(page.get_by_text("Stopped: nothing of it was kept.").first).to_be_visible()
+    expect(page.get_by_text("Stopped: nothing was kept.").first).to_be_visible()
     page.goto("/files?q=slow")
     expect(page.get_by_text("departments-slow.csv")).to_have_count(0)
 
@@ -205,7 +205,7 @@ def test_a_plan_is_rejected_without_javascript(system: System, signed_in: PageOf
     page.goto("/restores/new")
     page.get_by_label("Table", exact=True).select_option("hired_employees.jobs")
     button(page, "Plan the restore").press("Enter")
-    await_state(page, "waits for you", javascript=False)
+    await_state(page, "waits for approval", javascript=False)
     button(page, "Reject the plan").press("Enter")
     await_state(page, "rejected", javascript=False)
     expect(page.get_by_text("Nothing was changed.")).to_be_visible()
@@ -218,15 +218,15 @@ def test_a_key_is_made_shown_once_and_revoked(
     name = f"made here {javascript}"
     page = signed_in("operate", javascript)
     link(page, "Keys").click()
-    link(page, "Make a key").press("Enter")
+    link(page, "Create a key").press("Enter")
     page.get_by_label("Name").fill(name)
     page.get_by_label("read", exact=True).check()
-    button(page, "Make the key").press("Enter")
+    button(page, "Create the key").press("Enter")
     token = page.locator("#token").inner_text()
     assert token.startswith("rb_")
     guest = visit(javascript)
     guest.goto("/sign-in")
-    guest.get_by_label("Key of the API").fill(token)
+    guest.get_by_label("API key").fill(token)
     button(guest, "Sign in").press("Enter")
     expect(link(guest, "Metrics")).to_be_visible()
     page.goto("/keys")

@@ -25,7 +25,7 @@ def metrics(page: Page) -> None:
         with transaction(connection) as cursor:
             key, token = keys.create_key(cursor, "pictures", "operate", days=1)
         page.goto(f"{api_address()}/sign-in")
-        page.get_by_label("Key of the API").fill(token)
+        page.get_by_label("API key").fill(token)
         page.keyboard.press("Enter")
         page.get_by_role("img").first.wait_for()
         page.screenshot(path=FOLDER / "metrics.png")

@@ -1,4 +1,4 @@
-"""The parts that pages are made of: the frame, marked text, words, forms.
+"""Building blocks of pages: the frame, formatted values, marked text, forms.
 
 Read `frame` first, then `words`, `marks`, `filter_form`, `row_forms`. They know no single page.
 """

@@ -1,4 +1,4 @@
-"""The form for filters of rows, without a script: lines of a column, a comparison and a value."""
+"""The form for filters of rows: lines with a column, a comparison and a value; no script."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,11 @@ from rowboat.rows.read.filters import Fault, shown_text
 from rowboat.rows.read.listing_params import WORDS
 
 Given = Sequence[tuple[str, str]]
-COLUMN, COMPARISON, VALUE = _FIELDS = ".column", ".comparison", ".value"  # no columns of a table
+COLUMN, COMPARISON, VALUE = _FIELDS = (
+    ".column",
+    ".comparison",
+    ".value",
+)  # with a dot, so that they differ from columns
 COMPARISONS = {
     "eq": "is",
     "ne": "is not",
@@ -17,7 +21,7 @@ COMPARISONS = {
     "lte": "is at most",
     "gt": "is more than",
     "gte": "is at least",
-    "in": "is one of (with commas between)",
+    "in": "is one of (separated by commas)",
     "prefix": "begins with",
     "null": "is NULL",
     "given": "is not NULL",
@@ -25,8 +29,8 @@ COMPARISONS = {
 
 
 @dataclass
-class Line:
-    """One filter as the form shows it, and what is wrong with it."""
+class FilterLine:
+    """A filter as a line of the form, with its errors."""
 
     column: str = ""
     comparison: str = "eq"
@@ -35,8 +39,10 @@ class Line:
     errors: list[str] = field(default_factory=list)
 
 
-def lines(table: Table, given: Given, faults: Iterable[Fault]) -> tuple[list[Line], list[str]]:
-    """Return the filters of an address as lines, with an empty one, and the faults of no line."""
+def build_lines(
+    table: Table, given: Given, faults: Iterable[Fault]
+) -> tuple[list[FilterLine], list[str]]:
+    """Return the filters of an address as lines plus an empty one, and faults of no line."""
     found = [_line(table, *each) for each in given if each[0] not in WORDS]
     shown_ = [each for each in found if each]
     rest = list[str]()
@@ -44,13 +50,13 @@ def lines(table: Table, given: Given, faults: Iterable[Fault]) -> tuple[list[Lin
         mine = [each for each in shown_ if shown_text(each.parameter, "") == fault["column"]]
         told = mine[0].errors if mine else rest
         told.append(fault["message"] or "")
-    return [*shown_, Line()], rest
+    return [*shown_, FilterLine()], rest
 
 
-def parameters(given: Given) -> list[tuple[str, str]] | None:
-    """Return what a form that was sent asks for as the API's parameters; None where none was.
+def read_parameters(given: Given) -> list[tuple[str, str]] | None:
+    """Return the parameters of the API for a submitted form, or None if there was no form.
 
-    A line without a column is left out, and the place in an order that may have changed.
+    Lines without a column are left out, and so is `after`: the page starts again at the first row.
     """
     fields = [[text for name, text in given if name == each] for each in _FIELDS]
     if not fields[0]:
@@ -61,14 +67,14 @@ def parameters(given: Given) -> list[tuple[str, str]] | None:
     return [_parameter(*line) for line in zip(*fields, strict=False) if line[0]] + others
 
 
-def _line(table: Table, parameter: str, value: str) -> Line | None:
+def _line(table: Table, parameter: str, value: str) -> FilterLine | None:
     found = filters.find_filter(table, parameter)
     if found is None or found[1] not in COMPARISONS:
         return None
     column, comparison = found[0].name, found[1]
     if comparison == "null" and value in ("true", "false"):
         comparison, value = ("null" if value == "true" else "given"), ""
-    return Line(column, comparison, value, parameter)
+    return FilterLine(column, comparison, value, parameter)
 
 
 def _parameter(column: str, comparison: str, value: str) -> tuple[str, str]:

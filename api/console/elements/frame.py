@@ -1,4 +1,4 @@
-"""What all pages share: their frame, who looks at them, what was said last, errors as pages."""
+"""What all pages share: navigation, caller, flash messages, policy, errors as pages."""
 
 import re
 from http import HTTPStatus
@@ -20,7 +20,7 @@ _POLICY = "; ".join((
     "default-src 'none'", "style-src 'self'", "script-src 'self'", "img-src 'self' data:",
     "connect-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
 ))  # fmt: skip
-# which views are in the navigation: endpoint, words, scope that sees it
+# the navigation: endpoint, label, scope that sees it
 _PLACES = (
     ("console.metrics.all", "Metrics", "read"),
     ("console.tables.dictionary", "Tables", "read"),
@@ -31,18 +31,20 @@ _PLACES = (
     ("console.audit.every", "Audit", "operate"),
 )  # fmt: skip
 _BELONGS = {"console.runs": "console.files", "console.restores": "console.backups"}
-_OF_ALL_TABLES = ("console.keys.every",)  # for who is not limited to some
+_OF_ALL_TABLES = ("console.keys.every",)  # only shown to callers that may see all tables
 
 
 def register_frame(blueprint: Blueprint) -> None:
-    """Give the pages of a blueprint what all of them need."""
+    """Set the template context and the headers of the pages of a blueprint."""
     blueprint.context_processor(_shared)
     blueprint.after_request(_guard)
 
 
-def go(address: str, said: str | None = None, token: str | None = None) -> Response:
-    """Lead on to another page after a form, and say there what was done; `token` is the visitor's
-    new cookie.
+def redirect_to(address: str, said: str | None = None, token: str | None = None) -> Response:
+    """Redirect to another page, which then shows the message `said` once.
+
+    `token` is the visitor's new cookie, if there is one. The message is kept in a cookie, sealed
+    with the visitor's, so that other sites cannot make the console say something.
     """
     answer = make_response(redirect(address, HTTPStatus.SEE_OTHER))
     if token:
@@ -55,8 +57,9 @@ def go(address: str, said: str | None = None, token: str | None = None) -> Respo
 
 
 def page_is_wanted() -> bool:
-    """Tell whether an error is to be a page: on those of the console, and where there is nothing
-    and a browser asks.
+    """Return whether to answer an error with a page.
+
+    This is the case for the console, and for browsers at addresses that do not exist.
     """
     if NAME in request.blueprints:
         return True
@@ -65,10 +68,10 @@ def page_is_wanted() -> bool:
 
 
 def problem_page(problem: Problem) -> Response:
-    """Return an error as a page; who is not signed in is led to where he can."""
+    """Return an error as a page; without a session (401), redirect to the sign-in page."""
     if problem.status == HTTPStatus.UNAUTHORIZED:
         asked = _asked() if request.method == "GET" else "/"
-        return go(url_for("console.session.ask", next=asked if asked != "/" else None))
+        return redirect_to(url_for("console.session.ask", next=asked if asked != "/" else None))
     text = render_template(
         "problem.html", problem=problem, title=HTTPStatus(problem.status).phrase, **_shared()
     )
@@ -77,21 +80,23 @@ def problem_page(problem: Problem) -> Response:
     return _guard(answer)
 
 
-def is_here(address: str) -> bool:
-    """Tell whether an address to go on to is one of this service, in the eyes of a browser: it
-    takes a backslash for a slash, and what follows two of them for a host.
+def is_own_address(address: str) -> bool:
+    """Return whether browsers take an address for one of this service.
+
+    They treat a backslash like a slash, and the text after two slashes as another host.
     """
     return bool(re.match(r"/(?![/\\])", address)) and address.isprintable()
 
 
 def _asked() -> str:
-    """Return the address of the request as the browser wrote it."""
+    """Return path and query of the request as the browser sent them."""
     asked = request.query_string.decode("ascii", "replace")
     return quote(request.path) + (f"?{asked}" if asked else "")
 
 
 def _shared() -> dict[str, Any]:
     caller, token = g.get("caller"), visitor_token()
+    # Pages of runs and restores highlight the entry under which they are found.
     here = {_BELONGS.get(each, each) for each in request.blueprints}
     return {
         "caller": caller,
@@ -110,11 +115,13 @@ def _shared() -> dict[str, Any]:
 
 
 def _guard(answer: Response) -> Response:
-    """Let a page load nothing from elsewhere and run no script of its text; say things once."""
+    """Set the Content-Security-Policy, and clear the flash message once it has been shown."""
     answer.headers["Content-Security-Policy"] = _POLICY
     answer.headers["Referrer-Policy"] = "same-origin"
     page = answer.mimetype == _HTML and answer.status_code != 303
-    by_script = "X-Requested-With" in request.headers  # its reader has not seen the words yet
+    by_script = (
+        "X-Requested-With" in request.headers
+    )  # a live refresh: the user has not seen the message yet
     if _SAID in request.cookies and page and not by_script:
         answer.delete_cookie(_SAID)
     return answer

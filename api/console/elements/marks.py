@@ -1,4 +1,4 @@
-"""Shows text exactly, of any bytes: what has no sign of its own stands as a mark."""
+"""Shows any bytes exactly: invisible characters and invalid bytes become marks."""
 
 import codecs
 import re
@@ -6,7 +6,7 @@ import re
 from markupsafe import Markup, escape
 
 _NAMES = {"\t": r"\t", "\r": r"\r", "\n": r"\n"}
-# controls, spaces and signs that nobody sees or that turn the direction; bytes that are no UTF-8
+# control characters, invisible and bidirectional ones, and bytes that are not UTF-8
 _UNSEEN = re.compile(
     r"[\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f"
     r"\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
@@ -15,18 +15,18 @@ _UNSEEN = re.compile(
 
 
 def exact(raw: bytes | str, most: int | None = None, whole: bool = True) -> Markup:
-    """Write text, `<mark>` around \\xNN for a byte that is no UTF-8 or no sign, around U+NNNN for a
-    character that is not seen.
+    """Return text as HTML, with marks for what cannot be seen.
 
-    `most` takes its first characters only. Unless they are the `whole` text, one that is cut off at
-    their end is left out.
+    A mark is \\xNN for a control character or a byte that is not UTF-8, U+NNNN for an invisible
+    character. Only the first `most` characters are shown. Unless `raw` is the `whole` text, an
+    incomplete character at its end is left out.
     """
     text = _decoded(raw, whole)
     return Markup(_UNSEEN.sub(_mark, str(escape(text[:most]))))  # noqa: S704  # it is escaped
 
 
 def marked(raw: bytes) -> bool:
-    """Tell whether there is anything to mark."""
+    """Return whether a text contains anything to mark."""
     return bool(_UNSEEN.search(_decoded(raw, True)))
 
 

@@ -1,4 +1,4 @@
-"""The form of a row, made from the catalog: what it shows, and what was typed into it."""
+"""The form of a row, built from the catalog: its fields, and what was typed into them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,22 @@ from rowboat.database.connections import Cursor
 from rowboat.rows.read import relatives
 
 Cells = Mapping[str, str | None]
-_CHOICES = 200  # parents that a list offers; of more the field takes the key
-_LONG = 200  # characters of a text that needs lines
+_CHOICES = 200  # most parents offered in a list; if there are more, the key must be typed
+_LONG = 200  # characters above which a text gets a textarea
 _TIMES = {"date": "date", "timestamp": "datetime-local", "timestamptz": "datetime-local"}
-_FORMS = {  # what the pickers of browsers can show; the rest stays text, to the last digit
+_FORMS = {  # values that the pickers of browsers can represent; others would lose digits
     "date": r"\d{4}-\d\d-\d\d",
     "datetime-local": r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(?::00|(:\d\d))?(?:\+00:00|Z)?",
 }
-_NOTHING = {"text": "the empty text", "null": "NULL, no value", "default": "the default"}
+_NOTHING = {"text": "the empty text", "null": "NULL (no value)", "default": "the default"}
 
 
 @dataclass
 class RowField:
-    """A column in a form; `empty` tells what nothing typed means, one of `empties`; `was` is the
-    value when the form was first shown, `changed` whether the one that is typed is to be written.
+    """A column in a form.
+
+    `empty` is the meaning of an empty field, one of `empties`: text, null or default. `was` is the
+    value when the form was first shown, and `changed` whether the typed value is to be written.
     """
 
     column: Column
@@ -39,7 +41,7 @@ class RowField:
 
     @property
     def kind(self) -> str:
-        """The kind of its element: select, textarea, or the type of an input."""
+        """Its HTML element: select, textarea, or the type of an input."""
         if self.choices is not None:
             return "select"
         base = self.column.base
@@ -51,29 +53,29 @@ class RowField:
 
     @property
     def shown(self) -> str:
-        """The text as its element holds it."""
+        """The text in the format of its element."""
         return _shown(self.kind, self.text)
 
     @property
     def noun(self) -> str:
-        """What a value is, where its type does not say so in plain words."""
+        """What a value is, such as 'an integer'; empty for texts."""
         return "" if self.column.is_text else literals.literal_of(self.column).noun
 
     @property
     def empty_words(self) -> list[tuple[str, str]]:
-        """What nothing may mean, in words."""
+        """The meanings offered for an empty field, as (value, label)."""
         made = {"default": f"the default, {self.column.default}"} if self.column.default else {}
         return [(each, (_NOTHING | made)[each]) for each in self.empties]
 
     @property
     def value(self) -> str | None:
-        """What is typed; None for NULL and for the default."""
+        """The typed value; None for NULL and for the default."""
         return self.text if self.text or self.empty == "text" else None
 
 
 @dataclass(frozen=True)
 class Change:
-    """What others have made of a value while somebody was at the form, and what he typed."""
+    """A value that others changed while the form was open: as first shown, now, and as typed."""
 
     column: str
     seen: str | None
@@ -81,10 +83,14 @@ class Change:
     typed: str | None
 
 
-def fields(
+def build_fields(
     cursor: Cursor, catalog: Catalog, table: Table, cells: Cells | None = None
 ) -> list[RowField]:
-    """Return the fields of a row, or of a new one: the database makes its numbers."""
+    """Return the form fields of a row with these cells, or of a new row.
+
+    The key of an existing row cannot be edited, and a new row has no field for identity columns,
+    which the database numbers.
+    """
     key = table.key.columns if table.key and cells is not None else ()
     return [
         _field(cursor, catalog, table, column, cells)
@@ -93,9 +99,11 @@ def fields(
     ]
 
 
-def read(form: Mapping[str, str], found: list[RowField]) -> dict[str, str | None]:
-    """Take over what was typed into a form; return the values that it gives: those of a new row,
-    or those that differ from what it showed.
+def read_form(form: Mapping[str, str], found: list[RowField]) -> dict[str, str | None]:
+    """Set the fields to the submitted form; return column → value to write.
+
+    These are all values of a new row, but only the changed ones of an existing row. A form with
+    the field `version` is about an existing row.
     """
     is_new = "version" not in form
     given: dict[str, str | None] = {}
@@ -107,6 +115,7 @@ def read(form: Mapping[str, str], found: list[RowField]) -> dict[str, str | None
         each.was = None if was is None else _lines(was)
         each.text = _lines(form[f"cell.{name}"])
         each.empty = form.get(f"empty.{name}", each.empties[0] if each.empties else "null")
+        # Compare with what the browser was given: it drops seconds that are 00, for example.
         shown = None if each.was is None else _shown(each.kind, each.was)
         is_default = is_new and not each.text and each.empty == "default"
         each.changed = not is_default if is_new else each.value != shown
@@ -115,8 +124,8 @@ def read(form: Mapping[str, str], found: list[RowField]) -> dict[str, str | None
     return given
 
 
-def blame(found: list[RowField], errors: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Put errors beside their fields; return those that speak of none."""
+def place_errors(found: list[RowField], errors: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Add errors to the fields of their columns; return the messages that belong to no field."""
     by_name = {each.column.name: each for each in found}
     rest = list[str]()
     for error in errors:
@@ -126,10 +135,8 @@ def blame(found: list[RowField], errors: Sequence[Mapping[str, Any]]) -> list[st
     return rest
 
 
-def overtake(found: list[RowField], cells: Cells) -> list[Change]:
-    """Let fields show what a row has become, but for those that were touched; return what others
-    have changed.
-    """
+def merge_changes(found: list[RowField], cells: Cells) -> list[Change]:
+    """Set the unedited fields to the row's current cells; return what others changed."""
     changes = []
     for each in found:
         cell = cells[each.column.name]
@@ -152,6 +159,7 @@ def _field(
     was = None if cells is None else cells[column.name]
     found.was = None if was is None else _lines(was)
     found.text, found.empty = found.was or "", _empty(empties, was)
+    # A value that is not offered must not be lost when the form is saved.
     if found.choices is not None and found.text not in ("", *(name for name, _ in found.choices)):
         found.choices = [*found.choices, (found.text, found.text)]
     return found
@@ -160,7 +168,7 @@ def _field(
 def _choices(
     cursor: Cursor, catalog: Catalog, column: Column, parent: ForeignKey | None
 ) -> Sequence[tuple[str, str]] | None:
-    """Return what a list offers: value and label; None where anything may be typed."""
+    """Return the (value, label) pairs of a list, or None if the value must be typed."""
     if column.labels:
         return [(each, each) for each in column.labels]
     if column.base == "bool":
@@ -172,7 +180,7 @@ def _choices(
 
 
 def _empties(column: Column, is_new: bool) -> tuple[str, ...]:
-    """Return what nothing typed may mean, the likeliest first."""
+    """Return the possible meanings of an empty field, the most likely first."""
     likely = ("default",) if is_new and column.default else ()
     null = () if column.not_null else ("null",)
     return (*likely, *null, *(("text",) if column.is_text else ()))
@@ -185,11 +193,11 @@ def _empty(empties: tuple[str, ...], value: str | None) -> str:
 
 
 def _shown(kind: str, text: str) -> str:
-    """Return a text as a browser sends it back where nobody touches it."""
+    """Return a text as a browser sends it back from an unedited field."""
     found = re.fullmatch(_FORMS[kind], text) if kind == "datetime-local" else None
     return found[1] + (found[2] or "") if found else text
 
 
 def _lines(text: str) -> str:
-    """Return a text with the line ends that a form's can be compared by."""
+    """Return a text with newlines as \\n; browsers send CRLF."""
     return re.sub("\r\n?", "\n", text)

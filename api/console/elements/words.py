@@ -1,22 +1,22 @@
-"""How pages write values: numbers, sizes, times, ages, and what is not there."""
+"""Template filters that format values: numbers, sizes, times, ages, NULL."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from markupsafe import Markup, escape
 
-from rowboat.rendering import loads
+from rowboat.rendering.elements import ago
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def number(value: int | None) -> str:
-    """Write a count: 1,929."""
+    """Format a count: 1,929."""
     return "" if value is None else f"{value:,}"
 
 
 def size(value: int | None) -> str:
-    """Write bytes: 28.5 MiB (IEC 80000-13)."""
+    """Format a number of bytes: 28.5 MiB (IEC 80000-13)."""
     if value is None:
         return ""
     amount, unit = float(value), 0
@@ -26,7 +26,7 @@ def size(value: int | None) -> str:
 
 
 def moment(value: datetime | str | None) -> Markup:
-    """Write a time to the second, in UTC, as machines read it too."""
+    """Format a time in UTC to the second, as a `time` element that machines can read."""
     if not value:
         return Markup("")
     when = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -37,12 +37,12 @@ def moment(value: datetime | str | None) -> Markup:
 
 
 def age(value: datetime) -> str:
-    """Write how long ago something was."""
-    return loads.ago((datetime.now(UTC) - value).total_seconds())
+    """Format the time since a moment: 2 hours ago."""
+    return ago((datetime.now(UTC) - value).total_seconds())
 
 
 def cell(value: Any) -> Markup:
-    """Write a value of a row: NULL is told from the text of that name."""
+    """Format a value of a row; NULL looks different from the text 'NULL'."""
     if value is None:
         return Markup('<span class="null">NULL</span>')
     return escape(str(value).lower() if isinstance(value, bool) else value)

@@ -170,7 +170,7 @@ def test_a_form_without_the_right_token_changes_nothing(
         for token in (None, "", "0" * 64, sessions.form_token(theirs.value), theirs.value):
             answer = sent(visitor, address, token)
             assert answer.status_code == 403, address
-            assert "the form is not of your session" in answer.text
+            assert "the form does not belong to your session" in answer.text
             found += 1
         header = {"X-CSRF-Token": "0" * 64}
         assert visitor.post(address, headers=header).status_code in (403, 411, 415), address

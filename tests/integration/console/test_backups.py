@@ -26,8 +26,8 @@ def test_an_empty_shelf_says_what_to_do(
 ) -> None:  # fmt: skip
     setting("backups", str(tmp_path / "nowhere"))
     visitor = signed_in()
-    assert "There is no backup yet. Take the first one below" in words(visitor.get("/backups"))
-    assert "Nothing was restored yet." in words(visitor.get("/restores"))
+    assert "There are no backups yet. Take the first one below" in words(visitor.get("/backups"))
+    assert "Nothing has been restored yet." in words(visitor.get("/restores"))
     answer = visitor.post_form("/restores/new", table=JOBS)
     assert answer.status_code == 422
     assert f"there is no verified backup of {JOBS}; take one" in words(answer)
@@ -49,14 +49,14 @@ def test_the_shelf_the_newest_first_and_why_each_stays(
     assert [row[0] for row in rows] == names[::-1]
     for row in rows:
         verdict = verdicts[row[0]]
-        kept = "stays" if verdict.keep else "goes next"
+        kept = "kept" if verdict.keep else "deleted next"
         assert row[5] == f"{kept} {', '.join(verdict.reasons)}"
         assert f"{DEPARTMENTS}: 3" in row[2]
         assert "verified 20" in row[4]
     assert [row[1].split(" ago")[0] for row in rows][1:] == ["30 days", "40 days"]
     assert "suspicious" in rows[2][4]
     assert "it holds <b>no</b> rows" in rows[2][4]
-    assert {row[5].split()[0] for row in rows} == {"stays", "goes"}
+    assert {row[5].split()[0] for row in rows} == {"kept", "deleted"}
 
 
 def test_a_set_tells_its_files(taken: str, signed_in: SignIn) -> None:
@@ -86,7 +86,7 @@ def test_a_damaged_set(hired: Boat, taken: str, signed_in: SignIn, recorded: boo
     assert "damaged" in table(visitor.get("/backups"))[1][4]
     assert taken not in visitor.get("/restores/new").text
     assert said(visitor, visitor.post_form(f"/backups/{taken}/pin", pinned="yes")).startswith(
-        f"{taken} is pinned. It stays: pinned"
+        f"{taken} is pinned. It is kept: pinned"
     )
 
 
@@ -134,12 +134,12 @@ def test_pinning_tells_what_it_means(
     visitor = signed_in()
     address = f"/backups/{old}/pin"
     assert said(visitor, visitor.post_form(address, pinned="yes")) == (
-        f"{old} is pinned. It stays: pinned."
+        f"{old} is pinned. It is kept: pinned."
     )
     assert shelf.is_pinned(old)
     assert [each.pinned for each in backups.known(hired)] == [True, False]
     assert said(visitor, visitor.post_form(address, pinned="no")) == (
-        f"{old} is no longer pinned. The next backup lets it go: newer backups cover its day, "
+        f"{old} is no longer pinned. The next backup deletes it: newer backups cover its day, "
         "week and month."
     )
     assert not shelf.is_pinned(old)

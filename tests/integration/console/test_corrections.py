@@ -38,7 +38,7 @@ def test_a_row_is_corrected_cell_by_cell(signed_in: SignIn, refused: None, boat:
     )
     assert answer.location == "/quarantine?file=departments.csv"
     assert said(visitor, answer) == (
-        "departments.csv, line 3 went in as corrected: it is a new row."
+        "departments.csv, line 3 has been loaded as corrected: it is a new row."
     )
     assert boat.departments() == [(2, "Oars"), (5, "Sails")]
     [actor] = boat.query("select id from rowboat.keys")
@@ -66,13 +66,13 @@ def test_a_settled_row_tells_how_and_by_whom(signed_in: SignIn, refused: None, b
     visitor = signed_in()
     visitor.post_form(address(boat, 3), **{"cell.id": "5", "cell.department": "Seils"})
     text = words(visitor.get(address(boat, 3)))
-    assert re.search(r"went in after all \d{4}-\S+ \S+ UTC , by a test", text), text
+    assert re.search(r"loaded later \d{4}-\S+ \S+ UTC , by a test", text), text
     assert "x,Sails" in text
-    assert "As it went in id 5 department Seils" in text
+    assert "As it was loaded id 5 department Seils" in text
     assert "Correct and retry" not in text
-    assert "1 went in after all" in words(visitor.get("/quarantine?table=departments"))
+    assert "1 loaded later" in words(visitor.get("/quarantine?table=departments"))
     again = visitor.post_form(address(boat, 3), **{"cell.id": "6", "cell.department": "Again"})
-    assert said(visitor, again) == "It can no longer be corrected here."
+    assert said(visitor, again) == "This row can no longer be corrected here."
     assert boat.departments() == [(2, "Oars"), (5, "Seils")]
 
 
@@ -105,7 +105,7 @@ def test_a_rule_that_only_the_database_knows(
     cells = {"cell.id": "1", "cell.name": "Titanic"}
     answer = signed_in().post_form(address(boat, 1, "boats.csv"), **cells)
     assert answer.status_code == 422
-    assert "nothing has changed. no such boat" in words(answer)
+    assert "nothing was changed. no such boat" in words(answer)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_what_cannot_be_cut_is_corrected_as_one_line(
     if status == 422:
         typed = unescape(answer.text.partition("<textarea")[2].partition(">\n")[2])
         assert typed.startswith(sent["line"] + "</textarea>")
-        assert "nothing has changed" in words(answer)
+        assert "nothing was changed" in words(answer)
 
 
 def test_bytes_of_another_code_page_are_offered_as_text(
@@ -171,7 +171,7 @@ def test_rows_of_a_request_are_corrected_too(signed_in: SignIn, client: Any, boa
     taken = visitor.post_form(f"/quarantine/{second}", line='{"id": 4, "department": "Mast"}')
     assert "id 4 is already in the table with other values" in words(taken)
     wrong = visitor.post_form(f"/quarantine/{second}", line='{"id": 4, ')
-    assert "the body is no JSON" in words(wrong)
+    assert "the body is not JSON" in words(wrong)
     fine = visitor.post_form(f"/quarantine/{second}", line='{"id": 6, "department": "Mast"}')
     other = visitor.post_form(f"/quarantine/{third}", line='{"department": "Stern"}')
     assert (fine.status_code, other.status_code) == (303, 303)
@@ -187,7 +187,7 @@ def test_a_correction_updates_only_the_row_of_its_own_key(signed_in: SignIn, boa
     assert "id 2 is already in the table with other values" in words(answer)
     cells = {"cell.id": "1", "cell.department": "Oars and masts"}
     done = visitor.post_form(address(boat, 1, "departments-2.csv"), **cells)
-    assert said(visitor, done).endswith("it updated the row of its key.")
+    assert said(visitor, done).endswith("it updated the row with its key.")
     assert boat.departments() == [(1, "Oars and masts"), (2, "Sails")]
     assert boat.query(
         "select action, before -> 0 ->> 'department', after -> 0 ->> 'department'"
@@ -210,7 +210,7 @@ def test_two_who_correct_one_row_let_it_in_once(
     monkeypatch.setattr(quarantine, "writing", after_another)
     answer = second.post_form(row, **{"cell.id": "6", "cell.department": "Second"})
     assert answer.status_code == 404
-    assert "was settled meanwhile" in answer.text
+    assert "has been settled meanwhile" in answer.text
     assert boat.departments() == [(2, "Oars"), (5, "First")]
 
 

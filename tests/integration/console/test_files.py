@@ -82,7 +82,7 @@ def test_every_state_is_told(operator: Visitor, boat: Boat) -> None:
 
 
 def test_a_page_at_rest_is_not_live(operator: Visitor, boat: Boat) -> None:
-    assert "There is no file yet" in operator.get("/files").text
+    assert "There are no files yet" in operator.get("/files").text
     boat.write("jobs.csv", ROW)
     boat.ingest()
     assert "data-live" not in operator.get("/files").text
@@ -125,7 +125,7 @@ def test_filters_stay_in_the_address(operator: Visitor, boat: Boat) -> None:
     page = operator.get("/files?state=unmatched").text
     assert 'href="/files?state=unmatched&amp;page=2"' in page
     assert "Page 2 of 2" in operator.get("/files?state=unmatched&page=9").text
-    assert "No file is so" in operator.get("/files?q=x&state=loaded").text
+    assert "No file matches" in operator.get("/files?q=x&state=loaded").text
     assert operator.get("/files?state=lost").status_code == 422
     assert operator.get("/files?page=0").status_code == 422
 
@@ -299,7 +299,7 @@ def test_the_token_comes_before_the_file_or_in_a_header(operator: Visitor, boat:
         _raw(operator, [], "jobs.csv", X_CSRF_Token=""),
     ):
         assert refused.status_code == 403
-        assert alert(refused.text) == "the form is not of your session"
+        assert alert(refused.text) == "the form does not belong to your session"
         assert lying(boat) == []
     assert _raw(operator, [("csrf", token)], "jobs.csv").status_code == 303
     assert _raw(operator, [], "jobs-2.csv", X_CSRF_Token=token).status_code == 303
@@ -319,7 +319,10 @@ def test_a_form_that_breaks_off_leaves_nothing(operator: Visitor, boat: Boat) ->
         'Disposition: form-data; name="file"; filename="jobs.csv"\r\n\r\n1,Row'
     )
     answer = operator.post("/files", data=body, content_type="multipart/form-data; boundary=x")
-    assert (answer.status_code, alert(answer.text)) == (400, "the body ended before it was whole")
+    assert (answer.status_code, alert(answer.text)) == (
+        400,
+        "the body ended before it was complete",
+    )
     assert lying(boat) == []
     assert operator.post("/files", data="x", content_type="text/csv").status_code == 415
 
@@ -329,7 +332,7 @@ def test_airflow_down_keeps_the_file(operator: Visitor, boat: Boat, airflow: Fak
     answer = upload(operator)
     assert (answer.status_code, answer.location) == (303, "/files")
     page = operator.get("/files").text
-    assert "the file is safe in raw_data: it is loaded as soon as Airflow is back." in page
+    assert "the file is safe in raw_data and will be loaded once Airflow is back." in page
     assert states(page) == {"jobs.csv": "waiting"}
 
 
@@ -364,7 +367,7 @@ def test_a_run_is_live_until_it_ends(operator: Visitor, boat: Boat, airflow: Fak
     [address] = re.findall(r'href="(/runs/ingest/[^"]+)"', answer.text)
     page = operator.get(address).text
     assert 'id="run" data-live="2"' in page
-    assert "Look again" in page
+    assert "Refresh" in page
     assert f"{airflow.address}/dags/ingest/runs/manual__2026-11-21T10%3A00%3A00%2B00%3A00_x" in page
     airflow.runs["ingest", run]["state"] = "success"
     page = operator.get(address).text
@@ -394,7 +397,7 @@ def test_what_a_run_did(operator: Visitor, boat: Boat, airflow: FakeAirflow) -> 
 
 def test_a_dry_run_tells_what_it_found(operator: Visitor, airflow: FakeAirflow) -> None:
     airflow.add_run("ingest", "manual__1", "running", dry_run=True)
-    assert "Nothing is known yet." in operator.get("/runs/ingest/manual__1").text
+    assert "There is no result yet." in operator.get("/runs/ingest/manual__1").text
     airflow.add_task("manual__1", "detect", "success")
     found = {"file": "jobs.csv", "table": "hired_employees.jobs", "state": "loaded", "read": 7,
              "inserted": 4, "updated": 0, "unchanged": 0, "rejected": 3, "error": None}  # fmt: skip

@@ -30,7 +30,7 @@ def token_of(page: str) -> str:
 
 def test_a_key_is_made_and_shown_once(signed_in: SignedIn, boat: Boat) -> None:
     visitor = signed_in()
-    assert "Make a key" in visitor.get("/keys").text
+    assert "Create a key" in visitor.get("/keys").text
     answer = visitor.post_form("/keys/new", **GOOD, tables=[JOBS])
     assert answer.headers["Cache-Control"] == "no-store"
     token = token_of(answer.text)
@@ -69,12 +69,12 @@ def test_a_key_without_end_for_all_tables(signed_in: SignedIn, boat: Boat) -> No
         ("name", "a\0b", "name string should match pattern"),
         ("scope", "all", "scope string should match pattern"),
         ("scope", "", "scope string should match pattern"),
-        ("days", "0", "days input should be greater than or equal to 1"),
-        ("days", "36501", "days input should be less than or equal to 36500"),
-        ("days", "soon", "days input should be a valid integer"),
-        ("per_minute", "", "per_minute input should be a valid integer"),
-        ("per_minute", "0", "per_minute input should be greater than or equal to 1"),
-        ("per_minute", "9" * 30, "per_minute input should be less than 2147483648"),
+        ("days", "0", "days should be greater than or equal to 1"),
+        ("days", "36501", "days should be less than or equal to 36500"),
+        ("days", "soon", "days should be a valid integer"),
+        ("per_minute", "", "per_minute should be a valid integer"),
+        ("per_minute", "0", "per_minute should be greater than or equal to 1"),
+        ("per_minute", "9" * 30, "per_minute should be less than 2147483648"),
     ],
 )
 def test_what_is_wrong_is_told_beside_its_field(
@@ -108,7 +108,7 @@ def test_a_key_is_revoked_after_a_question(signed_in: SignedIn, boat: Boat) -> N
     key_id = token.split("_")[1]
     question = visitor.get(f"/keys/{key_id}/revoke")
     assert "Revoke the key The payroll?" in question.text
-    assert "You are signed in by this key" not in question.text
+    assert "You are signed in with this key" not in question.text
     assert boat.query("select count(*) from rowboat.keys where revoked_at is null") == [2]
     answer = visitor.post_form(f"/keys/{key_id}/revoke")
     assert (answer.status_code, answer.location) == (303, "/keys")
@@ -127,10 +127,10 @@ def test_a_key_is_revoked_after_a_question(signed_in: SignedIn, boat: Boat) -> N
 def test_revoking_the_own_key_signs_out(signed_in: SignedIn) -> None:
     visitor = signed_in()
     [key_id] = re.findall(r"/keys/(\w+)/revoke", visitor.get("/keys").text)
-    assert "You are signed in by this key" in visitor.get(f"/keys/{key_id}/revoke").text
+    assert "You are signed in with this key" in visitor.get(f"/keys/{key_id}/revoke").text
     answer = visitor.post_form(f"/keys/{key_id}/revoke")
     assert answer.location == "/sign-in"
-    assert "is revoked. You are signed out by that." in visitor.get("/sign-in").text
+    assert "is revoked. This has signed you out." in visitor.get("/sign-in").text
     assert visitor.get("/keys").status_code == 303
 
 
@@ -153,7 +153,7 @@ def test_who_is_limited_to_tables_makes_no_keys(signed_in: SignedIn, boat: Boat)
         visitor.post_form(f"/keys/{key_id}/revoke"),
     ):
         assert answer.status_code == 403
-        assert "is limited to tables" in answer.text
+        assert "is limited to some tables" in answer.text
     assert boat.query("select count(*), count(revoked_at) from rowboat.keys") == [(1, 0)]
 
 
@@ -223,7 +223,7 @@ def test_an_entry_of_very_many_rows_has_pages(signed_in: SignedIn, boat: Boat) -
     pages = [visitor.get("/audit/1", query_string={"row": at}).text for at in (0, 1000, 2000)]
     assert [len(rows_of(page)) for page in pages] == [1000, 1000, 500]
     assert "Rows 2,001 to 2,500 of 2,500" in pages[2]
-    assert ["Rows behind" in page for page in pages] == [True, True, False]
+    assert ["Next rows" in page for page in pages] == [True, True, False]
 
 
 def record(boat: Boat, **facts: Any) -> None:
@@ -280,7 +280,7 @@ def test_filters(signed_in: SignedIn, history: Boat, asked: str, found: list[int
     lines = list(csv.DictReader(io.StringIO(answer.text)))
     assert len(lines) == len(found)
     if not found:
-        assert "No write is like that" in page.text or "Nothing older" in page.text
+        assert "No entry matches" in page.text or "There are no older entries" in page.text
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_what_a_metric_has_on_the_page(hires: Boat, signed_in: SignIn) -> None:
     assert "2 rows" in plain(part)
     [written] = re.findall(r'<time datetime="(.*?)"', part)
     assert abs((datetime.now(UTC) - datetime.fromisoformat(written)).total_seconds()) < 60
-    assert "no quarantined row is left out" in part
+    assert "no quarantined rows" in part
     [definition] = re.findall("<details.*?</details>", part, re.DOTALL)
     assert "with quarter as materialized (" in definition
     assert f"{HIRES}, {PARENTS}, {JOBS}" in definition
@@ -181,7 +181,7 @@ def test_a_year_without_rows(hires: Boat, signed_in: SignIn) -> None:
     assert options(text) == ["1999*", "2021", "2020"]
     for name in ("departments", "quarters"):
         part = section(text, name)
-        assert "There are no rows for this" in part
+        assert "There are no rows for these parameters" in part
         assert "Year 1999 · as of" in plain(part)
         assert "<svg" not in part
 
@@ -190,7 +190,7 @@ def test_no_rows_at_all(boat: Boat, signed_in: SignIn) -> None:
     text = page(signed_in("read"), "/")
     assert "<select" not in text
     assert re.search(r'<input id="picker" name="year" type="number" value="2021"', text)
-    assert text.count("There are no rows for this") == 2
+    assert text.count("There are no rows for these parameters") == 2
 
 
 def test_years_within_bounds_and_of_any_times(
@@ -252,7 +252,7 @@ def test_a_refused_year(hires: Boat, signed_in: SignIn, write: Callable[[str, st
         assert unescape(told) == said
         assert re.search('<select id="picker"[^>]* aria-invalid="true"', text)
         if "twice" not in said:
-            assert f"There are no figures: {said}." in plain(section(text, "quarters"))
+            assert f"No figures: {said}." in plain(section(text, "quarters"))
         assert rows(section(text, "yearless")) == [["3"]]
         own = page(visitor, f"/metric/quarters?{given}")
         [told] = re.findall('<span class="error" id="quarters-year-error">(.*?)</span>', own)
@@ -268,7 +268,7 @@ def test_other_parameters(
     visitor = signed_in("read")
     part = section(page(visitor, "/"), "asking")
     assert 'action="/metric/asking"' in part
-    assert "There are no figures: give Day a value." in plain(part)
+    assert "No figures: enter a value for Day." in plain(part)
     text = page(visitor, "/metric/asking?day=2021-02-03&word=&least_id=2")
     assert rows(text) == [["2021-02-03", "", "2", "E"], ["2021-02-03", "", "3", "F"]]
     assert "Day 2021-02-03 · Word · Least id 2 · as of" in plain(text)
@@ -281,7 +281,7 @@ def test_other_parameters(
     text = page(visitor, "/metric/asking?day=2021-02-30&word=long&least_id=")
     errors = re.findall('<span class="error" id="asking-(.*?)-error">(.*?)</span>', text)
     assert [(name, unescape(said)) for name, said in errors] == [
-        ("day", "day is '2021-02-30' and must be a day as 2021-02-28"),
+        ("day", "day is '2021-02-30' and must be a date such as 2021-02-28"),
         ("word", "word is 'long' and must be of at most 3 characters"),
     ]
     assert 'value="2021-02-30"' in text  # as it was written, to be corrected
@@ -299,8 +299,8 @@ def test_left_out(hires: Boat, signed_in: SignIn, scope: str) -> None:
     hires.write("jobs.csv", "9,\n")
     hires.ingest()
     said = plain(section(page(visitor, "/"), "quarters"))
-    assert f"leaves out 2 quarantined rows of {PARENTS}" in said
-    assert f"leaves out 1 quarantined row of {JOBS}" in said
+    assert f"without 2 quarantined rows of {PARENTS}" in said
+    assert f"without 1 quarantined row of {JOBS}" in said
     links = re.findall(r'href="(/quarantine[^"]*)"', section(page(visitor, "/"), "quarters"))
     expected = [f"/quarantine?table={PARENTS}", f"/quarantine?table={JOBS}"]
     assert links == ([] if scope == "read" else expected)
@@ -318,7 +318,7 @@ def test_keys_of_some_tables(
     visitor = signed_in("read", tables)
     text = page(visitor, "/")
     assert re.findall('id="metric-(.*?)"', text) == seen
-    assert ("There is no metric that your key may see" in text) is (not seen)
+    assert ("There are no metrics that your key may see" in text) is (not seen)
     for name in ("departments", "quarters"):
         page(visitor, f"/metric/{name}", 200 if name in seen else 403)
     assert "there is no metric nothing" in page(visitor, "/metric/nothing", 404)
@@ -332,7 +332,7 @@ BAD = {
     "unknown": (f"{HEAD}select nothing from {PARENTS}", "the service failed"),
     "chart": (
         f"{HEAD}-- chart: bars x=department y=many\nselect department, 1 as few from {PARENTS}",
-        "The chart cannot be drawn: it names the column many, which is not there.",
+        "The chart cannot be drawn: it uses the column many, which does not exist.",
     ),
 }
 
@@ -355,7 +355,7 @@ def test_a_bad_metric(
         assert "format=png" not in section(text, "do_not")
         answer = visitor.get("/api/metrics/do_not?format=png")
         assert (answer.status_code, answer.json["detail"]) == (
-            406, "the chart names the column many, which is not there",
+            406, "the chart uses the column many, which does not exist",
         )  # fmt: skip
 
 
@@ -381,7 +381,7 @@ def test_long_tables(hires: Boat, signed_in: SignIn, write: Callable[[str, str],
     assert ">5,000 rows<" in text
     text = page(visitor, "/metric/many?n=5001")
     assert len(rows(text)) == 5000
-    assert "The first 5,000 of 5,001 rows. The CSV has all." in plain(text)
+    assert "The first 5,000 of 5,001 rows. The CSV file contains all." in plain(text)
 
 
 def test_columns_of_numbers(

@@ -42,7 +42,9 @@ def test_a_row_counts_once_in_each_of_its_groups(signed_in: SignIn, boat: Boat) 
         "required: department", "type: id",
     ]  # fmt: skip
     both = {"table": DEPARTMENTS, "rule": "type", "column": "department"}
-    assert "No refused row waits here" in words(signed_in().get(f"/quarantine?{urlencode(both)}"))
+    assert "There are no such refused rows" in words(
+        signed_in().get(f"/quarantine?{urlencode(both)}")
+    )
 
 
 def test_a_fault_that_a_row_has_twice_counts_once(signed_in: SignIn, boat: Boat) -> None:
@@ -54,7 +56,7 @@ def test_a_fault_that_a_row_has_twice_counts_once(signed_in: SignIn, boat: Boat)
 
 
 def test_an_empty_quarantine_says_so(signed_in: SignIn, boat: Boat) -> None:
-    assert "No refused row waits" in words(signed_in().get("/quarantine"))
+    assert "There are no refused rows" in words(signed_in().get("/quarantine"))
 
 
 @pytest.mark.parametrize(
@@ -81,9 +83,9 @@ def test_pages_meet_and_tell_how_many_there_are(signed_in: SignIn, refused: None
     visitor, link, seen = signed_in(), "/quarantine?file=departments.csv&limit=2", []
     while link:
         answer = visitor.get(link)
-        assert "3 rows in all, 2 a page" in words(answer)
+        assert "3 rows in all, 2 per page" in words(answer)
         seen.append(re.findall(r"Correct \S+, line (\d+)", words(answer)))
-        found = re.search(r'href="([^"]+)">Next 2<', answer.text)
+        found = re.search(r'href="([^"]+)"[^>]*>Next 2<', answer.text)
         link = unescape(found.group(1)) if found else ""
     assert seen == [["1", "3"], ["4"]]
 
@@ -154,7 +156,9 @@ def test_who_is_limited_to_tables_sees_only_their_rows(
     text = words(visitor.get("/quarantine"))
     assert "2 rows could not" in text
     assert "departments" not in text.replace("department_id", "")
-    assert "No refused row" in words(visitor.get("/quarantine?file=departments.csv"))
+    assert "There are no such refused rows" in words(
+        visitor.get("/quarantine?file=departments.csv")
+    )
     assert b"departments.csv" not in visitor.get("/quarantine.csv").data
     for answer in (
         visitor.get("/quarantine?table=departments"),
@@ -194,7 +198,7 @@ def test_rows_of_a_table_that_is_gone_are_shown(
     visitor = signed_in()
     text = words(visitor.get("/quarantine?table=a.gone"))
     assert "5 rows in all" in text
-    assert "no longer there" in text
+    assert "no longer exists" in text
     assert "cannot be corrected" in words(visitor.get(address(boat, 3)))
     for path in (f"{address(boat, 3)}/retry", "/quarantine/retry?table=a.gone"):
         assert visitor.post_form(path).status_code == 404

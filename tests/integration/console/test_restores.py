@@ -59,7 +59,7 @@ def test_the_form_of_a_restore(taken: str, signed_in: SignIn, airflow: FakeAirfl
     [
         ({"table": "no.table"}, 422, "table", "there is no table no.table"),
         ({"table": JOBS, "set": "20200101T000000Z"}, 422, "set", "there is no set"),
-        ({"table": JOBS, "mode": "delete"}, 422, None, "the request is not as it should be"),
+        ({"table": JOBS, "mode": "delete"}, 422, None, "the request is invalid"),
     ],
 )
 def test_what_is_no_order_is_said_beside_the_field(
@@ -93,7 +93,7 @@ def test_a_restore_from_plan_to_undo(
     assert airflow.triggered[0][:2] == ("restore", form)
     page = visitor.get(address)
     assert live(page)
-    assert "It begins in a moment" in words(page)
+    assert "It starts in a moment" in words(page)
 
     plans(hired, airflow, taken, [DEPARTMENTS])
     page = visitor.get(address)
@@ -114,14 +114,14 @@ def test_a_restore_from_plan_to_undo(
     assert said(visitor, answer) == "You approved the plan."
     page = visitor.get(address)
     assert live(page)
-    assert "Your answer is on its way" in words(page)
+    assert "Your approval is being processed" in words(page)
     assert "Run the restore" not in page.text
     again = visitor.post_form(address, table="departments")
-    assert said(visitor, again) == "The plan does not wait for an answer any more."
+    assert said(visitor, again) == "The plan no longer waits for approval."
     assert len(airflow.answers) == 1
 
     answered(airflow, "running", safety_copy="running")
-    assert "is copied and verified" in words(visitor.get(address))
+    assert "are being copied and verified" in words(visitor.get(address))
     answered(airflow, "running", safety_copy="success", apply="running")
     assert "carried out in one transaction" in words(visitor.get(address))
     wanted = restoring.order(hired, taken, [DEPARTMENTS], run=RUN)
@@ -133,7 +133,7 @@ def test_a_restore_from_plan_to_undo(
     assert f'href="/restores/{done.id}/undo"' in page.text
 
     page = visitor.get(f"/restores/{done.id}/undo")
-    assert f"It brings back {DEPARTMENTS} as they were" in words(page)
+    assert f"This brings back {DEPARTMENTS} as before" in words(page)
     answer = visitor.post_form(f"/restores/{done.id}/undo", cascade="yes")
     assert airflow.triggered[1][:2] == ("undo", {"restore": done.id, "cascade": True})
     assert f"Undo of restore {done.id}" in words(visitor.get(answer.location))
@@ -191,7 +191,7 @@ def test_a_plan_that_may_not_touch_others_cannot_be_run(
     plans(hired, airflow, taken, [DEPARTMENTS])
     page = visitor.get(f"/restores/{RUN}")
     assert f"1 row of {BY_DEPARTMENT} would be deleted too." in words(page)
-    assert "This plan cannot be carried out: rows of other tables would be touched" in words(page)
+    assert "This plan cannot be carried out: it would change rows of other tables" in words(page)
     assert "Run the restore" not in page.text
     assert "Reject the plan" in page.text
     airflow.runs["restore", RUN]["conf"]["cascade"] = True
@@ -213,7 +213,7 @@ def test_rows_that_foreign_keys_hold_fast(
     visitor.post_form("/restores/new", table=DEPARTMENTS, cascade="yes")
     plans(hired, airflow, taken, [DEPARTMENTS], cascade=True)
     page = visitor.get(f"/restores/{RUN}")
-    assert "rows of other tables are in the way" in words(page)
+    assert "rows of other tables refer to rows to be deleted" in words(page)
     assert "Run the restore" not in page.text
 
 
@@ -247,7 +247,7 @@ def test_a_run_that_airflow_has_forgotten(
 ) -> None:
     restore.restore_tables(hired.connect(), restoring.order(hired, taken, [JOBS], run=RUN))
     visitor = signed_in()
-    assert "this is what the record tells" in words(visitor.get(f"/restores/{RUN}"))
+    assert "this page shows the record" in words(visitor.get(f"/restores/{RUN}"))
     assert visitor.get("/restores/unknown").status_code == 404
 
 
@@ -259,10 +259,10 @@ def test_the_copy_of_an_old_restore_is_gone(
     visitor = signed_in()
     for address in ("/restores", f"/restores/{done.id}"):
         page = visitor.get(address)
-        assert "its copy is no longer on the shelf" in words(page)
+        assert "its safety copy no longer exists" in words(page)
         assert f"/restores/{done.id}/undo" not in page.text
     page = visitor.get(f"/restores/{done.id}/undo")
-    assert f"the set {done.safety} has gone" in words(page)
+    assert f"the set {done.safety} has been deleted" in words(page)
     assert "Plan the undo" not in page.text
     for address in ("/restores/77", "/restores/77/undo", "/restores/99999999999999999999"):
         assert visitor.get(address).status_code == 404
@@ -281,8 +281,8 @@ def test_a_long_history_goes_on_with_the_next_page(
     page = visitor.get("/restores")
     assert [row[0] for row in table(page)[1:]] == [f"Restore {n}" for n in range(51, 1, -1)]
     assert table(page)[1][5] == "x<y"
-    [older] = re.findall(r'href="([^"]*)">Older ones', page.text)
+    [older] = re.findall(r'href="([^"]*)">Older restores', page.text)
     page = visitor.get(older)
     assert [row[0] for row in table(page)[1:]] == ["Restore 1"]
-    assert "Older ones" not in page.text
+    assert "Older restores" not in page.text
     assert visitor.get("/restores?before=x").status_code == 422

@@ -22,7 +22,7 @@ def test_a_row_is_retried_unchanged(signed_in: SignIn, refused: None, boat: Boat
     assert said(visitor, visitor.post_form(f"{row}/retry")).endswith("is still refused.")
     boat.query("insert into hired_employees.departments values (5, 'Five') returning id")
     assert said(visitor, visitor.post_form(f"{row}/retry")) == (
-        "hired_employees.csv, line 1 went in after all."
+        "hired_employees.csv, line 1 has been loaded."
     )
     assert boat.query("select id from hired_employees.hired_employees") == [1]
 
@@ -34,12 +34,14 @@ def test_a_group_is_retried_and_no_other_row(signed_in: SignIn, boat: Boat) -> N
     visitor = signed_in()
     group = f"table={EMPLOYEES}&rule=reference&column=department_id"
     assert "Retry all 3" in words(visitor.get(f"/quarantine?{group}"))
-    assert "1 of them could not be cut" in words(visitor.get(f"/quarantine?table={EMPLOYEES}"))
+    assert "1 of them could not be split into cells" in words(
+        visitor.get(f"/quarantine?table={EMPLOYEES}")
+    )
     answer = visitor.post_form(f"/quarantine/retry?{group}")
-    assert said(visitor, answer) == "Of 3 rows judged again 1 went in; 2 are still refused."
+    assert said(visitor, answer) == "3 rows judged again: 1 loaded, 2 still refused."
     assert boat.query("select id from hired_employees.hired_employees") == [1]
     text = words(visitor.get("/quarantine"))
-    assert "1 went in after all" in text
+    assert "1 loaded later" in text
     assert "required: employee_name 1" in text
 
 
@@ -68,8 +70,10 @@ def test_a_long_retry_says_how_far_it_came_and_goes_on(
     visitor = signed_in()
     answer = visitor.post_form(f"/quarantine/retry?table={EMPLOYEES}")
     page = visitor.get(answer.location)
-    assert "Of 2 rows judged again 2 went in; 0 are still refused. The others" in words(page)
-    form = re.search(r'action="([^"]*)">\s*<input[^>]*>\s*<button>Go on with the rest<', page.text)
+    assert "2 rows judged again: 2 loaded, 0 still refused. The others" in words(page)
+    form = re.search(
+        r'action="([^"]*)">\s*<input[^>]*>\s*<button>Continue with the rest<', page.text
+    )
     assert form
     visitor.post_form(unescape(form.group(1)))
     assert boat.query("select count(*) from hired_employees.hired_employees") == [3]
@@ -82,5 +86,5 @@ def test_a_retry_does_not_overwrite_what_a_request_found_taken(
     assert client.post("/api/departments", json=[{"id": 1, "department": "No"}]).status_code == 422
     visitor = signed_in()
     answer = visitor.post_form(f"/quarantine/retry?table={DEPARTMENTS}")
-    assert said(visitor, answer) == "Of 1 rows judged again 0 went in; 1 are still refused."
+    assert said(visitor, answer) == "1 row judged again: 0 loaded, 1 still refused."
     assert boat.departments() == [(1, "Oars")]

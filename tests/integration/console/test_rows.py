@@ -74,7 +74,7 @@ def test_row_tells_its_relatives_and_story(visitor: Visitor) -> None:
     assert "What she is called." in page
     assert "2021-07-27T16:02:08.123456+00:00" in page
     assert re.search(r'href="/tables/s.masts\?boat.eq=1">2 rows\s+of s.masts', page)
-    assert "Not through the door" in page
+    assert "Not written by Rowboat" in page
     assert 'href="/tables/s.boats/1"' in visitor.get("/tables/masts/1").text
 
 
@@ -85,7 +85,7 @@ def test_new_row_passes_the_door(visitor: Visitor, boat: Boat) -> None:
         ("Rolf", 4, None, None, True, "new")
     ]
     page = visitor.get(answer.location).text
-    assert "The row 2 is in the table." in page
+    assert "The row 2 has been added." in page
     assert "request " in page
     assert boat.query("select count(*) from ingest_status.loads where source = 'api'") == [1]
 
@@ -208,7 +208,7 @@ def test_delete_of_a_row_that_changed(visitor: Visitor, boat: Boat) -> None:
     boat.query("update s.masts set height = 1 where id = 1")
     answer = visitor.post_form("/tables/masts/1/delete", **form)
     assert answer.status_code == 409
-    assert "changed the row meanwhile" in answer.text
+    assert "the row has been changed meanwhile" in answer.text
     assert boat.query("select count(*) from s.masts") == [2]
 
 

@@ -153,7 +153,7 @@ def test_a_bad_key_is_told(visitor: Visitor, boat: Boat, key: str) -> None:
     visitor.get("/sign-in")
     answer = visitor.post_form("/sign-in", key=key, next="/audit")
     assert answer.status_code == 401
-    assert "the key is not known: ask whoever runs Rowboat for one that is good" in answer.text
+    assert "the key is not known: ask the administrator of Rowboat for a valid one" in answer.text
     assert 'name="next" value="/audit"' in answer.text
     assert boat.query("select count(*) from rowboat.sessions") == [0]
 
@@ -167,7 +167,7 @@ def test_bad_keys_are_throttled(visitor: Visitor, token: str, boat: Boat) -> Non
             break
     assert found == [401] * 20 + [429] * 2
     answer = visitor.post_form("/sign-in", key="x")
-    assert "too many bad keys came from this address: wait until the next minute" in answer.text
+    assert "too many invalid keys from this address: wait until the next minute" in answer.text
     assert visitor.post_form("/sign-in", key=token).status_code == 303  # no neighbour is locked out
 
 
@@ -185,7 +185,7 @@ def test_a_form_of_another_site_signs_nobody_in(visitor: Visitor, token: str, gi
     fields = {"key": token} | ({} if given is None else {"csrf": given})
     answer = visitor.post("/sign-in", data=fields)
     assert answer.status_code == 403
-    assert "the form is not of your session" in answer.text
+    assert "the form does not belong to your session" in answer.text
     assert not is_in(visitor)
 
 
@@ -249,7 +249,7 @@ def test_who_has_a_session_and_a_key_is_who_the_key_says(
     basic = {"Authorization": "Basic eDp5"}  # a browser sends this by itself
     assert visitor.get("/api/tables", headers=basic).status_code == 200
     answer = visitor.post("/api/batch", json={}, headers=basic)
-    assert answer.get_json()["detail"] == "the form is not of your session"
+    assert answer.get_json()["detail"] == "the form does not belong to your session"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -272,7 +272,7 @@ def test_the_api_changes_nothing_by_cookie_alone(
 def test_what_was_said_is_said_once_and_by_nobody_else(visitor: Visitor, app: Flask) -> None:
     visitor.get("/sign-in")
     with app.test_request_context(headers={"Cookie": f"{sessions.COOKIE}={cookie(visitor)}"}):
-        [said] = frame.go("/", "<b>Done</b>").headers.getlist("Set-Cookie")
+        [said] = frame.redirect_to("/", "<b>Done</b>").headers.getlist("Set-Cookie")
     assert said.endswith("; Max-Age=60; HttpOnly; Path=/; SameSite=Lax")
     value = said.partition("=")[2].partition(";")[0]
     visitor.set_cookie("rowboat_said", value)
@@ -286,7 +286,7 @@ def test_what_was_said_is_said_once_and_by_nobody_else(visitor: Visitor, app: Fl
 
 def test_long_words_fit_into_a_cookie(app: Flask) -> None:
     with app.test_request_context(headers={"Cookie": f"{sessions.COOKIE}=x"}):
-        [said] = frame.go("/", "🚣" * 10_000).headers.getlist("Set-Cookie")
+        [said] = frame.redirect_to("/", "🚣" * 10_000).headers.getlist("Set-Cookie")
     assert len(said) < 4096
 
 
@@ -339,7 +339,7 @@ def sent_back(visitor: Visitor, address: str = "/sign-in/issuer") -> str:
 
 
 def test_sign_in_at_the_issuer(guest: Visitor, issuer: LocalIssuer, boat: Boat) -> None:
-    assert "Sign in at 127.0.0.1" in guest.get("/sign-in?next=/audit").text
+    assert "Sign in with 127.0.0.1" in guest.get("/sign-in?next=/audit").text
     before = cookie(guest)
     issuer.access = {"scope": "rowboat:operate"}
     there = led_to(guest.get("/sign-in/issuer?next=/audit"))
@@ -394,9 +394,9 @@ def test_where_the_console_is_the_audience_the_id_token_counts(
         ({"aud": AUDIENCE}, {}, 401, "the token&#39;s aud is missing or not the right one"),
         ({"iss": "https://other.example"}, {}, 401, "the token&#39;s iss is missing"),
         ({"exp": 1}, {}, 401, "the token has expired"),
-        ({"azp": "another"}, {}, 401, "the issuer&#39;s tokens are not of one person"),
+        ({"azp": "another"}, {}, 401, "the issuer&#39;s tokens belong to different people"),
         ({"aud": [CLIENT, "another"], "azp": CLIENT}, {}, 303, ""),
-        ({"sub": "bob"}, {}, 401, "the issuer&#39;s tokens are not of one person"),
+        ({"sub": "bob"}, {}, 401, "the issuer&#39;s tokens belong to different people"),
         ({}, {"aud": CLIENT}, 401, "the token&#39;s aud is missing or not the right one"),
         ({}, {"scope": "openid"}, 403, "the token has none of the scopes rowboat:read"),
     ],
@@ -419,7 +419,7 @@ def test_nobody_is_signed_in_by_the_way_of_another(guest: Visitor, issuer: Local
     for cookie_of in ("none", "own"):
         answer = victim.get(back)
         assert answer.status_code == 403, cookie_of
-        assert "the sign-in did not begin here: begin it again" in answer.text
+        assert "the sign-in was not started here: start it again" in answer.text
         assert not is_in(victim)
     assert issuer.exchanged == []
 
@@ -460,7 +460,7 @@ def test_what_the_issuer_refuses_is_told(guest: Visitor, error: str, word: str) 
     state = parse_qs(urlsplit(sent_back(guest)).query)["state"][0]
     answer = guest.get("/sign-in/issuer/back", query_string={"error": error, "state": state})
     assert answer.status_code == 401
-    assert f"the issuer did not sign you in: {word}: try it again" in answer.text
+    assert f"the issuer did not sign you in: {word}: try again" in answer.text
 
 
 @pytest.mark.parametrize("query", ["", "?code=x", "?state=x&code=y", "?error=access_denied"])
@@ -484,7 +484,7 @@ def test_an_issuer_that_is_down(guest: Visitor, issuer: LocalIssuer) -> None:
     guest.application.extensions["issuer"]._document["token_endpoint"] = "http://127.0.0.1:1/"
     answer = guest.get(back)
     assert answer.status_code == 503
-    assert "the issuer of tokens cannot be asked who it is" in answer.text
+    assert "the issuer of tokens cannot be asked who signed in" in answer.text
     assert answer.headers["Retry-After"] == "60"
 
 
@@ -494,6 +494,6 @@ def test_a_token_of_the_issuer_is_no_key_for_hours(guest: Visitor, issuer: Local
 
 
 def test_without_an_issuer_there_is_no_such_page(visitor: Visitor) -> None:
-    assert "Sign in at" not in visitor.get("/sign-in").text
+    assert "Sign in with" not in visitor.get("/sign-in").text
     for address in ("/sign-in/issuer", "/sign-in/issuer/back"):
         assert visitor.get(address).status_code == 404

@@ -104,7 +104,7 @@ def test_form_becomes_the_parameters_of_the_api(shelves: None, signed_in: Signed
     assert answer.status_code == 303
     page = visitor.get(answer.location).text
     assert ids(page) == ["k6", "k8"]
-    assert "2 rows pass the filters" in page
+    assert "2 rows match the filters" in page
     assert answer.location.partition("?")[2] == (
         "code.gte=k3&note.null=false&note.ne=n4&count=true&limit=2"
     )
@@ -118,7 +118,7 @@ def test_faults_stand_beside_their_filters(shelves: None, signed_in: SignedIn) -
     assert answer.status_code == 422
     assert "&#39;x&#39; is not an integer" in answer.text
     assert answer.text.index("has no column") < answer.text.index('role="search"')
-    assert "is not a whole number from 1 on" in answer.text
+    assert "is not a positive integer" in answer.text
     assert re.search(r'value="x"[^>]*aria-describedby="error-1"', answer.text)
 
 
@@ -173,9 +173,9 @@ def test_table_without_key_and_order(shelves: None, boat: Boat, signed_in: Signe
     assert "The table is empty" in visitor.get("/tables/loose").text
     boat.query("insert into s.loose select g, '(1,2)' from generate_series(1, 3) as g")
     page = visitor.get("/tables/loose?limit=2").text
-    assert "no way to its next page" in page
+    assert "so it has no next page" in page
     assert "order=place" not in page
-    assert "No row passes the filters" in visitor.get("/tables/loose?a=9").text
+    assert "No row matches the filters" in visitor.get("/tables/loose?a=9").text
 
 
 def test_reader_sees_no_button(shelves: None, signed_in: SignedIn) -> None:

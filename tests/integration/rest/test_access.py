@@ -24,7 +24,7 @@ from tests.support.issuing import AUDIENCE, local_issuer
 
 HINT = "send the header Authorization: Bearer rb_…; `rowboat keys create` creates a key"
 LARGER = "create one that does with `rowboat keys create`"
-WAIT = "wait until the next minute; Retry-After tells the seconds"
+WAIT = "wait until the next minute; the header Retry-After gives the seconds"
 MADE_UP = f"rb_aaaaaaaa_{'x' * 43}"
 SCOPES = ("read", "write", "operate")
 RATE = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
@@ -147,7 +147,7 @@ def test_every_scope_is_kept_by_a_view(app: Flask, client_of: ClientOf, needed: 
 @pytest.mark.own_app
 def test_a_view_must_say_its_scope(app: Flask, client_of: ClientOf) -> None:
     app.add_url_rule("/silent", "silent", lambda: "in")
-    with pytest.raises(AssertionError, match="silent does not say which scope it needs"):
+    with pytest.raises(AssertionError, match="silent does not declare a scope"):
         access.check_scopes(app)
     assert client_of("write").get("/silent").status_code == 403
 
@@ -213,7 +213,7 @@ def test_limited_to_tables(client_of: ClientOf) -> None:
     assert table["table"] == "hired_employees.jobs"
     assert client.get("/api/jobs").status_code == 200
     for name in ("departments", "hired_employees.departments"):
-        detail = f"the key {key_id} does not hold for hired_employees.departments"
+        detail = f"the key {key_id} is not valid for hired_employees.departments"
         problem(403, "Forbidden", detail, LARGER, client.get(f"/api/{name}"))
 
 
@@ -255,7 +255,7 @@ def test_bad_keys_are_throttled_by_address(app: Flask, boat: Boat, new_key: Any)
     assert [each.status_code for each in failed] == [401] * 20 + [429] * 2
     assert others == [200, 401]
     problem(
-        429, "Too Many Requests", "too many bad keys came from this address", WAIT, failed[-1]
+        429, "Too Many Requests", "too many invalid keys from this address", WAIT, failed[-1]
     )  # fmt: skip
     assert 1 <= int(failed[-1].headers["Retry-After"]) <= 60
     boat.query("update rowboat.usage set minute = minute - interval '1 minute'")

@@ -239,7 +239,7 @@ def test_keys(boat: Boat, client: FlaskClient, declare: Declare) -> None:
     assert answer.json["tables"]["s.pairs"]["ids"] == [[1, "x"], [2, "x"], None, None]
     assert told(answer) == [
         (2, "a, b", "duplicate",
-         "a 1, b x stands earlier in this request with the same values"),
+         "a 1, b x occurs earlier in this request with the same values"),
         (3, "a", "required", "a is empty"),
     ]  # fmt: skip
     answer = client.post("/api/codes", json=[{"n": 1}, {"n": 2}])

@@ -93,8 +93,8 @@ def unknown(detail: str, hint: str = "`rowboat metric` lists them") -> dict[str,
     return problem(404, "Not Found", detail, hint)
 
 
-FORMS = "there are json, csv, xlsx, png"
-NO_FORM = problem(406, "Not Acceptable", "a metric has no such form", FORMS)
+FORMS = "use one of json, csv, xlsx, png"
+NO_FORM = problem(406, "Not Acceptable", "metrics are not available in this format", FORMS)
 TWICE = unprocessable("year is given twice", "give it once")
 AT_LEAST = unprocessable("year is '0' and must be at least 1")
 AT_MOST = unprocessable("year is '10000' and must be at most 9999")
@@ -126,7 +126,7 @@ AT_MOST = unprocessable("year is '10000' and must be at most 9999")
         ("/api/metrics/kinds?day=2021-01-01&format=png", None, 406,
          problem(406, "Not Acceptable", "the metric kinds has no chart", FORMS)),
         ("/api/2021/quarters?safe=yes", None, 422,
-         unprocessable("safe is 'yes' and must be true or false")),
+         unprocessable("safe is 'yes', but must be true or false")),
         ("/api/0/quarters", None, 422, AT_LEAST),
         ("/api/10000/quarters", None, 422, AT_MOST),
         ("/api/metrics/quarters?year=0", None, 422, AT_LEAST),
@@ -145,7 +145,7 @@ AT_MOST = unprocessable("year is '10000' and must be at most 9999")
         ("/api/metrics/nothing", None, 404, unknown("there is no metric nothing")),
         ("/api/2021/nothing", None, 404, unknown("there is no metric nothing")),
         ("/api/2021/kinds", None, 404,
-         unknown("the metric kinds has no year", "it is at /api/metrics/kinds")),
+         unknown("the metric kinds has no parameter year", "use /api/metrics/kinds")),
         ("/api/metrics/kinds", None, 422, unprocessable("day is missing", "give it a value")),
         ("/api/metrics/kinds?day=1999-12-31", None, 422,
          unprocessable("day is '1999-12-31' and must be at least 2000-01-01")),
@@ -226,7 +226,7 @@ def test_keys_of_some_tables(
         assert answer.status_code == 200
     else:
         assert answer.status_code == 403
-        assert answer.json["detail"].endswith(f" does not hold for {forbidden}")
+        assert answer.json["detail"].endswith(f" is not valid for {forbidden}")
     assert (client.get("/api/2021/departments").status_code == 200) is ("departments" in seen)
 
 

@@ -148,7 +148,7 @@ def test_routes_and_document_agree(app: Flask, document: Document) -> None:
         named = [each for each in operation["parameters"] if each["in"] == "path"]
         assert {each["name"] for each in named} <= arguments.keys()
         assert [each["name"] for each in named] == re.findall(r"\{(\w+)\}", path)
-        needs = f"needs a key of the scope `{operation['x-scope']}`"
+        needs = f"requires a key of the scope `{operation['x-scope']}`"
         is_public = operation["x-scope"] == "public"
         assert (needs in operation["description"]) != is_public
         assert bool(operation["security"]) != is_public
@@ -187,7 +187,7 @@ def test_words_come_from_the_views(document: Document) -> None:
     found = document["paths"]["/api/departments/{key}"]["put"]
     assert found["operationId"] == "row_writes_replace_hired_employees.departments"
     assert found["summary"] == (
-        "Replace a row, or make one of this key; columns that are left out get their defaults."
+        "Replace a row or create one with this key; omitted columns get their defaults."
     )
     assert sorted(found["responses"]) == [
         "200", "201", "400", "401", "403", "404", "409", "412", "413", "415", "422", "428", "429",
@@ -206,7 +206,7 @@ def test_a_table_is_told_by_its_columns(document: Document) -> None:
         " (timestamp with time zone)",
     }
     assert row["required"] == ["id", "employee_name", "hired_date", "department_id", "job_id"]
-    assert "Refused where employee_name is blank." in row["description"]
+    assert "Refused if employee_name is blank." in row["description"]
     assert given["properties"]["department_id"] == {
         "type": ["integer", "string"],
         "format": "int32",
@@ -346,7 +346,7 @@ def test_what_the_database_sets(declare: Declare, client: FlaskClient) -> None:
     }  # fmt: skip
     assert given["properties"]["price"]["exclusiveMaximum"] == 10_000
     assert given["properties"]["mood"]["type"] == ["string", "null"]
-    assert row["description"] == "Refused where the mood is bad."
+    assert row["description"] == "Refused if the mood is bad."
 
 
 class Links(HTMLParser):

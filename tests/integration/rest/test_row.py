@@ -88,7 +88,7 @@ def test_no_such_row(
 def test_row_comes_as_json_alone(client: FlaskClient, crew: None, end: str) -> None:
     answer = client.get(f"/api/departments/1{end}", headers={"Accept": "text/csv"})
     assert (answer.status_code, answer.json["detail"]) == (
-        406, "this address answers with application/json",
+        406, "this address returns application/json",
     )  # fmt: skip
     answer = client.get(f"/api/departments/1{end}?x=1&format=csv")
     assert answer.status_code == 422
@@ -191,10 +191,10 @@ def test_delete_of_this_version(boat: Boat, client: FlaskClient, crew: None, mat
 @pytest.mark.parametrize(
     ("address", "status", "detail"),
     [
-        ("departments/2", 428, "the request does not say which version of the row it means"),
+        ("departments/2", 428, "the request does not say which version of the row it is about"),
         ("departments/2?cascade=yes", 422, "the query parameters cannot be used"),
         ("departments/2?force=true", 422, "the query parameters cannot be used"),
-        ("departments", 405, "this address does not take this method"),
+        ("departments", 405, "this address does not support this method"),
     ],
 )
 def test_delete_that_is_not_said_well(
@@ -241,7 +241,7 @@ def test_cascade_goes_not_beyond_the_key(boat: Boat, client_of: ClientOf, crew: 
     client = client_of("write", [DEPARTMENTS])
     answer = client.delete("/api/departments/1?cascade=true", headers={"If-Match": "*"})
     assert answer.status_code == 403
-    assert answer.json["detail"].endswith(f"does not hold for {EMPLOYEES}")
+    assert answer.json["detail"].endswith(f"is not valid for {EMPLOYEES}")
     assert len(boat.departments()) == 2
 
 
@@ -335,7 +335,7 @@ def test_what_forbids_is_not_overruled(
         assert answer.status_code == 409
         assert answer.json["dependents"] == {"s.a": 1, "s.b": 2, "s.c": 2, "s.d": 2, "s.e": 1}
         assert answer.json["hint"] == (
-            "their foreign key lets the row not go before them: delete or change those first"
+            "their foreign key forbids it: delete or change those rows first"
         )
     assert boat.query("select count(*) from s.a") == [3]
     boat.query("delete from s.e where id = 1")

@@ -68,7 +68,7 @@ def test_accept(
     answer = client.get("/api/employees", headers=headers)
     assert (answer.status_code, answer.mimetype) == (status, media)
     if status == 406:
-        assert answer.json["detail"] == "this address answers with application/json or text/csv"
+        assert answer.json["detail"] == "this address returns application/json or text/csv"
 
 
 def test_csv_reader_sees_every_row(client: FlaskClient, employees: None) -> None:

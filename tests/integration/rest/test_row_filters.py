@@ -176,9 +176,9 @@ def test_columns_with_the_names_of_words(boat: Boat, declare: Declare, client_of
         )),
         ("order=id,-id", ("order", "shape", "id occurs twice in the order")),
         ("after=x", ("after", "type", listing_params._NO_PLACE)),
-        ("format=xlsx", ("format", "type", "format is json or csv, once")),
-        ("format=csv&format=csv", ("format", "type", "format is json or csv, once")),
-        ("safe=1", ("safe", "type", "safe is true or false, once")),
+        ("format=xlsx", ("format", "type", "format must be json or csv, and given once")),
+        ("format=csv&format=csv", ("format", "type", "format must be json or csv, and given once")),
+        ("safe=1", ("safe", "type", "safe must be true or false, and given once")),
     ],
 )  # fmt: skip
 def test_faults(

@@ -116,16 +116,16 @@ def test_changed(boat: Boat, client: FlaskClient, boats: None) -> None:
     ("method", "address", "body", "match", "status", "detail"),
     [
         ("put", "departments/1", {"department": "x"}, None, 428,
-         "the request does not say which version of the row it means"),
+         "the request does not say which version of the row it is about"),
         ("patch", "departments/1", {"department": "x"}, None, 428,
-         "the request does not say which version of the row it means"),
+         "the request does not say which version of the row it is about"),
         ("put", "departments/1", {"department": "x"}, '"1"', 412, "the row has another version"),
         ("patch", "departments/1", {"department": "x"}, '"1"', 412, "the row has another version"),
         ("patch", "departments/1", {"department": "x"}, "W/{tag}", 412,
          "the row has another version"),
         ("put", "departments/1", {"department": "x"}, "x", 412, "the row has another version"),
-        ("put", "departments/9", {"department": "x"}, "*", 412, "there is no such row yet"),
-        ("put", "departments/9", {"department": "x"}, '"1"', 412, "there is no such row yet"),
+        ("put", "departments/9", {"department": "x"}, "*", 412, "there is no such row"),
+        ("put", "departments/9", {"department": "x"}, '"1"', 412, "there is no such row"),
         ("patch", "departments/9", {"department": "x"}, "*", 404,
          f"{DEPARTMENTS} has no row with id 9"),
         ("patch", "departments/9", {"department": "x"}, None, 404,
@@ -137,18 +137,18 @@ def test_changed(boat: Boat, client: FlaskClient, boats: None) -> None:
          f"{DEPARTMENTS} has no row with id ?"),
         ("put", "nothing/1", {}, "*", 404, "there is no table nothing"),
         ("put", "departments/1", {"id": 2, "department": "x"}, "*", 422,
-         "id is 1 in the address and another in the body"),
+         "id is 1 in the address but differs in the body"),
         ("patch", "departments/1", {"id": None}, "*", 422,
-         "id is 1 in the address and another in the body"),
+         "id is 1 in the address but differs in the body"),
         ("put", "departments/1", 5, "*", 422, "the body is not one row"),
         ("put", "departments/1", [{}, {}], "*", 422, "the body is not one row"),
         ("put", "departments/1", [], "*", 422, "the request has 0 rows"),
         ("put", "departments/1", b"{", "*", 400,
-         "the body is no JSON: expecting property name enclosed in double quotes,"
-         " in line 1, column 2"),
+         "the body is not JSON: expecting property name enclosed in double quotes,"
+         " at line 1, column 2"),
         ("patch", "departments/1", b"\xff", "*", 400, "the body is not UTF-8 at byte 0"),
         ("put", "departments/1", b" " * (5 * 2**20 + 1), "*", 413,
-         "the body is larger than this address takes"),
+         "the body is larger than this address accepts"),
     ],
 )  # fmt: skip
 def test_refused(
@@ -193,7 +193,7 @@ def test_scope(boat: Boat, client_of: ClientOf, send: Callable[..., TestResponse
         ("boats/7", {"double": 5, "number": 5, "x": 1, "name": "a"}, [
             ("double", "shape", "double is set by the server"),
             ("number", "shape", "number is set by the server"),
-            ("x", "shape", "x is no column of s.boats"),
+            ("x", "shape", "x is not a column of s.boats"),
         ]),
         ("boats/7", {"name": None}, [("name", "required", "name is empty")]),
         ("boats/7", {"name": "a", "state": "taken"}, [

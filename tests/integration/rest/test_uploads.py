@@ -136,17 +136,18 @@ def test_length_is_not_limited(
         (ROW, "?name=jobs.csv.gz", CSV, {}, 422, "jobs.csv.gz is not packed by gzip"),
         (ROW_PACKED, "?name=jobs.csv", GZIP, {}, 422, "jobs.csv is packed by gzip"),
         (ROW, "", "application/json", {}, 415,
-         "a file comes as text/csv, application/gzip, application/x-gzip, multipart/form-data"),
-        (ROW, "", CSV, {"Content-Encoding": "gzip"}, 415, "the body is encoded"),
-        (ROW, "?overwrite=perhaps", CSV, {}, 422, "the request is not as it should be"),
-        (ROW, "?over=true", CSV, {}, 422, "the request is not as it should be"),
-        (ROW, "?name=a.csv&name=b.csv", CSV, {}, 422, "the request is not as it should be"),
+         "a file is accepted as text/csv, application/gzip, application/x-gzip, "
+         "multipart/form-data"),
+        (ROW, "", CSV, {"Content-Encoding": "gzip"}, 415, "Content-Encoding is not supported"),
+        (ROW, "?overwrite=perhaps", CSV, {}, 422, "the request is invalid"),
+        (ROW, "?over=true", CSV, {}, 422, "the request is invalid"),
+        (ROW, "?name=a.csv&name=b.csv", CSV, {}, 422, "the request is invalid"),
         (b"--x\r\n", "", "multipart/form-data; boundary=x", {}, 400,
-         "the body ended before it was whole"),
-        (b"--x--\r\n", "", "multipart/form-data; boundary=x", {}, 422, "the form has no file"),
-        (ROW, "", "multipart/form-data", {}, 400, "the body ended before it was whole"),
+         "the body ended before it was complete"),
+        (b"--x--\r\n", "", "multipart/form-data; boundary=x", {}, 422, "the form contains no file"),
+        (ROW, "", "multipart/form-data", {}, 400, "the body ended before it was complete"),
         (b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.csv"\r\n\r\n1,Row', "",
-         "multipart/form-data; boundary=x", {}, 400, "the body ended before it was whole"),
+         "multipart/form-data; boundary=x", {}, 400, "the body ended before it was complete"),
     ],
 )  # fmt: skip
 def test_what_is_no_file_leaves_none(
@@ -161,7 +162,7 @@ def test_what_is_no_file_leaves_none(
 def test_a_form_has_one_file(client: FlaskClient, boat: Boat) -> None:
     form = {"a": (io.BytesIO(ROW), "a.csv"), "b": (io.BytesIO(ROW), "b.csv")}
     assert wrong(put(client, form, media="multipart/form-data"))[:2] == (
-        422, "the form has more than one file",
+        422, "the form contains more than one file",
     )  # fmt: skip
     assert lying(boat) == []
 
@@ -236,7 +237,7 @@ def test_airflow_down_keeps_the_file(client: FlaskClient, boat: Boat, airflow: F
     assert answer.status_code == 202
     found = answer.get_json()
     assert (found["file"], found["run"], found["url"]) == ("jobs.csv", None, None)
-    assert found["hint"] == "the file is safe in raw_data: it is loaded as soon as Airflow is back"
+    assert found["hint"] == "the file is safe in raw_data and will be loaded once Airflow is back"
     assert lying(boat) == ["jobs.csv"]
 
 

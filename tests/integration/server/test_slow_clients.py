@@ -65,7 +65,7 @@ def test_who_says_nothing_more_is_sent_away(serve: Launcher) -> None:
         head, _, body = slow.recv(65_536).partition(b"\r\n\r\n")
         assert silent.recv(1) == b""
     assert head.startswith(b"HTTP/1.1 408 ")
-    assert json.loads(body)["detail"] == "the request did not come whole in time"
+    assert json.loads(body)["detail"] == "the request did not arrive completely in time"
 
 
 def test_huge_heads(serve: Launcher) -> None:
