@@ -29,6 +29,7 @@ from tests.support.postgres import of_tests as postgres_of_tests
 
 ROOT = Path(__file__).resolve().parents[1]
 ACCEPTANCE = "tests/acceptance/"
+OWN_SYSTEM = "tests/acceptance/test_workers.py"  # the others there share a system
 TEMPLATE = "rowboat_template"
 # copying the files takes half the time of the default, which writes all pages to the log
 CLONE = "create database {} template rowboat_template owner rowboat_owner strategy file_copy"
@@ -49,9 +50,10 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the longest tests where several processes share them, so that all end at once."""
     if hasattr(config, "workerinput"):
-        items.sort(
-            key=lambda each: each.get_closest_marker("slow") is None or _together(each.nodeid)
-        )
+        ours = [each for each in items if each.nodeid.startswith(ACCEPTANCE)]  # in their own order
+        rest = [each for each in items if not each.nodeid.startswith(ACCEPTANCE)]
+        rest.sort(key=lambda each: each.get_closest_marker("slow") is None)
+        items[:] = rest + ours
 
 
 def pytest_collection_finish() -> None:
@@ -60,19 +62,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def _together(nodeid: str) -> bool:
-    """Return whether a test is one of those that share the running system, in one process."""
-    return nodeid.startswith(ACCEPTANCE)
-
-
 class Scheduler(LoadScopeScheduling):
-    """Gives tests to processes one by one; those of the one running system stay together.
+    """Gives tests to processes one by one; those of one running system stay together.
 
-    These are the largest unit, so they start first, in a process of their own.
+    These are the largest units, so they start first, each in a process of its own.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return ACCEPTANCE if _together(nodeid) else nodeid
+        together = (OWN_SYSTEM, ACCEPTANCE)
+        return next((each for each in together if nodeid.startswith(each)), nodeid)
 
     def mark_test_complete(
         self, node: WorkerController, item_index: int, duration: float = 0
