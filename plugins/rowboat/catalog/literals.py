@@ -1,4 +1,4 @@
-"""What a canonical literal of each type looks like, as SQL over a cell of text."""
+"""The canonical literals of each type, as SQL over a cell of text."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from rowboat.database.statements import as_printed, query
 
 @dataclass(frozen=True)
 class Literal:
-    """A type's form (a statement of sql/queries/literals.sql) and its words in a reject."""
+    """A type's form (a fragment of literals.sql) and its words in the reason of a reject."""
 
     form: str
     noun: str
@@ -48,19 +48,19 @@ def literal_of(column: Column) -> Literal:
 
 
 def always_valid(column: Column) -> bool:
-    """Tell whether any text is a value of the column."""
+    """Return whether any text is a value of the column."""
     return column.type in ("text", "character varying")
 
 
 def form_of(column: Column, cell: sql.Composable) -> sql.Composed:
-    """SQL: does the cell have the canonical form of the column's type?"""
+    """SQL: the cell has the canonical form of the column's type."""
     return query(f"literals.{literal_of(column).form}", cell=cell)
 
 
 def valid_literal(column: Column, cell: sql.Composable, as_written: bool = False) -> sql.Composed:
-    """SQL: is the cell (not null) a value of the column, in canonical form, with no loss?
+    """SQL: the cell (not null) is a value of the column, in canonical form, and nothing is lost.
 
-    What Postgres itself wrote may have any form of its own.
+    With `as_written` Postgres itself wrote the cell, in any of its forms.
     """
     return query(
         "literals.valid",
@@ -74,7 +74,7 @@ def valid_literal(column: Column, cell: sql.Composable, as_written: bool = False
 def typed_value(
     column: Column, cell: sql.Composable, trusted: bool, as_written: bool = False
 ) -> sql.Composed:
-    """SQL: the cell as a value of the column; null where it is none, unless all are trusted."""
+    """SQL: the cell as a value of the column; NULL if it is none, unless all are `trusted`."""
     if trusted or always_valid(column):
         return query("literals.trusted", cell=cell, type=as_printed(column.type))
     found = valid_literal(column, cell, as_written)
@@ -82,12 +82,15 @@ def typed_value(
 
 
 def base_value(value: sql.Composable) -> sql.Composed:
-    """SQL: a value of a domain as one of the type below it."""
+    """SQL: a value of a domain as one of its base type."""
     return query("literals.plain", value=value)
 
 
 def default_value(column: Column) -> sql.Composed:
-    """SQL: what the database puts into the column of a row that does not bring it."""
+    """SQL: the value that the database gives the column of a row that lacks it.
+
+    NULL for identity columns and others whose value is drawn or computed for each row.
+    """
     known = column.default is not None and not column.generated and "nextval" not in column.default
     text = column.default if known else None
     return query("literals.default", value=as_printed(text or "null"), type=as_printed(column.type))

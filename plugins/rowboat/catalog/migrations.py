@@ -1,8 +1,9 @@
 """Brings the schema up to date: numbered .sql files, each applied once, in order.
 
-A file NNNN_name.sql holds `-- migrate:up`, its statements, `-- migrate:down` and theirs (the form
-of dbmate). Each runs in one transaction with its record, under an advisory lock, so two starts at
-once apply it once. After it the roles get what they may do with the tables that are there now.
+A file NNNN_name.sql contains `-- migrate:up` and its statements, then `-- migrate:down` and its
+statements (the format of dbmate). Each file runs in one transaction with its record, under an
+advisory lock: two processes that start at once apply it once. Then each role is granted its rights
+on the tables that exist now.
 """
 
 import hashlib
@@ -39,7 +40,7 @@ _NAME = re.compile(r"(?P<number>\d{4})_\w+\.sql")
 
 @dataclass(frozen=True)
 class Migration:
-    """One file: its number, its name, how to apply it and how to take it back."""
+    """One file: its number, its name, how to apply it and how to roll it back."""
 
     number: int
     name: str
@@ -48,15 +49,15 @@ class Migration:
 
     @property
     def digest(self) -> str:
-        """The sha256 of what it applies."""
+        """The SHA-256 of the statements that apply it."""
         return hashlib.sha256(self.up.encode()).hexdigest()
 
 
 def migrate(connection: Connection, to: int | None = None) -> list[str]:
-    """Apply what is missing up to number `to` (default: all), or take back what is above it.
+    """Apply what is missing up to number `to` (default: all), or roll back what is above it.
 
-    Returns the names of the migrations that ran. Raises MigrationFailed; what ran before the
-    failing file stays, the failing file leaves nothing.
+    Returns the names of the migrations that ran. Raises MigrationFailed; the files that ran before
+    the failing one stay applied, and the failing one leaves nothing.
     """
     known = {each.number: each for each in read_migrations(settings().migrations)}
     target = max(known, default=0) if to is None else to
@@ -64,7 +65,7 @@ def migrate(connection: Connection, to: int | None = None) -> list[str]:
     with _alone(connection):
         while (step := _next(connection, known, target)) is not None:
             ran.append(step)
-        if target:
+        if target:  # rolled back to 0, there are no tables to grant rights on
             with transaction(connection) as cursor:
                 grant_rights(cursor)
                 _count_writes(cursor)
@@ -89,7 +90,7 @@ def read_migrations(folder: Path) -> list[Migration]:
         found.append(Migration(int(name["number"]), path.stem, form["up"], form["down"]))
     numbers = [each.number for each in found]
     if twice := {number for number in numbers if numbers.count(number) > 1}:
-        raise MigrationFailed(f"migration {min(twice):04} stands twice", "rename one of the files")
+        raise MigrationFailed(f"two files are numbered {min(twice):04}", "rename one of them")
     return found
 
 
@@ -100,7 +101,7 @@ def applied_migrations(cursor: Cursor) -> dict[int, str]:
 
 
 def schema_age(cursor: Cursor) -> datetime:
-    """Return when the database was made."""
+    """Return when the first migration was applied."""
     cursor.execute(query("migrations.since"))
     made: datetime = fetch_one(cursor)[0]
     return made
@@ -108,7 +109,8 @@ def schema_age(cursor: Cursor) -> datetime:
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    """Keep other migrating processes waiting; the end of the session lets them go on too."""
+    """Keep other migrating processes waiting; the lock also ends with the session."""
+    # a session lock: a transaction's would end with the first of the migrations
     with transaction(connection) as cursor:
         cursor.execute(query("migrations.lock"))
         _prepare(cursor)
@@ -121,12 +123,12 @@ def _alone(connection: Connection) -> Iterator[None]:
 
 
 def _prepare(cursor: Cursor) -> None:
-    """Make the table of records; raises MigrationFailed for a role that may not migrate."""
+    """Create the table of records; raises MigrationFailed for a role that may not migrate."""
     cursor.execute(query("migrations.place"))
     role, database, may_create, owner, is_owner = fetch_one(cursor)
     if owner is None and not may_create:
         raise MigrationFailed(
-            f"the role {role} may make no schema in the database {database}",
+            f"the role {role} may not create a schema in the database {database}",
             "let an administrator grant it: "
             f"grant create on database {quote_name((database,))} to {quote_name((role,))}",
         )
@@ -140,7 +142,7 @@ def _prepare(cursor: Cursor) -> None:
 
 
 def _next(connection: Connection, known: dict[int, Migration], target: int) -> str | None:
-    """Run the one migration that comes next towards the target; None when it is reached."""
+    """Run the next migration towards the target and return its name, or None at the target."""
     with transaction(connection) as cursor:
         done = applied_migrations(cursor)
         _check(done, known)
@@ -183,7 +185,7 @@ def _check(done: dict[int, str], known: dict[int, Migration]) -> None:
 
 
 def _count_writes(cursor: Cursor) -> None:
-    """Let every managed table count its writes: so figures know whether they are still true."""
+    """Let every managed table count its writes, so that cached metrics notice changes."""
     managed = sorted({table.schema for table in tables.read_catalog(cursor)})
     cursor.execute(query("migrations.uncounted"), {"schemas": managed})
     for schema, name in cursor.fetchall():
@@ -191,7 +193,7 @@ def _count_writes(cursor: Cursor) -> None:
 
 
 def grant_rights(cursor: Cursor) -> None:
-    """Let each role do what its work needs with every table that is there now, and no more."""
+    """Grant each role what its work needs on every table that exists now, and no more."""
     cursor.execute(query("migrations.roles"))
     roles = {row["rolname"] for row in fetch_rows(cursor)}
     managed = sorted({table.schema for table in tables.read_catalog(cursor)})

@@ -1,7 +1,7 @@
-"""The outline of the catalog as a file, for readers that must not ask the database each time.
+"""The outline of the catalog as a file, for readers that must not query the database each time.
 
-Airflow reads its DAG files every few seconds, and again for each task; their tasks and forms follow
-this outline.
+Airflow reads its DAG files every few seconds, and again for each task; their tasks and forms are
+made from this outline.
 """
 
 import json
@@ -18,19 +18,19 @@ _FRESH = 60.0  # seconds
 
 @dataclass(frozen=True)
 class Outline:
-    """A table and its parents, by full name; a ring of foreign keys is left open."""
+    """A table and its parents, by full name; a ring of foreign keys is opened at one table."""
 
     table: str
     parents: tuple[str, ...]
 
 
 def outline_path() -> Path:
-    """The file: HOME/catalog.json."""
+    """Return the path of the file, HOME/catalog.json."""
     return settings().home / "catalog.json"
 
 
 def outline_is_fresh() -> bool:
-    """Tell whether the file was written within the last minute."""
+    """Return whether the file was written within the last minute."""
     try:
         return time.time() - outline_path().stat().st_mtime < _FRESH
     except FileNotFoundError:
@@ -38,7 +38,7 @@ def outline_is_fresh() -> bool:
 
 
 def write_outline(catalog: Catalog) -> None:
-    """Write the outline, parents first; a reader never sees half of it."""
+    """Write the outline, parents first; a reader sees the old file or the new one."""
     depths = catalog.depths
     outline = [
         Outline(
@@ -54,6 +54,7 @@ def write_outline(catalog: Catalog) -> None:
         for table in catalog.in_order()
     ]
     settings().home.mkdir(parents=True, exist_ok=True)
+    # written aside and renamed, under a name of this process: several may write at once
     aside = outline_path().with_suffix(f".{os.getpid()}.new")
     aside.write_text(json.dumps([asdict(each) for each in outline], indent=2) + "\n")
     aside.replace(outline_path())

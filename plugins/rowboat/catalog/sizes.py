@@ -10,7 +10,7 @@ EXACT_UP_TO = 1_000_000  # rows; above it counting costs more than the answer is
 
 
 def count_rows(cursor: Cursor, table: Table, exact_up_to: int = EXACT_UP_TO) -> tuple[int, bool]:
-    """Return about how many rows a table has, exactly where they are few, and which of both."""
+    """Return how many rows a table has, and whether that is exact: estimated above a limit."""
     about = estimate_rows(cursor, table)
     if about > exact_up_to:
         return about, False
@@ -19,7 +19,7 @@ def count_rows(cursor: Cursor, table: Table, exact_up_to: int = EXACT_UP_TO) -> 
 
 
 def estimate_rows(cursor: Cursor, table: Table) -> int:
-    """Return about how many rows a table has; -1 where Postgres does not know yet."""
+    """Return about how many rows a table has; -1 if Postgres does not know yet."""
     name = sql.Literal(table.identifier.as_string(cursor))
     cursor.execute(query("sizes.estimate", table=name))
     found: int = fetch_one(cursor)[0]

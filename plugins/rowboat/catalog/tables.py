@@ -39,31 +39,31 @@ class Column:
 
     @property
     def is_text(self) -> bool:
-        """Tell whether an empty string is a value of its type."""
+        """Whether an empty string is a value of its type."""
         return self.category == "S"
 
     @property
     def digits(self) -> tuple[int, int] | None:
-        """Precision and scale of a numeric that has them (its type modifier, numeric.c)."""
+        """Precision and scale of a numeric that has them, from its type modifier (numeric.c)."""
         if "numeric" not in (self.base, self.element) or self.modifier < 0:
             return None
-        packed = self.modifier - 4
+        packed = self.modifier - 4  # less the header of a varlena
         scale = packed & 0x7FF
         return packed >> 16 & 0xFFFF, scale - 0x800 if scale & 0x400 else scale
 
     @property
     def settable(self) -> bool:
-        """Tell whether a source may give its value (not generated, not identity always)."""
+        """Whether a source may give its value: not generated, not identity always."""
         return not self.generated and self.identity != "a"
 
     @property
     def required(self) -> bool:
-        """Tell whether a source must have the column."""
+        """Whether a source must have the column."""
         return self.not_null and self.default is None and self.identity is None
 
     @property
     def has_constant_default(self) -> bool:
-        """Tell whether its default is known beforehand: one that calls no function."""
+        """Whether its default is known in advance, as it calls no function."""
         if self.default is None or self.generated or self.identity:
             return False
         return not re.search(r"[\w\"]\(", re.sub(r"'([^']|'')*'", "''", self.default))
@@ -80,7 +80,7 @@ class Unique:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """Columns that name a row of a parent table."""
+    """Columns that refer to a row of a parent table."""
 
     name: str
     columns: tuple[str, ...]
@@ -112,7 +112,7 @@ class Check:
 
     @property
     def message(self) -> str:
-        """The sentence that explains a row that breaks it."""
+        """The message for a row that breaks it."""
         return self.comment or f"breaks the rule {self.name}: {self.expression}"
 
 
@@ -157,19 +157,21 @@ class Table:
 
     @property
     def serial_key(self) -> str | None:
-        """The name of the key column, where the key is one integer."""
+        """The name of the key column if the key is one integer, else None."""
         if self.key is None or len(self.key.columns) != 1:
             return None
         name = self.key.columns[0]
         return name if self.by_name[name].base in INTEGERS else None
 
     def covers(self, names: Sequence[str], columns: Sequence[str]) -> bool:
-        """Tell whether rows of some columns have a known value in others, given or by default."""
+        """Return whether rows with these columns have a known value in all of `names`, by default
+        if not given.
+        """
         return all(name in columns or self.by_name[name].has_constant_default for name in names)
 
     @property
     def refers_to_itself(self) -> bool:
-        """Tell whether a foreign key points back at the table."""
+        """Whether a foreign key of the table refers to the table itself."""
         return any(key.parent == self.full_name for key in self.foreign_keys)
 
 
@@ -189,7 +191,7 @@ class Catalog:
 
     @cached_property
     def names(self) -> list[tuple[str, str, Table]]:
-        """The names by which tables are known, with and without schema: as it is, and folded."""
+        """Each name of a table, with and without schema, its case-folded form, and the table."""
         return [
             (name, name.casefold(), table)
             for table in self.tables
@@ -203,15 +205,15 @@ class Catalog:
             return found[0]
         if found:
             names = ", ".join(table.full_name for table in found)
-            raise UnknownTable(f"{name} stands for several tables: {names}", "name the schema too")
+            raise UnknownTable(f"several tables are called {name}: {names}", "name the schema too")
         raise UnknownTable(f"there is no table {name}")
 
     def parents(self, table: Table) -> set[str]:
-        """The full names of the managed tables that a table refers to, itself left out."""
+        """Return the full names of the managed tables that a table refers to, except itself."""
         return {key.parent for key in table.foreign_keys} & (set(self.by_name) - {table.full_name})
 
     def children(self, table: Table) -> list[Table]:
-        """The tables that refer to a table; itself too where it does."""
+        """Return the tables that refer to a table, which may include itself."""
         return [
             each
             for each in self.tables
@@ -220,9 +222,9 @@ class Catalog:
 
     @cached_property
     def depths(self) -> dict[str, int]:
-        """Table → 0 without parents, else one more than its deepest parent.
+        """Full name of a table → 0 without parents, otherwise one more than its deepest parent.
 
-        Where foreign keys form a ring, the ring is opened at its first table by name.
+        A ring of foreign keys is opened at its first table by name.
         """
         depths: dict[str, int] = {}
 
@@ -233,7 +235,7 @@ class Catalog:
                     (depth(each, (*above, name)) for each in sorted(parents)), default=-1
                 )
                 if above and self.parents(self.by_name[name]) & set(above):
-                    return found
+                    return found  # within a ring the depth depends on the start: not final
                 depths[name] = found
             return depths[name]
 
@@ -242,7 +244,7 @@ class Catalog:
         return depths
 
     def in_order(self) -> list[Table]:
-        """The tables, parents first."""
+        """Return the tables, parents first."""
         return sorted(
             self.tables, key=lambda table: (self.depths[table.full_name], table.full_name)
         )

@@ -33,6 +33,8 @@ class RecordingCursor(Cursor):
     row_counts: Mapping[str, int]
     run: Collection[str]
     rows: int
+    _last: str  # name of the last statement
+    _found: list[tuple[Any, ...]] | None  # what is left of its answer; None if it was run
 
     @classmethod
     def of(
@@ -87,6 +89,3 @@ class RecordingCursor(Cursor):
             return super().fetchall()
         found, self._found = self._found, []
         return found
-
-    _last: str
-    _found: list[tuple[Any, ...]] | None

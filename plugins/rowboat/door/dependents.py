@@ -1,4 +1,4 @@
-"""Rows that are to go, and what foreign keys of other tables would make of that."""
+"""Rows to be deleted, and the rows of other tables that refer to them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,21 +34,21 @@ class Reference:
 
     @property
     def label(self) -> str:
-        """How a plan names it."""
+        """The foreign key in a plan: child table and columns."""
         return f"{self.child_name} ({', '.join(self.columns)})"
 
     @property
     def forbids(self) -> bool:
-        """Tell whether it lets no row go that another refers to."""
+        """Whether it forbids deleting a row that another one refers to."""
         return self.on_delete in "ar"
 
     @property
     def action(self) -> str:
-        """What becomes of a row that refers to a deleted one."""
+        """What is done to a row that refers to a deleted one, in words."""
         return ACTIONS[self.on_delete]
 
     def joined(self, child: str, parent: str) -> sql.Composed:
-        """SQL: the child's row refers to the parent's."""
+        """SQL: the row of the child refers to that of the parent."""
         return sql.SQL(" and ").join(
             sql.SQL("{} = {}").format(sql.Identifier(child, name), sql.Identifier(parent, other))
             for name, other in zip(self.columns, self.parent_columns, strict=True)
@@ -57,9 +57,9 @@ class Reference:
 
 @dataclass(frozen=True)
 class Dependents:
-    """How many rows refer to doomed rows by one foreign key, and are not doomed themselves.
+    """Rows that refer to doomed rows by one foreign key, and are not doomed themselves.
 
-    `kept` are the temporary tables that hold them.
+    `kept` are the temporary tables in which they are.
     """
 
     rows: int
@@ -68,9 +68,10 @@ class Dependents:
 
 
 class RowsToDelete:
-    """Rows of one table: those that the backup on the stage does not have, or one to be deleted.
+    """The doomed rows of one table: those that a backup lacks, or one that a request deletes.
 
-    They are kept in a temporary table until the transaction ends, with their place in the table.
+    They are copied into a temporary table, with their places in the table, until the transaction
+    ends: what is found out about them must not change while rows are written.
     """
 
     def __init__(
@@ -91,33 +92,33 @@ class RowsToDelete:
 
     @property
     def places(self) -> sql.Composed:
-        """SQL: the rows as `home` and `place`."""
+        """SQL: the places of the rows, as `home` (table) and `place` (ctid)."""
         return query("restore.places", doomed=self.name)
 
     @property
     def stays(self) -> sql.Composed:
-        """SQL: the row c of the table is none of them."""
+        """SQL: the row c of the table is not doomed."""
         return query("restore.not_in", rows=self.name)
 
     def delete_free(self, cursor: Cursor, children: Collection[str]) -> int:
-        """Delete those that no row of these children refers to, with what goes with them."""
+        """Delete the rows to which no row of these children refers; return how many."""
         free = [self._no_child(each) for each in self.references if each.child_name in children]
         return self._delete(cursor, free)
 
     def delete_in_way(
         self, cursor: Cursor, wanted: sql.Composable, children: Collection[str]
     ) -> int:
-        """Delete those that hold a wanted value; only rows of these children may refer to them."""
+        """Delete rows that hold a wanted value, even if rows of these children refer to them."""
         free = [self._no_child(each) for each in self.references if each.child_name not in children]
         return self._delete(cursor, [wanted, *free])
 
     def leaving(self, children: Collection[str]) -> sql.Composed:
-        """SQL: delete those that no row of these children refers to."""
+        """SQL: delete the rows to which no row of these children refers, as part of a statement."""
         free = [self._no_child(each) for each in self.references if each.child_name in children]
         return query("restore.returned", delete=self._statement(free))
 
     def delete_rest(self, cursor: Cursor) -> int:
-        """Delete those that are left; foreign keys do what they are declared to do."""
+        """Delete the rows that are left; foreign keys act as declared."""
         return self._delete(cursor, [])
 
     def dependents(
@@ -127,11 +128,11 @@ class RowsToDelete:
         stays: Mapping[str, sql.Composable],
         skip: Collection[str] = (),
     ) -> dict[str, Dependents]:
-        """Count the rows that refer to doomed rows by the `first` foreign keys, and what would go
-        with those, however deep deletes cascade.
+        """Count the rows that refer to doomed rows by the `first` foreign keys, and those that
+        cascading deletes would reach from there, at any depth.
 
-        `stays` is child → which of its rows c count; below the first, children in `skip` are not
-        looked at. The keys name the foreign keys.
+        `stays` maps a child to SQL that chooses which of its rows c count. Children in `skip` are
+        ignored below the first level. Returns label of the foreign key → its rows.
         """
         found: dict[str, Dependents] = {}
         seen: dict[str, list[sql.Composable]] = {}
@@ -151,6 +152,7 @@ class RowsToDelete:
                 )
             )
             rows_ = cursor.rowcount
+            # a row that was counted is not counted again: foreign keys may form a ring
             known.append(query("restore.not_in", rows=name))
             before = found.get(each.label, Dependents(0, each))
             found[each.label] = Dependents(before.rows + rows_, each, (*before.kept, name))
@@ -174,7 +176,7 @@ class RowsToDelete:
 
 
 def references_to(cursor: Cursor, table: Table) -> list[Reference]:
-    """Return the foreign keys onto a table."""
+    """Return the foreign keys that refer to a table, from any schema."""
     return _references(cursor, table.identifier)
 
 

@@ -285,7 +285,7 @@ def _known(rows: StagedRows, key: Unique) -> Sql:
 def _repeated(rows: StagedRows, unique: Unique) -> Sql:
     """SQL: refuse all but the first good row of those with the same key, or other unique value."""
     columns, is_key = rows.columns, unique == rows.terms.table.key
-    given = columns.given(unique.columns)
+    given = columns.given(unique.columns)  # NULL differs from NULL, unless the constraint says not
     values = _COMMA.join(map(columns.value, unique.columns))
     other_row: Sql = sql.SQL("true")
     if is_key:
@@ -366,7 +366,7 @@ def _duplicate(rows: StagedRows, unique: Unique, where: str) -> dict[str, Sql]:
 
 
 def _earlier(terms: Terms) -> str:
-    return f"stands earlier in this {terms.origin}"
+    return f"occurs earlier in this {terms.origin}"
 
 
 def _reason(columns: StagedColumns, rule: str, column: str, message: Sql, broken: Sql) -> Sql:

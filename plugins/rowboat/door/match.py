@@ -46,6 +46,7 @@ def match_keys(cursor: Cursor, terms: Terms, columns: StagedColumns) -> StagedRo
         "least": reach.keys.least if reach.keys else None,
         "greatest": reach.greatest_known,
     }
+    # if a key occurs twice, the rows have to be compared with each other: none is taken off
     if terms.rewritten and reach.keys and not reach.keys.repeated:
         rows = _take_equal(cursor, rows, parts, facts)
     cursor.execute(query("match.match", **parts), facts)
@@ -104,7 +105,7 @@ def _reach_of_keys(cursor: Cursor, terms: Terms, columns: StagedColumns) -> _Rea
         query("match.greatest", column=sql.Identifier(name), table=terms.table.identifier)
     )
     greatest = fetch_one(cursor)[0]
-    if terms.keys is not None:
+    if terms.keys is not None:  # read while the file was cut, which costs the server nothing
         known = None if greatest is None else terms.keys.until(greatest)
         return _Reach(terms.keys, known, is_empty=known is None)
     cursor.execute(query("match.keys_range", value=columns.value(name)), {"greatest": greatest})

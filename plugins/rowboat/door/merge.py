@@ -1,4 +1,4 @@
-"""Merges good rows of the stage into their table: insert, update, leave equal rows alone."""
+"""Merges good rows of the stage into their table: inserts, updates, leaves equal rows alone."""
 
 import re
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ class MergePlan:
 
     @property
     def has_matches(self) -> bool:
-        """Whether the table has, or had, the key of any good row."""
+        """Whether the table has, or had before the merge, the key of any good row."""
         return bool(self.different or self.unchanged)
 
 
@@ -107,7 +107,7 @@ def skip_triggers(cursor: Cursor, table: Table) -> None:
 def hold_parents(cursor: Cursor, table: Table) -> None:
     """Keep other writers from the parents until the transaction ends.
 
-    A parent that was deleted or changed meanwhile would make the transaction fail at its end.
+    A parent that changed meanwhile would make this transaction fail, and repeat all of its work.
     """
     parents = [key.parent_identifier for key in table.foreign_keys if key.parent != table.full_name]
     if parents:
@@ -130,6 +130,7 @@ def merge_rows(cursor: Cursor, judged: Judged, leaving: Sql | None = None) -> Me
 
     `leaving` deletes other rows of the table, as part of the same statement.
     """
+    # counted here, not when they were matched: some have been refused since
     different, unchanged = count_matched(cursor, judged)
     displaced = _displace(cursor, judged) if different and judged.terms.replaces else 0
     plan = plan_merge(judged, different, unchanged, displaced, deletes=leaving is not None)
@@ -151,20 +152,21 @@ def _write_at_once(
     cursor: Cursor, judged: Judged, plan: MergePlan, leaving: Sql | None
 ) -> tuple[int, int]:
     """Delete, update and insert in one statement; return the rows inserted and updated."""
-    nothing = query("merge.nobody")
+    no_row = query("merge.no_row")
     cursor.execute(
         query(
             "merge.at_once",
-            leave=leaving or nothing,
-            update=query("merge.updated", update=_update(judged)) if plan.updates else nothing,
+            leave=leaving or no_row,
+            update=query("merge.updated", update=_update(judged)) if plan.updates else no_row,
             insert=_insert(judged, query("merge.new_after_updates")),
         )
     )
-    updated, inserted = fetch_one(cursor)
+    updated, inserted = fetch_one(cursor)  # a statement with CTEs has no row count of theirs
     return inserted, updated
 
 
 def _write_updates(cursor: Cursor, judged: Judged) -> int:
+    # the planner takes the stage for small, and would look up its rows one by one
     stage.prefer_set_lookups(cursor, judged.rows.count)
     cursor.execute(_update(judged))
     updated = cursor.rowcount
@@ -186,20 +188,21 @@ def count_matched(cursor: Cursor, judged: Judged) -> tuple[int, int]:
 
 
 def advance_sequences(cursor: Cursor, judged: Judged) -> None:
-    """Move the table's sequences past ids that were given explicitly."""
+    """Move the table's sequences past ids that the rows brought."""
     for name in judged.columns.names:
         sequence = judged.terms.table.by_name[name].sequence
         if sequence is None:
             continue
         greatest = _greatest(cursor, judged, name)
         cursor.execute(query("merge.last_value", sequence=sql.Identifier(*_parts(sequence))))
+        # a rollback does not undo setval: it is called only if the sequence is behind
         if greatest is not None and greatest > fetch_one(cursor)[0]:
             cursor.execute(query("merge.advance"), {"sequence": sequence, "value": greatest})
 
 
 def merge_one_by_one(cursor: Cursor, judged: Judged) -> list[tuple[int, str]]:
-    """Move the good rows into the table one at a time; return those that it refuses by rules that
-    the judge does not know, and its words.
+    """Move the good rows into the table one at a time; return the numbers (from 1) of those that
+    break a rule the judge does not know, such as a trigger's, each with the database's message.
     """
     is_next = query("merge.is_next")
     good = sql.SQL(" and ").join([judged.good, is_next])
@@ -221,9 +224,10 @@ def merge_one_by_one(cursor: Cursor, judged: Judged) -> list[tuple[int, str]]:
 
 @contextmanager
 def telling_own_rules(judged: Judged) -> Iterator[None]:
-    """Tell a race from a rule that the judge does not know, such as that of a unique index.
+    """Raise RowRefused if a row breaks a rule that the judge does not know, such as a unique index.
 
-    Raises RowRefused for the latter, where judging again would not help.
+    Judging again would not help. If the judge knows the rule, another writer was faster: the
+    driver's error is passed on, and the caller judges again.
     """
     try:
         yield
@@ -234,7 +238,7 @@ def telling_own_rules(judged: Judged) -> Iterator[None]:
 
 
 def record_overwritten(cursor: Cursor, judged: Judged, load_id: int) -> None:
-    """Keep which loads had written the rows that this one updated."""
+    """Record which transactions had written the rows that this load updated."""
     cursor.execute(
         query("merge.overwritten", key=_key(judged), good=judged.good),
         {"load_id": load_id},
@@ -247,7 +251,7 @@ def _key(judged: Judged) -> Sql:
 
 
 def holds_wanted_value(judged: Judged, stage_row: Sql) -> Sql:
-    """SQL: the row t holds a unique value that a good row of the stage, not `stage_row`, brings."""
+    """SQL: the row t has a unique value that a good row of the stage, not `stage_row`, brings."""
     found = [
         query(
             "merge.wanted",
@@ -264,7 +268,10 @@ def holds_wanted_value(judged: Judged, stage_row: Sql) -> Sql:
 
 
 def _displace(cursor: Cursor, judged: Judged) -> int:
-    """Take rows out that no update could change; they come back with the rows to insert."""
+    """Delete rows that no update could change in place; they are inserted again with the new ones.
+
+    Two rows that exchange a unique value cannot be updated one after the other.
+    """
     rest, key = _rest(judged), judged.terms.table.key
     assert key is not None
     if not rest or any(judged.terms.table.by_name[n].identity == "a" for n in rest):
@@ -278,7 +285,7 @@ def _displace(cursor: Cursor, judged: Judged) -> int:
 
 
 def _rest(judged: Judged) -> tuple[str, ...]:
-    """The columns that an update sets; those of the key too where it may be written otherwise."""
+    """Return the columns that an update sets; of the key only those that it may change."""
     assert judged.terms.table.key is not None
     keys = judged.terms.table.key.columns
     if judged.terms.replaces:
@@ -309,10 +316,14 @@ def _insert(judged: Judged, new: Sql, good: Sql | None = None) -> sql.Composed:
 
 
 def _greatest(cursor: Cursor, judged: Judged, name: str) -> int | None:
+    """Return the greatest value of an integer column in good and equal rows.
+
+    The keys that were read with the file often have it already, which saves reading the stage.
+    """
     keys = judged.rows.keys if name == judged.terms.table.serial_key else None
     if keys and not judged.refused:
         return keys.greatest
-    if keys and keys.last is not None:
+    if keys and keys.last is not None:  # the row with the greatest key; if it is good, that is all
         cursor.execute(query("merge.is_refused"), {"n": keys.last})
         if not fetch_one(cursor)[0]:
             return keys.greatest
@@ -325,6 +336,6 @@ def _greatest(cursor: Cursor, judged: Judged, name: str) -> int | None:
 
 
 def _parts(name: str) -> list[str]:
-    """Split a name that Postgres quoted, as "Schema".sequence, into its parts."""
+    """Split a name as Postgres quotes it, such as "Schema".sequence, into its parts."""
     found = re.findall(r'"((?:[^"]|"")*)"|([^".]+)', name)
     return [quoted.replace('""', '"') or plain for quoted, plain in found]

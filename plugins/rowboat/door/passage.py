@@ -1,6 +1,6 @@
-"""The one door: stage, judge, merge, quarantine, report, in the transaction of the caller.
+"""The one door: stages, judges, merges, quarantines and reports, in the caller's transaction.
 
-CSV files, HTTP batches, AVRO backups and the quarantine itself all enter here.
+CSV files, HTTP batches, AVRO backups and rows from the quarantine all pass through here.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ Source = Literal["file", "retry", "api", "backup"]
 
 @dataclass
 class Report:
-    """The numbers of one or more passages: read = inserted + updated + unchanged + rejected."""
+    """The counts of one or more passages: read = inserted + updated + unchanged + rejected."""
 
     read: int = 0
     inserted: int = 0
@@ -35,7 +35,7 @@ class Report:
         return Report(**{name: mine[name] + theirs[name] for name in mine})
 
     def check(self) -> None:
-        """Assert the equation; raises BrokenPromise."""
+        """Raise BrokenPromise unless the counts add up."""
         if self.read != self.inserted + self.updated + self.unchanged + self.rejected:
             raise BrokenPromise(f"the counts of a load do not add up: {self}")
 
@@ -48,12 +48,13 @@ class Report:
 
 @dataclass
 class Passage:
-    """Where a cargo comes from and who brings it; kept with the report.
+    """Where a cargo comes from and who brings it; recorded with the report.
 
-    `first_line` to `last_line` (from 1) and `first_byte` to `last_byte` are the part of a file;
-    `own` collects the transactions in which this source has written so far, `seen_until` is the
-    greatest key of rows that it found equal; `on_known` tells what becomes of rows whose key the
-    table has; `on_trial` leaves the sequences alone, which no rollback takes back.
+    `first_line` to `last_line` (from 1) and `first_byte` to `last_byte` are a piece of a file.
+    `on_known` decides what happens to rows whose key the table has. `on_trial` leaves sequences
+    alone, as no rollback resets them. The door updates two fields for the next cargo of the same
+    source: `own`, the transactions in which it has written so far, and `seen_until`, the greatest
+    key of rows that it found equal.
     """
 
     source: Source
@@ -83,8 +84,8 @@ def pass_through(
 ) -> tuple[Report, int | None]:
     """Pass a cargo through the door within the caller's transaction.
 
-    Returns the report and the greatest id, where the key is one integer. Raises
-    BrokenPromise where the counts do not add up; the caller's rollback undoes everything.
+    Returns the report, and the greatest id if the key is one integer. Raises BrokenPromise if the
+    counts do not add up, and RowRefused; the caller's rollback undoes everything.
     """
     return let_in(cursor, cargo, examine(cursor, table, cargo, passage), passage)
 
@@ -162,11 +163,13 @@ def let_in(
     unchanged = merged.unchanged + judged.rows.equal
     report = Report(cargo.read, merged.inserted, merged.updated, unchanged, rejected)
     report.check()
+    # recorded before the rejects, which refer to the load; its xmin is that of the merged rows
     load_id, xid = _record(cursor, table, passage, report)
     if merged.updated:
         merge.record_overwritten(cursor, judged, load_id)
     if rejected or cargo.rejected_ids is not None:
         quarantine.keep_rejected(cursor, cargo, judged, _facts(load_id, table, passage))
+    # what this cargo wrote or found equal makes the same key in the next one a duplicate
     passage.own = sorted({*passage.own, xid})
     if unchanged:
         keys = judged.rows.keys

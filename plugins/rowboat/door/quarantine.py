@@ -1,4 +1,4 @@
-"""Keeps refused rows: original bytes and every reason; judges them again when it may help."""
+"""Writes the quarantine: keeps refused rows, and returns them as cargoes to be judged again."""
 
 import io
 import json
@@ -18,14 +18,16 @@ from rowboat.door.stage import Cargo
 
 
 def keep_rejected(cursor: Cursor, cargo: Cargo, judged: Judged, facts: dict[str, Any]) -> None:
-    """Store every refused row of a cargo, those on the stage and those that could not be staged.
+    """Store every refused row of a cargo, whether or not it could be staged.
 
-    `facts` are the load's id, table, source, source_name and version. Rows that come from the
-    quarantine stay there with their reasons of today; the others of such a cargo are settled.
+    `facts` are the load's id, table, source, source_name and version. If the cargo is from the
+    quarantine, rows that are refused again stay there with their new reasons, and the others are
+    settled.
     """
     fields = query(
         "quarantine.fields", cells=sql.SQL(", ").join(map(judged.columns.named_cell, cargo.columns))
     )
+    # only the numbers of refused rows are fetched: the bytes of all others are never asked for
     if cargo.origin is None:
         cursor.execute(query("quarantine.fill_from_stage", fields=fields))
     else:
@@ -44,10 +46,11 @@ def keep_rejected(cursor: Cursor, cargo: Cargo, judged: Judged, facts: dict[str,
 def waiting_rows(
     cursor: Cursor, table: Table, which: RejectFilter | None, after: int, limit: int
 ) -> tuple[Cargo, dict[str, Any]] | None:
-    """Return the next open rows of a table as a cargo to judge again, or None at the end.
+    """Return the next open rows of a table as a cargo to be judged again, or None at the end.
 
-    Those whose only fault is a missing parent; with `which`, those chosen that could be split. A
-    cargo comes from one source, whose name and version are returned with it.
+    Without `which` these are the rows whose only fault is a missing parent; with it, the chosen
+    rows that could be split into cells. Returns the cargo, whose rows are from one source and have
+    the same columns, with the name and version of that source. Locks the rows.
     """
     columns = tuple(column.name for column in table.stored)
     known = set(columns)
@@ -70,7 +73,7 @@ def waiting_rows(
 
 
 def cargo_of_rejected(columns: tuple[str, ...], refused: list[dict[str, Any]]) -> Cargo:
-    """Return refused rows (id, line, raw, fields) as a cargo that settles those that go in."""
+    """Return refused rows (id, line, raw, fields) as a cargo; rows that are let in are settled."""
     csv = _csv([[row["fields"][name] for name in columns] for row in refused])
     return Cargo(
         columns=columns,
@@ -85,7 +88,7 @@ def cargo_of_rejected(columns: tuple[str, ...], refused: list[dict[str, Any]]) -
 def _lines(
     cargo: Cargo, refused: list[int], origin: Callable[[int], tuple[int, bytes]]
 ) -> Iterator[str]:
-    """Write refused rows in COPY's text format (bytes as hexadecimal, backslash doubled)."""
+    """Yield refused rows in COPY's text format: bytes in hexadecimal, backslashes doubled."""
     for n in refused:
         line, raw = origin(n - 1)
         again = cargo.rejected_ids[n - 1] if cargo.rejected_ids else r"\N"
@@ -97,7 +100,7 @@ def _lines(
 
 
 def _csv(table: list[list[str | None]]) -> bytes:
-    """Write rows so that NULL and the empty text stay apart, as COPY reads them."""
+    """Return rows as CSV in which COPY can tell NULL (nothing) from empty text (quotes)."""
     return "".join(
         ",".join("" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in row) + "\n"
         for row in table

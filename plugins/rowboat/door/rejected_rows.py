@@ -1,4 +1,4 @@
-"""Reads the quarantine for people: counted, as pages, as a CSV file."""
+"""Reads the quarantine: lists, pages, counts and exports refused rows."""
 
 import csv
 import io
@@ -27,8 +27,10 @@ HINTS = {
 
 @dataclass(frozen=True)
 class RejectFilter:
-    """Which open rows: of some tables by full name, with a fault, of a source (a file by its name),
-    the one with an id; None: all. A `fault` has a rule, a column (None: none), or both.
+    """Selects open rows. Each field narrows the selection; None does not.
+
+    `tables` are full names; a `fault` has a rule, a column (None: a rule of no column), or both;
+    `source_name` is a file's name, or another source's; `id` selects one row.
     """
 
     tables: list[str] | None = None
@@ -58,7 +60,7 @@ class RejectGroup:
 
 @dataclass(frozen=True)
 class RejectCount:
-    """How many chosen rows of a table are open; those that were `cut` into cells can be retried."""
+    """How many chosen rows of a table are open; only those `cut` into cells can be retried."""
 
     table_name: str
     rows: int
@@ -67,7 +69,7 @@ class RejectCount:
 
 @dataclass(frozen=True)
 class Reject:
-    """An open refused row: where it came from, its original bytes, every reason."""
+    """An open refused row: its origin, its original bytes, all reasons."""
 
     id: int
     table_name: str
@@ -110,7 +112,7 @@ class RejectStart(Reject):
 
 @dataclass(frozen=True)
 class RejectDetail(Reject):
-    """A refused row, open or settled: its cells where it could be cut, and who settled it how."""
+    """A refused row, open or settled: its cells if it could be cut, and how it was settled."""
 
     version: int | None
     fields: dict[str, str | None] | None
@@ -120,13 +122,13 @@ class RejectDetail(Reject):
 
 
 def read_rejects(cursor: Cursor, table: str | None) -> list[Reject]:
-    """Return the open refused rows of a table, or of all."""
+    """Return the open refused rows of a table, or of all tables, by source and line."""
     cursor.execute(query("quarantine.list"), {"table": table})
     return [Reject(**(row | {"raw": bytes(row["raw"])})) for row in fetch_rows(cursor)]
 
 
 def page_of_rejects(cursor: Cursor, which: RejectFilter, after: int, limit: int) -> list[Reject]:
-    """Return chosen open rows whose ids come next after one."""
+    """Return up to `limit` of the chosen open rows, with ids greater than `after`."""
     values = which.values | {"after": after, "limit": limit}
     cursor.execute(query("quarantine.page", which=query("quarantine.which")), values)
     return [Reject(**(row | {"raw": bytes(row["raw"])})) for row in fetch_rows(cursor)]
@@ -135,7 +137,7 @@ def page_of_rejects(cursor: Cursor, which: RejectFilter, after: int, limit: int)
 def page_of_starts(
     cursor: Cursor, which: RejectFilter, after: int, limit: int, most: int
 ) -> list[RejectStart]:
-    """Return the same with the first `most` bytes of each."""
+    """Return a page of the chosen open rows, with the first `most` bytes of each."""
     values = which.values | {"after": after, "limit": limit, "most": most}
     cursor.execute(query("quarantine.begun", which=query("quarantine.which")), values)
     return [RejectStart(**(row | {"raw": bytes(row["raw"])})) for row in fetch_rows(cursor)]
@@ -151,8 +153,8 @@ def find_reject(cursor: Cursor, reject_id: int) -> RejectDetail:
 
 
 def group_rejects(cursor: Cursor, tables: list[str] | None) -> tuple[list[RejectGroup], int]:
-    """Return how many open rows have each fault, and how many there are in all; a row with several
-    faults counts in each.
+    """Return how many open rows of some tables, or of all, have each fault, and the number of open
+    rows. A row with several faults counts in each.
     """
     cursor.execute(query("quarantine.groups"), {"tables": tables})
     found = fetch_rows(cursor)
@@ -168,20 +170,20 @@ def count_rejects(cursor: Cursor, which: RejectFilter) -> list[RejectCount]:
 
 
 def count_settled(cursor: Cursor, tables: list[str] | None) -> dict[str, int]:
-    """Count the rows that are no longer open by what became of them: loaded, superseded."""
+    """Return how many rows are no longer open, by what became of them: loaded, superseded."""
     cursor.execute(query("quarantine.settled"), {"tables": tables})
     return dict(cursor.fetchall())
 
 
 def export_rejects(found: list[Reject], to: Path) -> None:
-    """Write refused rows as CSV: where, why, and the row as it stood, byte for byte.
+    """Write refused rows to a new CSV file: source, reasons, and the original row, byte for byte.
 
     Raises FileExists or Unwritable.
     """
     try:
         descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     except FileExistsError:
-        raise FileExists(f"{to} is there already") from None
+        raise FileExists(f"{to} already exists") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Unwritable(f"{to} cannot be written: {reason}") from None
@@ -190,9 +192,9 @@ def export_rejects(found: list[Reject], to: Path) -> None:
 
 
 def rejects_as_csv(found: list[Reject], safe: bool = False, header: bool = True) -> bytes:
-    """Return refused rows as CSV: where, why, and the row as it stood, byte for byte.
+    """Return refused rows as CSV: source, reasons, and the original row, byte for byte.
 
-    With safe=True a text that a spreadsheet would take for a formula gets an apostrophe before it.
+    With safe=True an apostrophe is put before text that a spreadsheet would take for a formula.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)

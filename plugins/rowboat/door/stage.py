@@ -1,4 +1,4 @@
-"""Stages rows as text next to their table, where SQL can judge them set by set."""
+"""Stages rows in temporary tables of the session, where SQL can judge them in sets."""
 
 import json
 from collections import defaultdict
@@ -23,7 +23,7 @@ _LARGE = 10_000  # rows of a stage
 
 @dataclass(frozen=True)
 class Refused:
-    """A row that could not be staged: its line, its original bytes, why."""
+    """A row that could not be staged: its line, its original bytes, the reasons."""
 
     line: int
     raw: bytes
@@ -31,15 +31,15 @@ class Refused:
 
 
 class Readable(Protocol):
-    """What COPY reads from."""
+    """An open source of bytes, from which COPY reads."""
 
     def read(self, size: int) -> bytes:
-        """Return up to `size` bytes, none at the end."""
+        """Return up to `size` bytes, and none at the end."""
         ...
 
 
-class _Heard:
-    """Keeps what goes wrong while COPY reads: the driver would tell it in words of its own."""
+class _FailureKept:
+    """Keeps the exception of a reader: the driver replaces it by an error of its own."""
 
     def __init__(self, content: Readable) -> None:
         self._content = content
@@ -55,9 +55,9 @@ class _Heard:
 
 @dataclass(frozen=True)
 class Staged:
-    """Rows that lie in a table of their own, judged as far as each shows it by itself.
+    """Rows of a part: in a table of their own, their cells and CHECKs judged.
 
-    `before` is the number before the first of them.
+    `before` is the number of the row before the first one.
     """
 
     table: sql.Identifier
@@ -66,17 +66,19 @@ class Staged:
 
 @dataclass
 class Cargo:
-    """The rows of one passage through the door, whatever their source.
+    """The rows of one passage through the door, from any source.
 
-    `content` opens what COPY takes: CSV with a `delimiter`, or without one COPY's binary format, in
-    which the `typed` columns are values of their types and the others text; or it names
-    where they lie already. It has `staged` rows of `columns`, numbered from 0. In CSV the `plain`
-    columns are values too, but for their `odd` cells, which the content leaves empty: column →
-    number of the row → text; `keys` sums up an integer key, where that was read. `origin` gives the
-    line and the original bytes of a row, where it has any but those on the stage; `refused` are
-    rows that could not be staged; `reasons` are what was found wrong with staged ones when they
-    were read. `rejected_ids` names the quarantined row behind each staged one, where it is judged
-    again.
+    `content` has `staged` rows of `columns`, numbered from 0. It opens CSV if there is a
+    `delimiter`, otherwise COPY's binary format; or it names the table of a part. In binary the
+    `typed` columns are values of their types, and the others text. In CSV the `plain` columns are
+    values, except for `odd` cells: these are empty in the content, and their text is given as
+    column → number of the row → text.
+
+    `keys` sums up an integer key if it was read. `origin` returns the line and the original bytes
+    of a row; None if what is on the stage is the original. `refused` are rows that could not be
+    staged; `reasons` are the faults that were found in staged rows when they were read, by number.
+    `rejected_ids` are the IDs of the quarantined rows that are judged again, one for each staged
+    row; None if the rows are new.
     """
 
     columns: tuple[str, ...]
@@ -101,9 +103,10 @@ class Cargo:
 def build_stage(
     cursor: Cursor, table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
 ) -> None:
-    """Make the session's temporary tables for rows of these columns, or take those of last time.
+    """Create the session's temporary tables for rows of these columns, or empty those it has.
 
-    Beside the text of a cell there is room for its value, where `plain` may find that it is one.
+    They are kept from one cargo to the next: creating tables costs more than emptying them. A
+    column whose values may be recognised as such (`plain`) has one column for text, one for values.
     """
     cells = declare_columns(stage_columns(table, columns, typed))
     key = [
@@ -113,6 +116,7 @@ def build_stage(
     key_ = sql.SQL(", ").join(key)
     keys = sql.SQL("").join(sql.SQL(", ") + each for each in key)
     form = sql.SQL(", ").join([cells, key_])
+    # the form is kept as the comment of the stage: the session's memory of what it has built
     said = sql.Literal(form.as_string(cursor))
     cursor.execute(query("stage.is_built", form=said))
     if fetch_one(cursor)[0]:
@@ -124,8 +128,8 @@ def build_stage(
 def stage_columns(
     table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
 ) -> list[tuple[sql.Identifier, str]]:
-    """Return the stage's columns and their types: cells, then room for the values of those that
-    are text.
+    """Return the stage's columns and their types: first the cells, then those for the values of
+    cells that are text.
     """
     by_name = table.by_name
     cells = [
@@ -140,14 +144,14 @@ def stage_columns(
 
 
 def declare_columns(columns: Sequence[tuple[sql.Identifier, str]]) -> sql.Composed:
-    """SQL: columns and their types, as a table is declared."""
+    """SQL: columns and their types, as `create table` has them."""
     return sql.SQL(", ").join(
         sql.SQL("{} {}").format(name, as_printed(type_)) for name, type_ in columns
     )
 
 
 def fill_stage(cursor: Cursor, table: Table, cargo: Cargo) -> None:
-    """Empty the stage and copy the cargo in."""
+    """Empty the stage and copy the cargo in; raises PartLost if the rows of a part are gone."""
     cursor.execute(query("stage.clear"))
     if not cargo.staged:
         return
@@ -163,15 +167,18 @@ def fill_stage(cursor: Cursor, table: Table, cargo: Cargo) -> None:
         statement = query("stage.fill_binary", cells=names)
     else:
         statement = _fill_csv(table, cargo, cells)
-    content = _Heard(cargo.content())
+    content = _FailureKept(cargo.content())
     try:
         cursor.copy_expert(statement, content, size=_AT_ONCE)
     except psycopg2.Error:
         if content.failure:
             raise content.failure from None
         raise
+    # verdicts, lines and bytes find their rows by number: one row too many would shift them all
     if cursor.rowcount != cargo.staged:
-        raise BrokenPromise(f"{cargo.staged} rows were sent to the stage, {cursor.rowcount} came")
+        raise BrokenPromise(
+            f"{cargo.staged} rows were sent to the stage, {cursor.rowcount} arrived"
+        )
     if cargo.odd:
         _put_odd(cursor, cargo)
     if cargo.reasons:
@@ -188,7 +195,7 @@ def _fill_from(cursor: Cursor, table: Table, cargo: Cargo, part: Staged) -> None
 
 
 def _put_odd(cursor: Cursor, cargo: Cargo) -> None:
-    """Put the text of odd cells beside the values, of which they have none."""
+    """Add the text of odd cells, whose values are still empty."""
     cells = {column: cell_name(cargo.columns.index(column)) for column in cargo.odd}
     found: dict[int, dict[str, str | int]] = defaultdict(dict)
     for column, cell in cells.items():
@@ -206,7 +213,7 @@ def _put_odd(cursor: Cursor, cargo: Cargo) -> None:
 
 
 def _keep_reasons(cursor: Cursor, cargo: Cargo) -> None:
-    """Write what was found before the judge, in front of what the judge will find."""
+    """Record faults that were found while reading, ordered before all that the judge finds."""
     found = [
         {"n": n + 1, "place": place - len(reasons)} | reason.to_json()
         for n, reasons in cargo.reasons.items()
@@ -216,27 +223,27 @@ def _keep_reasons(cursor: Cursor, cargo: Cargo) -> None:
 
 
 def drop_repeated_verdicts(cursor: Cursor) -> None:
-    """Let the judge say nothing of a cell's type where that was found wrong before."""
+    """Drop the judge's verdicts on cells whose type was found wrong when they were read."""
     cursor.execute(query("stage.tell_once"))
 
 
 def go_on_with_rest(cursor: Cursor) -> None:
-    """Go on with the rest of the rows alone."""
+    """Make the rows in `rest` the stage."""
     cursor.execute(query("stage.change_over"))
 
 
 def set_stage_aside(cursor: Cursor, number: int) -> None:
-    """Keep what is on the stage while other tables are staged."""
+    """Keep the rows of the stage under another name while other tables are staged."""
     cursor.execute(query("stage.set_aside", aside=_aside(number)))
 
 
 def take_stage_up(cursor: Cursor, number: int) -> None:
-    """Put what was set aside back on a stage that was built for it."""
+    """Make rows that were set aside the stage again; it must be built for their columns."""
     cursor.execute(query("stage.take_up", aside=_aside(number)))
 
 
 def name_stage_aside(number: int) -> sql.Identifier:
-    """Name a stage that was set aside."""
+    """Return the name of a stage that was set aside."""
     return sql.Identifier("pg_temp", *_aside(number).strings)
 
 
@@ -245,6 +252,7 @@ def _aside(number: int) -> sql.Identifier:
 
 
 def _fill_csv(table: Table, cargo: Cargo, cells: list[sql.Identifier]) -> sql.Composed:
+    # COPY takes a quoted empty field for an empty text, which no other type has
     plain = [
         cell
         for cell, name in zip(cells, cargo.columns, strict=True)
@@ -262,17 +270,17 @@ def _fill_csv(table: Table, cargo: Cargo, cells: list[sql.Identifier]) -> sql.Co
 
 
 def cell_name(index: int) -> sql.Identifier:
-    """Name the stage's column for the nth column of a cargo."""
+    """Return the name of the stage's column for the cells of a cargo's nth column."""
     return sql.Identifier(f"c{index}")
 
 
 def value_name(index: int) -> sql.Identifier:
-    """Name the stage's column for the values of the nth column of a cargo."""
+    """Return the name of the stage's column for the values of a cargo's nth column."""
     return sql.Identifier(f"v{index}")
 
 
 def key_name(index: int) -> sql.Identifier:
-    """Name the column of `seen` for the nth column of the key."""
+    """Return the name of the column of `seen` and `match` for the nth column of the key."""
     return sql.Identifier(f"k{index}")
 
 
@@ -294,7 +302,7 @@ def prefer_set_lookups(cursor: Cursor, rows: int) -> None:
 
 
 def count_refused(cursor: Cursor) -> int:
-    """Return how many rows of the stage have a verdict against them."""
+    """Return how many rows of the stage have a verdict."""
     cursor.execute(query("stage.count_refused"))
     found: int = fetch_one(cursor)[0]
     return found

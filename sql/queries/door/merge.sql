@@ -90,7 +90,7 @@ null
 -- Return what the database said of the rows that it refused: number, SQLSTATE, rule, message.
 select n, rule, column_name, message from pg_temp.verdict where place is null order by n;
 
--- fragment: nobody
+-- fragment: no_row
 -- No row.
 select 1 where false
 

@@ -155,7 +155,7 @@ where ("s"."c4"::integer) is not null and not exists (select from "hired_employe
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select
     s.n, 4, 'duplicate', 'id',
-    'id ' || coalesce(left("s"."c0", 80), '(empty)') || ' stands earlier in this file' || case when m.same then ' with the same values' else ' with other values' end
+    'id ' || coalesce(left("s"."c0", 80), '(empty)') || ' occurs earlier in this file' || case when m.same then ' with the same values' else ' with other values' end
 from pg_temp.match as m
 join pg_temp.stage as s on s.n = m.n
 where m.own or %(refuse)s or false;
@@ -175,7 +175,7 @@ with rivals as (
     where ("s"."c0"::integer) is not null and s.n = any(%(repeated)s::integer[])
 )
 insert into pg_temp.verdict (n, place, rule, column_name, message)
-select s.n, 4, 'duplicate', 'id', 'id ' || coalesce(left("s"."c0", 80), '(empty)') || ' stands earlier in this file' || case
+select s.n, 4, 'duplicate', 'id', 'id ' || coalesce(left("s"."c0", 80), '(empty)') || ' occurs earlier in this file' || case
     when row("s"."c0", "s"."c1", "s"."c2", "s"."c3", "s"."c4") is not distinct from row("f"."c0", "f"."c1", "f"."c2", "f"."c3", "f"."c4") then ' with the same values'
     else ' with other values'
 end

@@ -191,7 +191,7 @@ where ("s"."c4") is not null and not exists (select from "hired_employees"."jobs
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select
     s.n, 4, 'duplicate', 'id',
-    'id ' || coalesce(left(("s"."c0")::text, 80), '(empty)') || ' stands earlier in this backup' || case when m.same then ' with the same values' else ' with other values' end
+    'id ' || coalesce(left(("s"."c0")::text, 80), '(empty)') || ' occurs earlier in this backup' || case when m.same then ' with the same values' else ' with other values' end
 from pg_temp.match as m
 join pg_temp.stage as s on s.n = m.n
 where m.own or %(refuse)s or false;
@@ -211,7 +211,7 @@ with rivals as (
     where ("s"."c0") is not null and s.n = any(%(repeated)s::integer[])
 )
 insert into pg_temp.verdict (n, place, rule, column_name, message)
-select s.n, 4, 'duplicate', 'id', 'id ' || coalesce(left(("s"."c0")::text, 80), '(empty)') || ' stands earlier in this backup' || case
+select s.n, 4, 'duplicate', 'id', 'id ' || coalesce(left(("s"."c0")::text, 80), '(empty)') || ' occurs earlier in this backup' || case
     when row(("s"."c0")::text, ("s"."c1")::text, ("s"."c2")::text, ("s"."c3")::text, ("s"."c4")::text) is not distinct from row(("f"."c0")::text, ("f"."c1")::text, ("f"."c2")::text, ("f"."c3")::text, ("f"."c4")::text) then ' with the same values'
     else ' with other values'
 end

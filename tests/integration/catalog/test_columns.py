@@ -91,7 +91,7 @@ def test_odd_names(boat: Boat, declare: Declare, setting: Setting, chunk_bytes: 
     assert {line: why for line, why in found.items() if line not in (4, 5, 6)} == {
         3: ["type: 'soon' is not an ISO 8601 date"],
         7: ['reference: Yard 5%.Big {0} Boat\'s %s has no Hull "No" % 99'],
-        8: ['duplicate: Hull "No" % 7 stands earlier in this file with other values'],
+        8: ['duplicate: Hull "No" % 7 occurs earlier in this file with other values'],
     }
     rows[0][0] = "Gull"
     boat.write(name, in_csv([header, rows[0]]))

@@ -73,7 +73,7 @@ def test_ring_of_rows(boat: Boat, declare: Declare) -> None:
     declare(TREE)
     boat.write("people.csv", "1,3,\n2,1,\n3,2,\n4,5,\n5,4,\n6,6,\n7,5,x\n8,9,\n9,8,\n9,1,\n")
     assert loaded_counts(boat.ingest()["people.csv"]) == (10, 9, 0, 0, 1)
-    assert reasons(boat) == {10: ["duplicate: id 9 stands earlier in this file with other values"]}
+    assert reasons(boat) == {10: ["duplicate: id 9 occurs earlier in this file with other values"]}
 
 
 def test_ring_with_a_refused_row(boat: Boat, declare: Declare) -> None:
@@ -100,7 +100,7 @@ def test_parent_refused_as_a_duplicate_refuses_its_children(boat: Boat, declare:
         2: ["duplicate: badge A belongs to another row"],
         3: ["reference: s.people has no id 2"],
         4: ["reference: s.people has no id 3"],
-        5: ["duplicate: id 1 stands earlier in this file with other values",
+        5: ["duplicate: id 1 occurs earlier in this file with other values",
             "reference: s.people has no id 2"],
     }  # fmt: skip
 

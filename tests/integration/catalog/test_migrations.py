@@ -231,7 +231,7 @@ def test_an_unknown_number(boat: Boat, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "fact", "hint"),
     [
-        ("0002_boats.sql", BOATS, "migration 0002 stands twice", "rename one of the files"),
+        ("0002_boats.sql", BOATS, "two files are numbered 0002", "rename one of them"),
         (
             "boats.sql",
             BOATS,

@@ -28,7 +28,7 @@ def test_composite_key(boat: Boat, declare: Declare) -> None:
     assert loaded_counts(reports["bookings.csv"]) == (4, 3, 0, 0, 1)
     assert [(line, why) for line, _, why in boat.rejects()] == [
         (2, ["reference: s.slots has no pier A, at 2023-01-03"]),
-        (4, ["duplicate: pier A, at 2023-01-01 stands earlier in this file with other values"]),
+        (4, ["duplicate: pier A, at 2023-01-01 occurs earlier in this file with other values"]),
         (5, ["required: at is empty"]),
         (6, ["type: 'soon' is not an ISO 8601 date"]),
     ]
@@ -54,7 +54,7 @@ def test_part_of_a_key_by_default(boat: Boat, declare: Declare) -> None:
     boat.ingest()
     assert boat.query("select no, port from s.boats") == [(1, "Home")]
     assert reasons(boat) == {
-        3: ["duplicate: no 1, port Home stands earlier in this file with the same values"]
+        3: ["duplicate: no 1, port Home occurs earlier in this file with the same values"]
     }
 
 
@@ -71,7 +71,7 @@ def test_unique_constraint(
     assert reasons(boat) == {
         3: ["duplicate: code one belongs to another row"],
         4: ["duplicate: code three belongs to another row"],
-        10: ["duplicate: id 8 stands earlier in this file with other values"],
+        10: ["duplicate: id 8 occurs earlier in this file with other values"],
     }
 
 
@@ -85,7 +85,7 @@ def test_unique_constraint_across_chunks_says_the_same(
     assert loaded_counts(boat.ingest()["u.csv"]) == (31, 29, 0, 0, 2)
     assert reasons(boat) == {
         31: ["duplicate: code c3 belongs to another row"],
-        32: ["duplicate: id 3 stands earlier in this file with other values"],
+        32: ["duplicate: id 3 occurs earlier in this file with other values"],
     }
 
 

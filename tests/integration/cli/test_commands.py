@@ -316,11 +316,11 @@ def test_rejects_export_is_faithful(dirty: Boat, tmp_path: Path) -> None:
 def test_rejects_export_overwrites_nothing(dirty: Boat, tmp_path: Path) -> None:
     to = tmp_path / "mine.csv"
     to.write_text("mine")
-    assert failure("rejects", "export", "--to", to) == f"{to} is there already"
+    assert failure("rejects", "export", "--to", to) == f"{to} already exists"
     assert to.read_text() == "mine"
     link = tmp_path / "link.csv"
     link.symlink_to(tmp_path / "target.csv")
-    assert failure("rejects", "export", "--to", link) == f"{link} is there already"
+    assert failure("rejects", "export", "--to", link) == f"{link} already exists"
     nowhere = tmp_path / "no" / "folder.csv"
     fact = failure("rejects", "export", "--to", nowhere)
     assert fact == f"{nowhere} cannot be written: no such file or directory"

@@ -41,7 +41,7 @@ def test_odd_cells_are_judged_one_by_one(parents: Boat) -> None:
         (GOOD + 5, rows[GOOD + 4].encode(),
          ["type: 'yesterday' is not an ISO 8601 timestamp", "type: 'one' is not an integer"]),
         (GOOD + 6, rows[GOOD + 5].encode(),
-         ["duplicate: id 1001 stands earlier in this file with other values"]),
+         ["duplicate: id 1001 occurs earlier in this file with other values"]),
     ]  # fmt: skip
     [(when, total)] = parents.query(
         f"select max(hired_date)::text, count(distinct hired_date) from {HIRES}"
@@ -75,6 +75,6 @@ def test_equal_rows_of_earlier_chunks_are_remembered(parents: Boat, setting: Set
         "read": GOOD + 2, "inserted": 0, "updated": 0, "unchanged": GOOD, "rejected": 2,
     }  # fmt: skip
     assert [why for _, _, why in parents.rejects()] == [
-        ["duplicate: id 390 stands earlier in this file with the same values"],
-        ["duplicate: id 391 stands earlier in this file with other values"],
+        ["duplicate: id 390 occurs earlier in this file with the same values"],
+        ["duplicate: id 391 occurs earlier in this file with other values"],
     ]

@@ -111,7 +111,7 @@ def test_a_right_that_is_missing_is_named(rented: Rented) -> None:
     )
     rented.administrate("revoke create on database rented from {}")
     assert rented.run("migrate", code=1) == {
-        "error": "the role customer may make no schema in the database rented",
+        "error": "the role customer may not create a schema in the database rented",
         "hint": 'let an administrator grant it: grant create on database "rented" to "customer"',
     }
     rented.administrate('grant create on database "rented" to "customer"')

@@ -18,7 +18,7 @@ def test_files_of_one_table_see_each_other(boat: Boat) -> None:
     assert counts(reports["departments-2.csv"]) == (3, 0, 1, 1, 1)
     assert boat.departments() == [(1, "a"), (2, "c")]
     assert boat.rejects() == [
-        (3, b"2,d", ["duplicate: id 2 stands earlier in this file with other values"])
+        (3, b"2,d", ["duplicate: id 2 occurs earlier in this file with other values"])
     ]
 
 
@@ -34,10 +34,10 @@ def test_key_twice_across_chunks(boat: Boat, setting: Setting, chunk_bytes: int)
     ]
     assert boat.rejects() == [
         (10, b"000003,department 000003",
-         ["duplicate: id 3 stands earlier in this file with the same values"]),
-        (11, b"4,other", ["duplicate: id 4 stands earlier in this file with other values"]),
+         ["duplicate: id 3 occurs earlier in this file with the same values"]),
+        (11, b"4,other", ["duplicate: id 4 occurs earlier in this file with other values"]),
         (12, b"000010,", ["required: department is empty"]),
-        (14, b"10,more", ["duplicate: id 10 stands earlier in this file with other values"]),
+        (14, b"10,more", ["duplicate: id 10 occurs earlier in this file with other values"]),
     ]  # fmt: skip
 
 
@@ -50,5 +50,5 @@ def test_equal_row_twice_across_chunks(boat: Boat, setting: Setting) -> None:
     assert counts(boat.ingest()["departments-2.csv"]) == (10, 0, 0, 9, 1)
     assert boat.rejects() == [
         (10, b"000001,other",
-         ["duplicate: id 1 stands earlier in this file with other values"]),
+         ["duplicate: id 1 occurs earlier in this file with other values"]),
     ]  # fmt: skip

@@ -171,19 +171,19 @@ DIRT = [
          [(1, "%s %(x)s %"), (2, "{} {x} $1"), (3, "'; drop table x; --")],
          [(4, b"%s,{0}", ["type: '%s' is not an integer"])]),
     Dirt("a key twice, same values", b"1,a\n2,b\n1,a\n", ABC[:2], [
-        (3, b"1,a", ["duplicate: id 1 stands earlier in this file with the same values"]),
+        (3, b"1,a", ["duplicate: id 1 occurs earlier in this file with the same values"]),
     ]),
     Dirt("a key twice, other values", b"1,a\n2,b\n1,z\n", ABC[:2], [
-        (3, b"1,z", ["duplicate: id 1 stands earlier in this file with other values"]),
+        (3, b"1,z", ["duplicate: id 1 occurs earlier in this file with other values"]),
     ]),
     Dirt("a key twice, the first refused", b"1,\n1,a\n1,y\n", ABC[:1], [
         (1, b"1,", ["required: department is empty"]),
-        (3, b"1,y", ["duplicate: id 1 stands earlier in this file with other values"]),
+        (3, b"1,y", ["duplicate: id 1 occurs earlier in this file with other values"]),
     ]),
     Dirt("a key twice, the second refused too", b"1,a\n1,\n01,a\n", ABC[:1], [
-        (2, b"1,", ["duplicate: id 1 stands earlier in this file with other values",
+        (2, b"1,", ["duplicate: id 1 occurs earlier in this file with other values",
                     "required: department is empty"]),
-        (3, b"01,a", ["duplicate: id 1 stands earlier in this file with the same values"]),
+        (3, b"01,a", ["duplicate: id 1 occurs earlier in this file with the same values"]),
     ]),
     Dirt("every reason", b'1,a\n1," ",\n99999999999999999999, \n,\n', ABC[:1], [
         (2, b'1," ",', ["shape: has 3 fields instead of 2"]),

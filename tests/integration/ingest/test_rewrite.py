@@ -96,7 +96,7 @@ def test_many_tails_count_as_one_file(boat: Boat, file: File, pieces: int) -> No
     assert position(boat) == (1, "loaded", len(content), 32, 40, 32, 30, 0, 0, 2, 0)
     assert boat.rejects() == [
         (30, b"x,d", ["type: 'x' is not an integer"]),
-        (31, b"5,other", ["duplicate: id 5 stands earlier in this file with other values"]),
+        (31, b"5,other", ["duplicate: id 5 occurs earlier in this file with other values"]),
     ]
 
 
@@ -138,7 +138,7 @@ def test_key_of_the_head_is_a_duplicate_in_the_tail(boat: Boat, file: File) -> N
     file(b"1,a\n")
     assert counts(file(b"1,a\n1,b\n")) == (1, 0, 0, 0, 1)
     assert boat.rejects() == [
-        (2, b"1,b", ["duplicate: id 1 stands earlier in this file with other values"])
+        (2, b"1,b", ["duplicate: id 1 occurs earlier in this file with other values"])
     ]
 
 
@@ -205,9 +205,9 @@ def test_keys_that_stand_twice_in_a_rewritten_file(
         (
             31,
             b"4,department 4",
-            ["duplicate: id 4 stands earlier in this file with the same values"],
+            ["duplicate: id 4 occurs earlier in this file with the same values"],
         ),
-        (32, b"5,other", ["duplicate: id 5 stands earlier in this file with other values"]),
+        (32, b"5,other", ["duplicate: id 5 occurs earlier in this file with other values"]),
     ]
     assert position(boat)[4] == 31
 
@@ -366,7 +366,7 @@ def test_resumes_where_it_stopped(boat: Boat, setting: Setting) -> None:
     assert counts(report) == (read, read - 1, 0, 0, 1)
     assert position(boat) == (1, "loaded", len(MANY) + 8, 32, 30, 31, 30, 0, 0, 1, 0)
     assert boat.rejects() == [
-        (32, b"3,again", ["duplicate: id 3 stands earlier in this file with other values"])
+        (32, b"3,again", ["duplicate: id 3 occurs earlier in this file with other values"])
     ]
 
 

@@ -155,6 +155,6 @@ def test_key_that_a_retried_row_brought_is_a_duplicate_in_its_file(boat: Boat) -
     assert [row[:2] for row in hires(boat)] == [(1, "A")]
     assert boat.rejects() == [
         (2, b"1,B,2021-01-01,1,1",
-         ["duplicate: id 1 stands earlier in this file with other values"]),
+         ["duplicate: id 1 occurs earlier in this file with other values"]),
     ]  # fmt: skip
     assert position(boat, "hired_employees.csv") == (2, 1, 0, 0, 1)
