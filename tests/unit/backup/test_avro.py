@@ -27,10 +27,9 @@ from rowboat.backup.avro.types import scalar_kind
 from rowboat.catalog.tables import Column, Table
 from rowboat.database.columnar import cells_of
 from rowboat.errors import BackupRefused, Unholdable
-from tests.support.effort import tries
 
 thorough = settings(
-    max_examples=tries(60, 150),
+    max_examples=150,
     deadline=None,
     derandomize=True,
     database=None,

@@ -12,10 +12,9 @@ from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.records import Records
 from rowboat.csvfile.splitter import split_records
 from rowboat.errors import FileRefused
-from tests.support.effort import tries
 
 thorough = settings(
-    max_examples=tries(100, 300),
+    max_examples=300,
     deadline=None,
     derandomize=True,
     database=None,

@@ -12,7 +12,6 @@ from rowboat.catalog.tables import Column
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.splitter import split_records
 from rowboat.csvfile.typed_cells import find_typed_cells
-from tests.support.effort import tries
 
 RANGES = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
 TIMES = {
@@ -78,7 +77,7 @@ def test_all_others_are_odd(base: str, cells: list[str]) -> None:
 
 
 @settings(
-    max_examples=tries(100, 300), deadline=None, derandomize=True, database=None,
+    max_examples=300, deadline=None, derandomize=True, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(st.sampled_from([*RANGES, *TIMES]), st.data())

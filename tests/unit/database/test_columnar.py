@@ -21,10 +21,9 @@ from rowboat.database.columnar import (
     buffer_of,
     cells_of,
 )
-from tests.support.effort import tries
 
 thorough = settings(
-    max_examples=tries(60, 200),
+    max_examples=200,
     deadline=None,
     derandomize=True,
     database=None,
