@@ -171,7 +171,7 @@ def test_without_airflow_pages_tell_what_does_not_work(
     assert visitor.get(f"/backups/{taken}").status_code == 200
     page = visitor.get(f"/restores/{RUN}")
     assert page.status_code == 200
-    assert f"Airflow at {airflow.address} does not answer, so this is what the record" in words(
+    assert f"Airflow at {airflow.address} does not answer, so this page shows the record" in words(
         page
     )
     assert f"Restore {done.id}" in words(page)
