@@ -1,13 +1,13 @@
 -- restore.lock_parent
--- Nobody writes to a table that rows refer to.
+-- Lock a table that rows refer to against writers.
 lock table "hired_employees"."departments" in share mode;
 
 -- restore.lock_parent
--- Nobody writes to a table that rows refer to.
+-- Lock a table that rows refer to against writers.
 lock table "hired_employees"."jobs" in share mode;
 
 -- restore.lock
--- Nobody else writes to the table until the transaction ends; readers go on.
+-- Lock a table against other writers until the transaction ends; it can be read.
 lock table "hired_employees"."hired_employees" in share row exclusive mode;
 
 -- stage.is_built
@@ -51,7 +51,7 @@ end $$;
 copy pg_temp.stage ("c0", "c1", "c2", "c3", "c4") from stdin (format binary);
 
 -- restore.doomed
--- Rows of the table that are to go, with their places.
+-- Collect the rows that are to be deleted, with their tableoid and ctid.
 create temporary table "rowboat_doomed_0" on commit drop as
 select t.tableoid as "rowboat home", t.ctid as "rowboat place", t.*
 from "hired_employees"."hired_employees" as t
@@ -235,7 +235,7 @@ select count(*) filter (where not s.same), count(*) filter (where s.same)
 from pg_temp.match as s where not exists (select from pg_temp.verdict as v where v.n = s.n);
 
 -- restore.reasons
--- Why rows would be rejected: each rule and column with a count and an example.
+-- The reasons for rejecting rows: each rule and column with a count and an example.
 select rule, column_name as "column", count(*) as rows, min(message) as example
 from pg_temp.verdict group by rule, column_name order by 3 desc, 1, 2;
 
@@ -253,7 +253,7 @@ delete from "hired_employees"."hired_employees" as t using "rowboat_doomed_0" as
 where d."rowboat home" = t.tableoid and d."rowboat place" = t.ctid and false;
 
 -- restore.supersede
--- What was refused when the same backup was restored before is judged anew.
+-- Settle the rejects of earlier restores of the same backup: its rows are judged again.
 update ingest_status.rejected_rows
 set settled_at = clock_timestamp(), settled_as = 'superseded'
 where source = 'backup' and source_name = %(source_name)s and table_name = %(table)s
