@@ -26,6 +26,7 @@ from tests.support.browser import NoBrowser, Watch, launch
 from tests.support.posts import Posts, posts
 
 CHALLENGE = Path(os.environ.get("ROWBOAT_CHALLENGE", ROOT.parent / "shared/data/challenge"))
+FOLDER = Path(__file__).parent
 ROWBOAT = str(Path(sys.executable).with_name("rowboat"))
 LOADED = re.compile(r"hired_employees\.csv +hired_employees +loaded")
 NEW_TABLES = """
@@ -39,6 +40,9 @@ create table trade.deliveries (
 -- migrate:down
 drop schema trade cascade;
 """
+
+
+_shared: list["System"] = []  # the one system, once it has started
 
 
 @dataclass
@@ -173,6 +177,14 @@ def hook() -> Iterator[Posts]:
         yield found
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those tests use the one system last that fill it and kill its parts."""
+    ranks = {"test_end_to_end.py": 1, "test_up.py": 2, "test_workers.py": 3}
+    ours = [each for each in items if each.path.parent == FOLDER]
+    ordered = iter(sorted(ours, key=lambda each: ranks.get(each.path.name, 0)))
+    items[:] = [next(ordered) if each.path.parent == FOLDER else each for each in items]
+
+
 @pytest.fixture(scope="package")  # it ends before the other tests of its process
 def system(tmp_path_factory: pytest.TempPathFactory, hook: Posts) -> Iterator[System]:
     """The system with the real files in raw_data, else the sample, loaded by its first start."""
@@ -185,7 +197,16 @@ def system(tmp_path_factory: pytest.TempPathFactory, hook: Posts) -> Iterator[Sy
         "SPT_NOENV": "1",  # setproctitle leaves environments where tests can read them
     }
     with running(folder, **more) as found:
+        _shared.append(found)
         yield found
+
+
+@pytest.fixture(scope="module")
+def alone() -> None:
+    """Stop the one system, if it runs: what comes now needs the machine for itself."""
+    for each in _shared:
+        if each.process.poll() is None:
+            stop(each.process)
 
 
 def secrets(home: Path) -> list[str]:

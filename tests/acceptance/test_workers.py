@@ -32,7 +32,7 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
-FILES = int(os.environ.get("ROWBOAT_WORKERS_FILES", "4"))  # of each of the ten tables
+FILES = int(os.environ.get("ROWBOAT_WORKERS_FILES", "2"))  # of each of the ten tables
 ROWS, LARGE = 25, 400_000  # rows of each file, of a large one
 MERGES = """
     select from pg_locks as l join pg_class as c on c.oid = l.relation
@@ -175,7 +175,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def fleet(redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(alone: None, redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Airflow with two workers, and a database of ten tables more."""
     folder = tmp_path_factory.mktemp("workers")
     home, raw, moved = folder / "home", folder / "raw_data", folder / "migrations"
