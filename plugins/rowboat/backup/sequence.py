@@ -20,16 +20,16 @@ class RestoreSequence:
 
     Tables may refer to each other in a ring, and then one is judged before a parent of its own:
 
-        departments.head ──────────▶ employees      order: departments, employees
-        departments ◀────────── employees.department
+        teams.leader ────────────▶ members      order: teams, members
+        teams ◀────────────── members.team
 
-        judge departments   against a promise of employees: all rows that the backup has for it, as
+        judge teams         against a promise of members: all rows that the backup has for it, as
                             if none were rejected, and the rows of the table that stay
-        let in departments
-        judge employees     against the stand-in of departments: the rows that were good
-                            a row of employees is rejected: the promise is broken, because a row of
-                            departments may refer to it, and the restore is refused
-        let in employees    now every row has its parent again
+        let in teams
+        judge members       against the stand-in of teams: the rows that were good
+                            a row of members is rejected: the promise is broken, because a row of
+                            teams may refer to it, and the restore is refused
+        let in members      now every row has its parent again
     """
 
     def __init__(self, cursor: Cursor, steps: Sequence[TableRestore]) -> None:

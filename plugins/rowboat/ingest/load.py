@@ -106,8 +106,8 @@ def _load(
         if settings().reject_limit is not None and not steps.on_trial:
             # The limit is known only at the end: load all on trial, roll back, and load again.
             with transaction(connection, keep=False) as cursor:
-                _load_text(_Job(Steps(connection, cursor), found, table, run), before)
-        report, text = _load_text(_Job(steps, found, table, run, skips, holds), before)
+                _load_text(_Setup(Steps(connection, cursor), found, table, run), before)
+        report, text = _load_text(_Setup(steps, found, table, run, skips, holds), before)
         interrupted = before is not None and before.state != "loaded"
         if report.report.inserted or report.report.updated or interrupted:
             rejudge.rejudge_children(steps, catalog, table, run.actor, run.run)
@@ -132,7 +132,7 @@ def _locked(connection: Connection, steps: Steps, file_name: str) -> Iterator[No
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Setup:
     """What is to be loaded, and how its transactions keep parents from being deleted."""
 
     steps: Steps
@@ -208,14 +208,14 @@ class _Progress:
         return _Step(chunk.cargo(lines), prefix, lines, loaded_lines)
 
 
-def _load_text(job: _Job, before: Position | None) -> tuple[FileReport, FileText]:
+def _load_text(setup: _Setup, before: Position | None) -> tuple[FileReport, FileText]:
     """Load what follows the position; return the report and the text, closed."""
-    opened = file_source.open_at_position(job.found.path, before)
+    opened = file_source.open_at_position(setup.found.path, before)
     with opened.text:
         if opened.is_tail and not opened.text.peek(1):
-            report = FileReport(job.found.name, job.table.full_name, "unchanged")
+            report = FileReport(setup.found.name, setup.table.full_name, "unchanged")
         else:
-            report = _Pass.begin(job, opened).load()
+            report = _Pass.begin(setup, opened).load()
     return report, opened.text
 
 
@@ -227,23 +227,23 @@ class _Pass:
     the door together.
     """
 
-    job: _Job
+    setup: _Setup
     opened: Opening
     dialect: Dialect
     progress: _Progress
     most: int = sys.maxsize
 
     @classmethod
-    def begin(cls, job: _Job, opened: Opening) -> "_Pass":
+    def begin(cls, setup: _Setup, opened: Opening) -> "_Pass":
         """Recognise the dialect, record that the pass begins and prepare the session.
 
         Raises FileRefused for a file that cannot be loaded into its table.
         """
-        found, table, run = job.found, job.table, job.run
+        found, table, run = setup.found, setup.table, setup.run
         dialect = opened.begin(table)
         if opened.rewritten:
             _check_rewritable(table, dialect)
-        with job.steps() as cursor:
+        with setup.steps() as cursor:
             start = position.begin_pass(
                 cursor, found.name, table.full_name, opened.text, dialect, run.who
             )
@@ -258,18 +258,18 @@ class _Pass:
             run.run,
             start.version,
             own=own,
-            on_trial=job.steps.on_trial,
+            on_trial=setup.steps.on_trial,
         )
-        return cls(job, opened, dialect, _Progress(opened.prefix, start, passage, Report()))
+        return cls(setup, opened, dialect, _Progress(opened.prefix, start, passage, Report()))
 
     def load(self) -> FileReport:
         """Load all that follows and return the report; raises LimitExceeded on trial."""
         if not self._load_parts():
             self._load_chunks()
-        if self.job.steps.on_trial:
+        if self.setup.steps.on_trial:
             self._check_limit()
         total = self.progress.total
-        report = FileReport(self.job.found.name, self.job.table.full_name, "loaded", total)
+        report = FileReport(self.setup.found.name, self.setup.table.full_name, "loaded", total)
         # A tail was not read from the first byte, so it does not know which keys precede it.
         if self.progress.position.version > 1 and not self.opened.is_tail:
             report.vanished_count, report.vanished = self._vanished()
@@ -280,16 +280,16 @@ class _Pass:
         text, progress = self.opened.text, self.progress
         if text.size - progress.prefix.size < 2 * settings().part_bytes:
             return False
-        found = self.job.found
+        found = self.setup.found
         try:
             with (
                 parts.opened_unchanged(found, text.size, text.version) as file,
-                self.job.steps() as cursor,
+                self.setup.steps() as cursor,
             ):
-                self.job.hold_parents(cursor)
+                self.setup.hold_parents(cursor)
                 staged = parts.ready_parts(cursor, found, file, self.dialect, progress.prefix.size)
                 for chunk in parts.part_chunks(file, staged):
-                    self.job.check_stop()
+                    self.setup.check_stop()
                     progress = self._pass_door(cursor, progress, progress.step(chunk))
                     self._tell(progress)
                 parts.drop_parts(cursor, staged)
@@ -300,7 +300,7 @@ class _Pass:
 
     def _load_chunks(self) -> None:
         """Load one bounded chunk after the other; a thread cuts the next one meanwhile."""
-        chunks = file_source.text_chunks(self.opened, self.dialect, self.job.table)
+        chunks = file_source.text_chunks(self.opened, self.dialect, self.setup.table)
         with closing(file_source.read_ahead(chunks)) as ahead:
             for chunk in ahead:
                 self._load_chunk(chunk)
@@ -314,7 +314,7 @@ class _Pass:
         rejected with the database's own message.
         """
         while True:
-            self.job.check_stop()
+            self.setup.check_stop()
             part = chunk.head(self.most)
             try:
                 self._commit(part)
@@ -333,8 +333,8 @@ class _Pass:
         step = self.progress.step(chunk)
 
         def work() -> _Progress:
-            with self.job.steps() as cursor:
-                self.job.hold_parents(cursor)
+            with self.setup.steps() as cursor:
+                self.setup.hold_parents(cursor)
                 return self._pass_door(cursor, self.progress, step)
 
         self.progress = persistently(work)
@@ -354,7 +354,7 @@ class _Pass:
         )
         report, last_id = Report(), None
         if step.cargo.read:
-            report, last_id = pass_through(cursor, self.job.table, step.cargo, passage)
+            report, last_id = pass_through(cursor, self.setup.table, step.cargo, passage)
         to = {
             "loaded_bytes": step.prefix.size,
             "loaded_lines": step.loaded_lines,
@@ -366,13 +366,13 @@ class _Pass:
 
     def _tell(self, progress: _Progress) -> None:
         done = progress.prefix.size
-        self.job.run.progress(self.job.found.name, done, max(self.opened.text.size, done))
+        self.setup.run.progress(self.setup.found.name, done, max(self.opened.text.size, done))
 
     def _check_limit(self) -> None:
         rejected, read = self.progress.total.rejected, self.progress.total.read
         if rejected > settings().allowed_rejects(read):
-            with self.job.steps() as cursor:
-                cursor.execute(query("quarantine.example"), {"source_name": self.job.found.name})
+            with self.setup.steps() as cursor:
+                cursor.execute(query("quarantine.example"), {"source_name": self.setup.found.name})
                 line, message = fetch_one(cursor)
             raise LimitExceeded(
                 f"{rejected:,} of {read:,} rows are rejected, more than ROWBOAT_REJECT_LIMIT "
@@ -382,7 +382,7 @@ class _Pass:
 
     def _vanished(self) -> tuple[int, list[str]]:
         """Count the keys that only earlier versions of the file have, and return some of them."""
-        table = self.job.table
+        table = self.setup.table
         assert table.key is not None
         place = {"table": table.identifier}
         differ: sql.Composable = sql.SQL("true")
@@ -393,7 +393,7 @@ class _Pass:
         statement = query(
             "position.vanished", key=key, joined=same_key(cells), differ=differ, **place
         )
-        with self.job.steps() as cursor:
+        with self.setup.steps() as cursor:
             earlier = position.own_transactions(cursor, self.progress.position, earlier=True)
             facts = {"earlier": earlier, "seed": secrets.randbits(63), "most": MOST_VANISHED}
             cursor.execute(statement, facts)

@@ -155,7 +155,7 @@ def test_a_database_that_cannot_hold_every_text(rented: Rented) -> None:
     place = f"{HOST}:{rented.server.port}"
     assert rented.checked()["postgres"] == (
         False, f"the database at {place} is in LATIN1; Rowboat needs UTF8",
-        "make another with `create database NAME encoding 'UTF8' template template0`",
+        "create another with `create database NAME encoding 'UTF8' template template0`",
     )  # fmt: skip
 
 
@@ -169,7 +169,9 @@ def test_a_standby(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.cache_clear()
     found = Rented(copy)
     _, fact, hint = found.checked()["postgres"]
-    assert fact.endswith("answers as the role rowboat_owner, but is a standby, which accepts no writes")
+    assert fact.endswith(
+        "answers as the role rowboat_owner, but is a standby, which accepts no writes"
+    )
     assert hint == "set ROWBOAT_DATABASE_URL to the primary"
     assert found.run("migrate", code=1)["hint"] == (
         "it may be a standby: set ROWBOAT_DATABASE_URL to the primary, or add "

@@ -14,6 +14,7 @@ UNSEEN = {"apache-airflow", "celery", "fastavro", "hatchling", "pixeltable-pgser
 WITH = {
     "botocore": "boto3", "urllib3": "boto3", "markupsafe": "flask", "werkzeug": "flask",
     "openlineage-python": "apache-airflow-providers-openlineage", "pydantic": "pydantic-settings",
+    "pydantic-core": "pydantic-settings",
 }  # fmt: skip
 
 
