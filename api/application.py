@@ -17,7 +17,7 @@ from api.rest import (
     tables,
     uploads,
 )
-from api.shared import access, addresses, forms, problems, requests
+from api.shared import access, forms, problems, requests
 from api.shared.context import Context
 from api.shared.problems import Problem
 from rowboat.settings import settings
@@ -30,7 +30,7 @@ def create_app() -> Flask:
     app.json.default = forms.json_default  # type: ignore[attr-defined]
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.url_map.merge_slashes = False  # redirects would not be problem+json
-    app.url_map.converters["table"] = addresses.TableName
+    app.url_map.converters["table"] = tables.TableName
     app.config["MAX_CONTENT_LENGTH"] = settings().api_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings().api_body_bytes
     app.extensions["rowboat"] = Context()

@@ -11,8 +11,9 @@ from api.shared import forms
 from api.shared.airflow import RunOutline, RunTask, airflow, list_tasks, outline_run, start_run
 from api.shared.context import reading, the_table
 from api.shared.problems import Problem
-from rowboat.backup import restore, sets
-from rowboat.backup.plan import Mode
+from rowboat.backup import sets
+from rowboat.backup.recovery import restore
+from rowboat.backup.recovery.plan import Mode
 from rowboat.database.connections import Cursor
 from rowboat.errors import Forbidden, UnknownRun, UnknownSet
 

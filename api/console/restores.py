@@ -13,8 +13,9 @@ from api.console.elements import frame
 from api.shared import forms
 from api.shared.access import scope
 from api.shared.context import reading
-from rowboat.backup import restore, sets, shelf
-from rowboat.backup.plan import MODES, Plan
+from rowboat.backup import sets, shelf
+from rowboat.backup.recovery import restore
+from rowboat.backup.recovery.plan import MODES, Plan
 from rowboat.door.dependents import ACTIONS
 from rowboat.errors import AirflowUnreachable, RowboatError, UnknownSet, UnknownTable
 

@@ -11,7 +11,8 @@ from api.shared.access import scope
 from api.shared.airflow import RunOutline, RunTask, StartedRun, airflow, list_tasks, outline_run
 from api.shared.answers import answer_with
 from api.shared.context import reading
-from rowboat.backup import restore, sets
+from rowboat.backup import sets
+from rowboat.backup.recovery import restore
 from rowboat.backup.sets import Set
 
 blueprint = Blueprint("backups", __name__)

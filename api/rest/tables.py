@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, g
+from werkzeug.routing import BaseConverter
 
 from api.shared.access import scope
 from api.shared.answers import answer_with
@@ -11,6 +12,17 @@ from api.shared.context import context, reading
 from rowboat.catalog.tables import Table
 
 blueprint = Blueprint("tables", __name__)
+
+
+class TableName(BaseConverter):
+    """A table name that is neither the first word of another address nor a year.
+
+    Without this, `POST /api/metrics` would be an insert into a table `metrics` and not a 405. A
+    table with such a name is addressed by its full name.
+    """
+
+    regex = r"(?!(?:backups|batch|ingest|metrics|rejects|restores|tables|[0-9]+)\Z)[^/]+"
+    part_isolating = True  # match one path segment only
 
 
 @dataclass(kw_only=True)

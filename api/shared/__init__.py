@@ -1,6 +1,6 @@
 """What all requests share: the caller, connections, errors, forms, versions, logs, counters.
 
 Read `context` first, then `access`, `visitors`, `problems`, `forms`, `answers`, `requests`,
-`versions`, `addresses`, `incoming`, `logs`, `airflow`, `prometheus`. These modules know no
-resource of the API and no page.
+`versions`, `incoming`, `logs`, `airflow`, `prometheus`. These modules know no resource of the API
+and no page.
 """

@@ -281,9 +281,7 @@ class RestoreRefused(RowboatError):
 class WouldCascade(RestoreRefused):
     """the restore would delete rows that others refer to"""
 
-    hint = (
-        "see them with --plan; --cascade affects them too, --mode merge deletes nothing"
-    )
+    hint = "see them with --plan; --cascade affects them too, --mode merge deletes nothing"
 
 
 class PlanChanged(RestoreRefused):

@@ -2,9 +2,10 @@
 
 import subprocess
 
-from rowboat.backup import drill, restore, verify
-from rowboat.backup.source import source_of_set
-from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup import verify
+from rowboat.backup.recovery import drill, restore
+from rowboat.backup.recovery.source import source_of_set
+from rowboat.backup.recovery.table_restore import RestoreOrder
 from rowboat.backup.take import take_backup, write_set
 from rowboat.catalog import tables
 from rowboat.database import connections, embedded

@@ -11,9 +11,10 @@ from contextlib import closing
 from itertools import pairwise
 from typing import Any
 
-from rowboat.backup import restore, take
-from rowboat.backup.source import source_of_set
-from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup import take
+from rowboat.backup.recovery import restore
+from rowboat.backup.recovery.source import source_of_set
+from rowboat.backup.recovery.table_restore import RestoreOrder
 from rowboat.database import connections
 from rowboat.database.connections import transaction
 from rowboat.metrics.definitions import find_metric

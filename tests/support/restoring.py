@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from rowboat.backup import restore, shelf
-from rowboat.backup.plan import Mode, Plan, TablePlan
-from rowboat.backup.restore import Restored
-from rowboat.backup.source import source_of_set
-from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup import shelf
+from rowboat.backup.recovery import restore
+from rowboat.backup.recovery.plan import Mode, Plan, TablePlan
+from rowboat.backup.recovery.restore import Restored
+from rowboat.backup.recovery.source import source_of_set
+from rowboat.backup.recovery.table_restore import RestoreOrder
 from rowboat.backup.take import digest_table, take_backup
 from rowboat.database.connections import transaction
 from rowboat.errors import RowboatError

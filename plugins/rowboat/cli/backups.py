@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from rowboat import address
-from rowboat.backup import restore, retention, sets, source, take, verify
-from rowboat.backup.drill import run_drill
-from rowboat.backup.plan import MODES, Mode
-from rowboat.backup.source import Source
-from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup import retention, sets, take, verify
+from rowboat.backup.recovery import restore, source
+from rowboat.backup.recovery.drill import run_drill
+from rowboat.backup.recovery.plan import MODES, Mode
+from rowboat.backup.recovery.source import Source
+from rowboat.backup.recovery.table_restore import RestoreOrder
 from rowboat.catalog.tables import read_catalog
 from rowboat.cli import terminal
 from rowboat.cli.terminal import command, main, progress_bars

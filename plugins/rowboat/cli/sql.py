@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rowboat.backup.shown_sql import restore_statements
+from rowboat.backup.recovery.shown_sql import restore_statements
 from rowboat.catalog.tables import Catalog, Table, read_catalog
 from rowboat.cli.terminal import command, main
 from rowboat.database import connections

@@ -94,7 +94,7 @@ def examine(cursor: Cursor, table: Table, cargo: Cargo, passage: Passage) -> Jud
     """Stage and judge a cargo; the verdicts are in a table beside the stage."""
     stage.fill_stage(cursor, table, cargo)
     judged = judge.judge_cargo(
-        cursor, terms_of(table, cargo, passage), columns_of(table, cargo, passage)
+        cursor, terms_of(table, cargo, passage), staged_columns_of(table, cargo, passage)
     )
     if cargo.reasons:
         stage.drop_repeated_verdicts(cursor)
@@ -127,7 +127,7 @@ def terms_of(
     )
 
 
-def columns_of(table: Table, cargo: Cargo, passage: Passage) -> StagedColumns:
+def staged_columns_of(table: Table, cargo: Cargo, passage: Passage) -> StagedColumns:
     """Return the columns of a cargo before any of its cells is judged."""
     return StagedColumns.of_cargo(table, cargo, as_written=_origin(passage) == "backup")
 

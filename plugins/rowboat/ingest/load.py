@@ -62,7 +62,7 @@ def load_file(
     """
     start = time.monotonic()
     try:
-        opening.wait_until_still(found.path)
+        opening.wait_until_settled(found.path)
         with savepoint(trial) if trial else nullcontext():
             report = _load(connection, catalog, found, run, Steps(connection, trial))
     except (FileRefused, Contended, DatabaseRefused) as error:

@@ -14,7 +14,7 @@ from rowboat.csvfile.text import GZIP_MAGIC, FileText
 from rowboat.database.connections import Connection, Cursor, transaction
 from rowboat.database.statements import query
 from rowboat.door import judge, stage
-from rowboat.door.passage import Passage, columns_of, open_door
+from rowboat.door.passage import Passage, open_door, staged_columns_of
 from rowboat.errors import FileChanged
 from rowboat.ingest import position
 from rowboat.ingest.discovery import FoundFile
@@ -50,7 +50,7 @@ def divide_file(connection: Connection, found: FoundFile) -> list[Part]:
     FileRefused for a file that no load could read either.
     """
     assert found.table is not None
-    opening.wait_until_still(found.path)
+    opening.wait_until_settled(found.path)
     with opened_unchanged(found, found.size, found.version) as file:
         if read_exactly(file, 0, len(GZIP_MAGIC)) == GZIP_MAGIC:
             return []
@@ -132,7 +132,7 @@ def _stage(cursor: Cursor, table: Table, made: StagedPart, records: Records) -> 
     cargo = stageable_cargo(records, table)
     stage.fill_stage(cursor, table, cargo)
     passage = Passage("file", made.part.file, "", version=1)
-    judge.judge_rows_alone(cursor, columns_of(table, cargo, passage))
+    judge.judge_rows_alone(cursor, staged_columns_of(table, cargo, passage))
     cells = sql.SQL(", ").join(name for name, _ in stage.stage_columns(table, cargo.columns))
     cursor.execute(query("parts.add", part=made.part.table, cells=cells), {"before": made.staged})
     text = memoryview(records.text)[: records.consumed]

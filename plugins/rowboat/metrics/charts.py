@@ -27,10 +27,10 @@ from rowboat.metrics.svg import (
     NARROW,
     add_element,
     as_percent,
-    cut_text,
     dashes_of,
     new_drawing,
     series_style,
+    shorten_text,
     write_svg,
 )
 
@@ -55,10 +55,10 @@ def chart_png(figures: MetricFigures) -> bytes | None:
     drawing.set("overflow", "visible")  # to clip can take longer than to draw
     root = new_drawing(title, width=_WIDTH, height=_HEAD + height + _MARGIN)
     add_element(root, "rect", width="100%", height="100%", fill=GROUND)
-    add_element(root, "text", cut_text(title, 2 * NARROW), x=_MARGIN, y=36, font_size=18)
+    add_element(root, "text", shorten_text(title, 2 * NARROW), x=_MARGIN, y=36, font_size=18)
     values = [f"{name} {value}" for name, value in figures.values.items()]
     known = ", ".join([*values, f"as of {figures.as_of:%Y-%m-%d %H:%M %Z}"])
-    add_element(root, "text", cut_text(known, 2.5 * NARROW), x=_MARGIN, y=58, fill=FAINT)
+    add_element(root, "text", shorten_text(known, 2.5 * NARROW), x=_MARGIN, y=58, fill=FAINT)
     root.append(drawing)
     # the machine may have no fonts; those it has are asked for letters that ours lacks
     return svg_to_bytes(
@@ -95,7 +95,7 @@ def _legend(root: Element, chart: Chart) -> int:
             part, "g", stroke_dasharray=dashes_of(place) if dash else "none", **series_style(place)
         )
         add_element(line, "line", x2=22, y1=9, y2=9, stroke="currentColor", stroke_width=wide)
-        add_element(part, "text", cut_text(name, NARROW // across - 4), x=28, y=14)
+        add_element(part, "text", shorten_text(name, NARROW // across - 4), x=28, y=14)
     return 20 * (down + 1) + 8
 
 
@@ -142,7 +142,7 @@ def _name(root: Element, group: SeriesGroup, bottom: int) -> None:
     """Write the label of an x above its bars."""
     part = add_element(root, "g")
     add_element(part, "title", group.label)
-    add_element(part, "text", cut_text(group.label, NARROW), y=bottom, **group.look)
+    add_element(part, "text", shorten_text(group.label, NARROW), y=bottom, **group.look)
 
 
 def _bar(bar: Element, scale: Scale, value: Decimal | None, top: int, height: int) -> None:

@@ -11,7 +11,15 @@ from statistics import fmean
 from xml.etree.ElementTree import Element
 
 from rowboat.catalog.tables import Catalog, Column, ForeignKey, Table
-from rowboat.metrics.svg import FAINT, GROUND, PANEL, add_element, cut_text, new_drawing, write_svg
+from rowboat.metrics.svg import (
+    FAINT,
+    GROUND,
+    PANEL,
+    add_element,
+    new_drawing,
+    shorten_text,
+    write_svg,
+)
 
 _SHOWN = 12  # columns in a box; columns of keys are preferred
 _WIDE, _LETTERS, _ROW, _HEAD = 300, 34, 20, 46
@@ -111,10 +119,15 @@ def _box(root: Element, box: Box, address: str) -> None:
     add_element(part, "rect", height=_HEAD - 4, class_="head", fill=PANEL, stroke=FAINT, **size)
     title = add_element(part, "g")
     add_element(title, "title", f"{table.full_name}{f': {table.comment}' if table.comment else ''}")
-    schema = cut_text(table.schema, _LETTERS)
+    schema = shorten_text(table.schema, _LETTERS)
     add_element(title, "text", schema, x=x + 10, y=y + 16, class_="faint", fill=FAINT, font_size=12)
     add_element(
-        title, "text", cut_text(table.name, _LETTERS - 2), x=x + 10, y=y + 34, font_weight="bold"
+        title,
+        "text",
+        shorten_text(table.name, _LETTERS - 2),
+        x=x + 10,
+        y=y + 34,
+        font_weight="bold",
     )
     for column in box.columns:
         _column(part, box, column)
@@ -129,10 +142,10 @@ def _column(part: Element, box: Box, column: Column) -> None:
     in_key = table.key is not None and column.name in table.key.columns
     row = add_element(part, "g")
     add_element(row, "title", _told(table, column))
-    name = cut_text(column.name, 20) + (" *" if column.not_null else "")
+    name = shorten_text(column.name, 20) + (" *" if column.not_null else "")
     weight = "bold" if in_key else "normal"
     add_element(row, "text", name, x=box.x + 10, y=base, font_weight=weight)
-    kind = cut_text(column.type, _LETTERS - 1.2 * len(name))
+    kind = shorten_text(column.type, _LETTERS - 1.2 * len(name))
     right = {"x": box.x + _WIDE - 10, "text_anchor": "end"}
     add_element(row, "text", kind, y=base, class_="faint", fill=FAINT, **right)
 

@@ -20,9 +20,9 @@ from rowboat.metrics.svg import (
     NARROW,
     add_element,
     as_percent,
-    cut_text,
     dashes_of,
     series_style,
+    shorten_text,
 )
 
 Point: TypeAlias = tuple[str, str]  # percentages from the left and the top
@@ -119,7 +119,7 @@ def _below(plot: Element, labels: list[tuple[float, str]]) -> None:
 def _label(plot: Element, x: float, label: str, anchor: str) -> None:
     part = add_element(plot, "g", text_anchor=anchor, font_size=12)
     add_element(part, "title", label)
-    add_element(part, "text", cut_text(label, _LABEL), x=as_percent(x), y=_HEIGHT + 18)
+    add_element(part, "text", shorten_text(label, _LABEL), x=as_percent(x), y=_HEIGHT + 18)
 
 
 def _line(

@@ -59,7 +59,7 @@ def clean_text(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
-def cut_text(text: str, width: float) -> str:
+def shorten_text(text: str, width: float) -> str:
     """Return a text, cut with … if it is wider than `width` small letters."""
     used = 0.0
     for place, character in enumerate(text):

@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from rowboat.backup.drill import Drilled
-from rowboat.backup.plan import Plan
-from rowboat.backup.restore import Restored
+from rowboat.backup.recovery.drill import Drilled
+from rowboat.backup.recovery.plan import Plan
+from rowboat.backup.recovery.restore import Restored
 from rowboat.backup.retention import Verdict
 from rowboat.backup.sets import Set
 from rowboat.backup.take import Taken

@@ -20,7 +20,7 @@ def open_file(at: Address) -> OpenedFile:
     return S3Object(at)
 
 
-def wait_until_still(at: Address) -> None:
+def wait_until_settled(at: Address) -> None:
     """Wait until a file is no longer being written; objects need not wait, they appear complete.
 
     Raises FileChanged if it takes too long.

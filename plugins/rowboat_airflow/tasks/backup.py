@@ -6,7 +6,8 @@ from typing import Any
 from airflow.sdk import Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from rowboat.backup import drill, retention, verify
+from rowboat.backup import retention, verify
+from rowboat.backup.recovery import drill
 from rowboat.backup.take import take_backup
 from rowboat.catalog import migrations
 from rowboat.database import connections

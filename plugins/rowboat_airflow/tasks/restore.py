@@ -7,9 +7,10 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param, get_current_context, task
 
-from rowboat.backup import restore, sets, source
-from rowboat.backup.plan import MODES, Plan, TablePlan
-from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup import sets
+from rowboat.backup.recovery import restore, source
+from rowboat.backup.recovery.plan import MODES, Plan, TablePlan
+from rowboat.backup.recovery.table_restore import RestoreOrder
 from rowboat.catalog.tables import read_catalog
 from rowboat.database import connections
 from rowboat.database.connections import Connection, transaction

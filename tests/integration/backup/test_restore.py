@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from rowboat.backup import restore, sets, shelf
-from rowboat.backup.plan import Mode
+from rowboat.backup import sets, shelf
+from rowboat.backup.recovery import restore
+from rowboat.backup.recovery.plan import Mode
 from rowboat.database.connections import transaction
 from rowboat.errors import (
     RestoreRefused,

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from rowboat.backup import restore, shelf
-from rowboat.backup.plan import Mode
-from rowboat.backup.restore import Restored
+from rowboat.backup import shelf
+from rowboat.backup.recovery import restore
+from rowboat.backup.recovery.plan import Mode
+from rowboat.backup.recovery.restore import Restored
 from rowboat.errors import RestoreRefused
 from tests.conftest import Boat
 from tests.support.restoring import carried_out, digests, numbers, order, refused, take, undone

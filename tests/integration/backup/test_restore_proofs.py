@@ -12,7 +12,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from rowboat.backup import restore, shelf
+from rowboat.backup import shelf
+from rowboat.backup.recovery import restore
 from rowboat.backup.take import Taken, digest_table, take_backup
 from rowboat.database import connections
 from rowboat.database.connections import transaction
@@ -43,9 +44,11 @@ SEED, KILLS, ROWS = 20_240_229, tries(10, 50), 20_000
 # with its exit code.
 RESTORER = """
 import json, os, sys
-from rowboat.database import connections; from rowboat.backup import restore, shelf
-from rowboat.backup.table_restore import RestoreOrder
-from rowboat.backup.source import source_of_set
+from rowboat.backup import shelf
+from rowboat.backup.recovery import restore
+from rowboat.backup.recovery.source import source_of_set
+from rowboat.backup.recovery.table_restore import RestoreOrder
+from rowboat.database import connections
 print(json.dumps("ready"), flush=True)
 for line in sys.stdin:
     name = line.strip()

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowboat.backup import restore, shelf, take
-from rowboat.backup.plan import Mode
-from rowboat.backup.restore import Restored
-from rowboat.backup.source import source_of_set
-from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup import shelf, take
+from rowboat.backup.recovery import restore
+from rowboat.backup.recovery.plan import Mode
+from rowboat.backup.recovery.restore import Restored
+from rowboat.backup.recovery.source import source_of_set
+from rowboat.backup.recovery.table_restore import RestoreOrder
 from rowboat.database.connections import Cursor, Role, transaction
 from rowboat.errors import RestoreRefused
 from tests.conftest import Boat

@@ -10,9 +10,9 @@ import fastavro
 import pytest
 
 from rowboat.backup import shelf
-from rowboat.backup.restore import Restored
-from rowboat.backup.source import source_of_file
-from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup.recovery.restore import Restored
+from rowboat.backup.recovery.source import source_of_file
+from rowboat.backup.recovery.table_restore import RestoreOrder
 from rowboat.errors import BackupRefused, RestoreRefused, RowRefused
 from tests.conftest import Boat
 from tests.support.restoring import (

@@ -2,8 +2,9 @@
 
 import pytest
 
-from rowboat.backup import restore, shelf
-from rowboat.backup.source import source_of_set
+from rowboat.backup import shelf
+from rowboat.backup.recovery import restore
+from rowboat.backup.recovery.source import source_of_set
 from rowboat.errors import PlanChanged, RestoreRefused, UnknownRestore, UnknownSet, WouldCascade
 from tests.conftest import Boat
 from tests.support.restoring import (

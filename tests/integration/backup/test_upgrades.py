@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from rowboat.backup import drill, restore, sets, shelf, take, verify
+from rowboat.backup import sets, shelf, take, verify
+from rowboat.backup.recovery import drill, restore
 from rowboat.catalog import migrations, tables
 from rowboat.database.connections import transaction
 from tests.conftest import ROOT, Boat

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rowboat.backup import restore, retention, shelf
+from rowboat.backup import retention, shelf
+from rowboat.backup.recovery import restore
 from tests.conftest import Boat
 from tests.integration.conftest import ClientOf, Visitor
 from tests.support import backups, restoring

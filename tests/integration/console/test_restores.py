@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from rowboat.backup import restore, shelf
+from rowboat.backup import shelf
+from rowboat.backup.recovery import restore
 from tests.conftest import Boat
 from tests.integration.conftest import Visitor
 from tests.support import restoring

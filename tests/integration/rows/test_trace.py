@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from rowboat.backup import restore, take
-from rowboat.backup.source import source_of_set
-from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup import take
+from rowboat.backup.recovery import restore
+from rowboat.backup.recovery.source import source_of_set
+from rowboat.backup.recovery.table_restore import RestoreOrder
 from rowboat.database import connections
 from rowboat.errors import FileRefused, UnknownRow, UnknownTable
 from rowboat.rows.read import trace
@@ -287,7 +288,12 @@ def test_key_of_several_columns(boat: Boat, declare: Declare) -> None:
             "the key of hired_employees.departments is (id): 2 values were given",
             "separate the values of a key by commas",
         ),
-        ("keyless", ["1"], "s.keyless has no key to find a row by", "add a primary key to the table"),
+        (
+            "keyless",
+            ["1"],
+            "s.keyless has no key to find a row by",
+            "add a primary key to the table",
+        ),
     ],
 )
 def test_rows_that_are_not_there(

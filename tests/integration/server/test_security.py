@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from flask import Flask
 from psycopg2.extensions import parse_dsn
 
-from rowboat.backup import source
+from rowboat.backup.recovery import source
 from rowboat.cli.commands import main
 from rowboat.database import connections, embedded
 from rowboat.errors import BackupRefused

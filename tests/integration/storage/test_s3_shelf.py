@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from rowboat import health
-from rowboat.backup import restore, retention, sets, shelf
-from rowboat.backup.source import source_of_set
-from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup import retention, sets, shelf
+from rowboat.backup.recovery import restore
+from rowboat.backup.recovery.source import source_of_set
+from rowboat.backup.recovery.table_restore import RestoreOrder
 from rowboat.backup.take import take_backup
 from rowboat.cli.commands import main
 from rowboat.database.connections import transaction

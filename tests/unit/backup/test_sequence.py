@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rowboat.backup.sequence import RestoreSequence
+from rowboat.backup.recovery.sequence import RestoreSequence
 from rowboat.errors import RestoreRefused
 
 

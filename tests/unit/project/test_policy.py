@@ -25,12 +25,12 @@ ELSEWHERE = {
         "backup/avro/arrays", "backup/avro/digests", "database/copy_binary",
     ),
     "integration/backup/test_restore.py": (
-        "backup/plan", "backup/source", "backup/table_restore",
+        "backup/recovery/plan", "backup/recovery/source", "backup/recovery/table_restore",
     ),
-    "integration/backup/test_restore_undo.py": ("backup/safety",),
+    "integration/backup/test_restore_undo.py": ("backup/recovery/safety",),
     "integration/backup/test_shelf.py": ("backup/sets",),
     "integration/backup/test_shelf_proofs.py": ("backup/verify", "storage/disk_shelf"),
-    "integration/backup/test_upgrades.py": ("backup/drill",),
+    "integration/backup/test_upgrades.py": ("backup/recovery/drill",),
     "integration/catalog/test_shown_sql.py": ("cli/sql", "database/recording"),
     "integration/cli/test_commands.py": (
         "cli/terminal", "rendering/elements", "rendering/loads", "status",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from psycopg2 import sql
 
-from rowboat.backup.table_restore import TableRestore
+from rowboat.backup.recovery.table_restore import TableRestore
 from rowboat.database.connections import Cursor
 from rowboat.door.context import Judged
 from rowboat.door.passage import Report

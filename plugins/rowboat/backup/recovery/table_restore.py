@@ -8,8 +8,8 @@ from psycopg2.errors import UniqueViolation
 
 from rowboat.backup import take
 from rowboat.backup.avro.schema import schema_of_table
-from rowboat.backup.plan import Mode, Plan, TablePlan, schema_drift
-from rowboat.backup.source import Source
+from rowboat.backup.recovery.plan import Mode, Plan, TablePlan, schema_drift
+from rowboat.backup.recovery.source import Source
 from rowboat.backup.verify import Progress
 from rowboat.catalog.tables import Table
 from rowboat.database.connections import Cursor, fetch_rows
@@ -271,7 +271,7 @@ class TableRestore:
         passage.open_door(cursor, self.table, self.cargo.columns, self.cargo.typed)
 
     def _columns(self) -> StagedColumns:
-        return passage.columns_of(self.table, self.cargo, self._passage())
+        return passage.staged_columns_of(self.table, self.cargo, self._passage())
 
     def _absent(self) -> sql.Composable:
         if self.table.key is None:

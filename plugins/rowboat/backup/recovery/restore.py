@@ -13,11 +13,12 @@ from psycopg2 import sql
 from psycopg2.errors import UndefinedTable
 from psycopg2.extras import Json
 
-from rowboat.backup import safety, sets, shelf
-from rowboat.backup.plan import Plan
-from rowboat.backup.sequence import RestoreSequence
-from rowboat.backup.source import Source, source_of_set
-from rowboat.backup.table_restore import RestoreOrder, TableRestore
+from rowboat.backup import sets, shelf
+from rowboat.backup.recovery import safety
+from rowboat.backup.recovery.plan import Plan
+from rowboat.backup.recovery.sequence import RestoreSequence
+from rowboat.backup.recovery.source import Source, source_of_set
+from rowboat.backup.recovery.table_restore import RestoreOrder, TableRestore
 from rowboat.catalog import migrations
 from rowboat.catalog.tables import Catalog, read_catalog
 from rowboat.database.connections import (

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from rowboat.backup.avro.schema import schema_of_table
-from rowboat.backup.restore import carry_out
-from rowboat.backup.safety import lock_tables
-from rowboat.backup.source import Source
-from rowboat.backup.table_restore import RestoreOrder
+from rowboat.backup.recovery.restore import carry_out
+from rowboat.backup.recovery.safety import lock_tables
+from rowboat.backup.recovery.source import Source
+from rowboat.backup.recovery.table_restore import RestoreOrder
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.database.connections import Connection
 from rowboat.database.recording import Recorded

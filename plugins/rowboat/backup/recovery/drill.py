@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from psycopg2 import sql
 
 from rowboat.backup import sets
-from rowboat.backup.source import source_of_set
-from rowboat.backup.table_restore import RestoreOrder, TableRestore
+from rowboat.backup.recovery.source import source_of_set
+from rowboat.backup.recovery.table_restore import RestoreOrder, TableRestore
 from rowboat.backup.verify import Progress
 from rowboat.catalog.tables import Catalog, Table, read_catalog
 from rowboat.database.connections import Connection, Cursor, transaction
