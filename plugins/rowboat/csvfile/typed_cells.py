@@ -114,6 +114,7 @@ def find_typed_cells(
     if not bounds or not len(bounds[0][0]):
         return TypedCells()
     data = np.frombuffer(records.text, np.uint8)
+    # Unsigned bytes wrap around, so one comparison finds what is below "0" and above "9".
     others = np.append(data - _ZERO > 9, True)
     staged, taken, odd = records.staged(), [], {}
     spans: list[tuple[int, int]] = []
@@ -123,6 +124,7 @@ def find_typed_cells(
         cells = _Cells(data, *_unquoted(data, begins, ends), others)
         is_plain = _FORMS[column.base](cells) | (cells.begins == cells.ends)
         rows = np.flatnonzero(~is_plain).tolist()
+        # Each odd cell is a Python object and a row of an UPDATE; as text, all cost the same.
         if len(rows) > _MOST_ODD * len(begins):
             continue
         taken.append(name)
@@ -145,6 +147,7 @@ def _keys(values: Numbers, rows: Positions, odd: Mapping[int, str], bits: int) -
     if not len(values):
         return IntegerKeys(ordered=values)
     rows = np.append(rows, np.array([*others], np.int64))
+    # Sorted once here, so that the server need not group the stage by key.
     ordered = np.sort(values)
     repeated = rows[np.isin(values, ordered[1:][ordered[1:] == ordered[:-1]])] + 1
     last = int(values.argmax())

@@ -40,7 +40,7 @@ _SESSION = {
     "datestyle": "ISO,YMD",
     "intervalstyle": "iso_8601",
     "bytea_output": "hex",
-    "search_path": "pg_catalog,pg_temp",
+    "search_path": "pg_catalog,pg_temp",  # names are qualified: no other schema can shadow one
     "temp_buffers": "64MB",
     "work_mem": "64MB",
     "client_connection_check_interval": "2s",  # a killed loader must not keep its locks

@@ -144,13 +144,15 @@ def _judge_cells(cursor: Cursor, columns: StagedColumns) -> StagedColumns:
             broken.append(is_missing)
         if has_text and not literals.always_valid(column):
             valid = literals.valid_literal(column, cell, columns.as_written)
+            # A backup's text was written by Postgres, so its form is never in doubt. But the column
+            # may have had a wider type then, and a cast would silently drop what it cannot hold.
             if columns.as_written:
                 valid = query("judge.valid_whole", valid=valid, whole=_whole(column, cell))
             is_no_value = query("judge.is_no_value", cell=cell, valid=valid)
             message_ = _type_message(columns, column, cell)
             reasons.append(_reason(columns, "type", name, message_, is_no_value))
             broken.append(is_no_value)
-    if not reasons:
+    if not reasons:  # every cell is known to be a value: no pass over the stage is needed
         return columns.doubting(())
     cursor.execute(
         query("judge.cells", reasons=_LINES.join(reasons), broken=_OR_LINES.join(broken))
@@ -198,6 +200,8 @@ def _judge_checks(cursor: Cursor, columns: StagedColumns) -> None:
     checks = [check for check in columns.table.checks if set(check.columns) & set(columns.names)]
     if not checks:
         return
+    # A CHECK names columns without an alias, so its expression, as the catalog prints it, is run
+    # over a subquery that has the cast values under these names.
     names = sorted({name for check in checks for name in check.columns})
     values = [
         sql.SQL("{} as {}").format(columns.value(name), sql.Identifier(name)) for name in names
@@ -249,6 +253,8 @@ def _reference(rows: StagedRows, key: ForeignKey) -> Sql:
     }
     if not _is_within_table(rows, key):
         return query("judge.reference", **parts)
+    # In a restore, rows of the table that the backup lacks are deleted at the end: they are in the
+    # table now, but must not count as parents.
     if terms.gone:
         parts["parent"] = query("judge.staying", table=key.parent_identifier, stays=_stays(terms))
     parts["own_key"] = _key_value(columns, key.parent_columns)
@@ -275,6 +281,7 @@ def _key_value(columns: StagedColumns, names: tuple[str, ...]) -> Sql:
 def _known(rows: StagedRows, key: Unique) -> Sql:
     """SQL: refuse rows whose key the table has, if they may not update it."""
     terms = rows.terms
+    # A row from the quarantine is older than what has reached the table since.
     again = terms.rejected_ids is not None
     taken = terms.on_known == "refuse" or again
     where = "is already in the table" if taken else _earlier(terms)
@@ -294,6 +301,8 @@ def _repeated(rows: StagedRows, unique: Unique) -> Sql:
     else:
         duplicate = _duplicate(rows, unique, _OTHER_ROW)
         other_row = _other_row(columns, lambda name: columns.value(name, "f"))
+    # To compare every row with every other would be quadratic, so only rows whose value is known to
+    # occur twice are compared: counted while reading, or else by one pass of grouping.
     among: Sql = sql.SQL("true")
     if is_key and rows.keys:
         among = query("judge.among_rows")

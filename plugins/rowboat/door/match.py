@@ -46,7 +46,8 @@ def match_keys(cursor: Cursor, terms: Terms, columns: StagedColumns) -> StagedRo
         "least": reach.keys.least if reach.keys else None,
         "greatest": reach.greatest_known,
     }
-    # if a key occurs twice, the rows have to be compared with each other: none is taken off
+    # If a key occurs twice in the cargo, the first of its rows decides about the others, even if it
+    # equals the table's row. So it has to remain on the stage.
     if terms.rewritten and reach.keys and not reach.keys.repeated:
         rows = _take_equal(cursor, rows, parts, facts)
     cursor.execute(query("match.match", **parts), facts)

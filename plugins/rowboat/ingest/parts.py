@@ -61,6 +61,7 @@ class Part:
         the end of the part, which was a border when the file was cut.
         """
         records = split_records(text, self.dialect, at_end=at + len(text) == self.size)
+        # `text` may reach beyond the part: the splitter needs the bytes behind a doubtful quote.
         records = records.until(min(records.consumed, self.last - at))
         if len(records) and int(records.ends[-1]) > records.consumed:
             raise FileChanged
@@ -172,6 +173,8 @@ def ready_parts(
     staged = [StagedPart.from_json(facts) for (facts,) in cursor.fetchall()]
     known = {each.part.first: each for each in staged}
     chain: list[StagedPart] = []
+    # The parts must be a chain without gaps from the position to the end. All of them or none: a
+    # load that mixed parts with its own reading would have to prove that both cut alike.
     while first < file.size:
         each = known.get(first)
         if each is None:
@@ -190,6 +193,7 @@ def part_chunks(file: OpenedFile, staged: list[StagedPart]) -> Iterator[WaitingC
         at, before = each.part.first, 0
         for chunk in each.chunks:
             text = read_exactly(file, at, chunk.size)
+            # A file can be rewritten in place with the same size and time; the digest tells.
             if hashlib.sha256(text).hexdigest() != chunk.sha256:
                 raise PartLost
             yield WaitingChunk(each.part, chunk, text, file, at, before)
@@ -209,6 +213,8 @@ def sweep_parts(cursor: Cursor) -> None:
 
 def table_digest(table: Table) -> str:
     """Return a digest of all that the catalog knows about a table."""
+    # repr() of the nested dataclasses contains every column, key and CHECK: any change of the table
+    # since the part was staged, and its verdicts may be wrong.
     return hashlib.sha256(repr(table).encode()).hexdigest()
 
 

@@ -63,6 +63,7 @@ def divide_file(connection: Connection, found: FoundFile) -> list[Part]:
             return []
         first = opened.prefix.size
         borders = [first, *_borders(text, first, dialect)]
+        # A file that grew while it was cut may end within a record, perhaps in a quoted field.
         if not text.still() or borders[-1] != text.size:
             raise FileChanged("it is still being written")
     return [
@@ -100,6 +101,7 @@ def stage_part(connection: Connection, found: FoundFile, part: Part) -> StagedPa
         transaction(connection) as cursor,
         opened_unchanged(found, part.size, part.version) as file,
     ):
+        # a retried task may start while the one that was given up is still at work
         cursor.execute(query("parts.alone"), {"name": part.table.strings[-1]})
         columns = stage.declare_columns(stage.stage_columns(found.table, part.dialect.columns))
         cursor.execute(query("parts.make", part=part.table, columns=columns))

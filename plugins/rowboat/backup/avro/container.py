@@ -47,6 +47,8 @@ class Writer:
         self, schema: Schema, codec: str, names: dict[str, str], tell: Callable[[bytes], None]
     ) -> None:
         self._tell, self._codec, self._sync = tell, codec, os.urandom(16)
+        # What the reader still allows to be unpacked, counted in the same way: a credit for small
+        # files, then MOST_RATIO bytes for each byte of the file.
         self._pack, self._left = _packer(codec), MOST_BLOCK // 4
         entries = {
             "avro.schema": json.dumps(schema.json, ensure_ascii=False),
@@ -75,6 +77,7 @@ class Writer:
                 f"a row has more than {MOST_BLOCK // 2**20} MiB, the most that a backup holds",
                 "keep such values outside the table",
             )
+        # Blocks of equal numbers of rows, not bytes: find_rows walks them in step.
         at_once = max(1, _BLOCK * rows // int(offsets[-1]))
         firsts = [*range(0, rows, at_once), rows]
         places = offsets[firsts].tolist()
@@ -162,6 +165,7 @@ class Reader:
             return None
         count = self._file.long("the number of rows in a block")
         packed = self._file.bytes(MOST_BLOCK + MOST_HEADER, "a block")
+        # Everything that the block claims is checked before a single value is looked at.
         content = self._unpack(packed)
         if content is None:
             raise BackupRefused("has a block that cannot be unpacked")
