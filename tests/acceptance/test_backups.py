@@ -90,7 +90,7 @@ def test_verify_by_the_dag(system: System, taken: dict[str, Any]) -> None:
     """It proves a set anew, and tells when one is no longer whole."""
     run, state = system.run("verify", set=taken["name"])
     assert state == "success"
-    assert f"{taken['name']} is whole" in system.airflow.log("verify", run, "read_back")
+    assert f"{taken['name']} is intact" in system.airflow.log("verify", run, "read_back")
     [proven] = [s for s in result(system, "backups")["sets"] if s["name"] == taken["name"]]
     assert proven["verified_at"] > taken["verified_at"]
     spoilt = result(system, "backup", JOBS)["set"]

@@ -59,7 +59,7 @@ def test_tasks_are_named_by_file_and_follow_the_foreign_keys(system: System) -> 
     child = tasks["hired_employees.load", "hired_employees.csv"]
     for parent in (("departments.load", "departments.csv"), ("jobs.load", "jobs.csv")):
         assert tasks[parent]["end_date"] <= child["start_date"]
-    log = system.airflow.log("ingest", run, "hired_employees.load", 0)
+    log = system.airflow.log("ingest", run, "hired_employees.load", child["map_index"])
     assert "hired_employees.csv → hired_employees.hired_employees: unchanged" in log
 
 

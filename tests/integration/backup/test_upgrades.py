@@ -46,7 +46,7 @@ def test_a_set_of_an_earlier_schema(boat: Boat) -> None:
     assert digests(boat) == before
 
 
-@pytest.mark.parametrize("version", sorted(path.name for path in GOLDEN.iterdir()))
+@pytest.mark.parametrize("version", sorted(path.name for path in GOLDEN.glob("[0-9]*")))
 def test_sets_of_every_version(boat: Boat, version: str) -> None:
     """They are taken on record, verified, and restored to the digests that their manifests name."""
     shutil.copytree(GOLDEN / version, shelf.shelf_folder())

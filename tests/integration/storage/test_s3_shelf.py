@@ -83,7 +83,7 @@ def test_a_set_from_its_writing_to_its_end(boat: Boat, bucket: Bucket) -> None:
     run("pin", name, "--off")
     assert not shelf.is_pinned(name)
     shelf.remove_set(name)
-    assert bucket.keys(f"shelf/{name}") == []
+    assert bucket.keys(f"shelf/{name}/") == []
     deleted = [
         path for method, path, _ in bucket.requests.asked if method == "DELETE" and name in path
     ]
