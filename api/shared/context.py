@@ -6,13 +6,20 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TypeVar
 
+import psycopg2
 from flask import current_app, g
 from psycopg2.extensions import ISOLATION_LEVEL_READ_COMMITTED
 
 from rowboat.catalog import tables
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.database import connections
-from rowboat.database.connections import Connection, Cursor, persistently, transaction
+from rowboat.database.connections import (
+    Connection,
+    Cursor,
+    persistently,
+    transaction,
+    wording_errors,
+)
 from rowboat.errors import ConnectionLost, UnknownTable
 from rowboat.settings import settings
 
@@ -48,22 +55,34 @@ class Connections:
         with self._lock:
             lent = self._idle.pop() if self._idle else None
         if lent is None:
-            lent = connections.connect(connections.uri("api"), _limits() | self._options)
-            if self._autocommit:
-                # Under READ COMMITTED, statements that update the same row wait for each other;
-                # under the usual REPEATABLE READ, all but the first would fail.
-                lent.set_session(ISOLATION_LEVEL_READ_COMMITTED, autocommit=True)
+            lent = self._connect()
         try:
             yield lent
         except ConnectionLost:
             self._lost()
             raise
         finally:
+            self._take_back(lent)
+
+    def _connect(self) -> Connection:
+        opened = connections.connect(connections.uri("api"), _limits() | self._options)
+        if self._autocommit:
+            # Under READ COMMITTED, statements that update the same row wait for each other; under
+            # the usual REPEATABLE READ, all but the first would fail.
+            with wording_errors():
+                opened.set_session(ISOLATION_LEVEL_READ_COMMITTED, autocommit=True)
+        return opened
+
+    def _take_back(self, lent: Connection) -> None:
+        """Let others borrow a connection again, unless it is broken."""
+        try:
             if not lent.closed:
-                # The next borrower must not find a transaction open, or aborted.
-                lent.rollback()
-                with self._lock:
-                    self._idle.append(lent)
+                lent.rollback()  # the next borrower must not find a transaction open, or aborted
+        except psycopg2.Error:
+            lent.close()  # whatever the server did with the request, the answer to it stands
+        if not lent.closed:
+            with self._lock:
+                self._idle.append(lent)
 
     def close(self) -> None:
         """Close the idle connections."""
