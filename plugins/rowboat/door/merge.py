@@ -274,6 +274,7 @@ def _displace(cursor: Cursor, judged: Judged) -> int:
     """
     rest, key = _rest(judged), judged.terms.table.key
     assert key is not None
+    # An update cannot set a column that is GENERATED ALWAYS AS IDENTITY; an insert can override it.
     if not rest or any(judged.terms.table.by_name[n].identity == "a" for n in rest):
         which: Sql = sql.SQL("true")
     elif not judged.terms.table.uniques:

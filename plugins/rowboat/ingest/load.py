@@ -287,6 +287,8 @@ class _Pass:
                 self.setup.steps() as cursor,
             ):
                 self.setup.hold_parents(cursor)
+                # All parts in this one transaction: if a later one proves unfit, nothing of the
+                # earlier ones remains, and the file can be read as if there had been none.
                 staged = parts.ready_parts(cursor, found, file, self.dialect, progress.prefix.size)
                 for chunk in parts.part_chunks(file, staged):
                     self.setup.check_stop()
@@ -323,6 +325,7 @@ class _Pass:
                     self.most = len(part) // 2
                     continue
                 self._commit(part.without_row(error.fact))
+            # Such rows are rare: soon whole chunks pass again, at the cost of a few more halvings.
             self.most = min(2 * self.most, sys.maxsize)
             if len(part) == len(chunk):
                 return
@@ -395,6 +398,8 @@ class _Pass:
         )
         with self.setup.steps() as cursor:
             earlier = position.own_transactions(cursor, self.progress.position, earlier=True)
+            # The statement compares sums of hashes; with a fixed seed a file could be made in which
+            # vanished rows and others cancel out.
             facts = {"earlier": earlier, "seed": secrets.randbits(63), "most": MOST_VANISHED}
             cursor.execute(statement, facts)
             found = cursor.fetchall()
