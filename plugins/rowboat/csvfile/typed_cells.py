@@ -200,7 +200,8 @@ def _is_day(cells: _Cells, rows: Positions) -> Marks:
     year = _number(text, 0) * 100 + _number(text, 2)
     month, day = _number(text, 5), _number(text, 8)
     leaps = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0)) & (month == 2)
-    days = _DAYS[np.where(month <= 12, month, 0)] + leaps
+    # Only digits make a month: other bytes would be an index outside of the table.
+    days = _DAYS[np.where(is_form & (month <= 12), month, 0)] + leaps
     found: Marks = is_form & (year >= 1) & (day >= 1) & (day <= days)
     return found
 

@@ -76,6 +76,19 @@ def test_all_others_are_odd(base: str, cells: list[str]) -> None:
     assert odd(base, [*cells, *[good] * MANY]) == dict(enumerate(cells))
 
 
+@pytest.mark.parametrize(
+    ("base", "cell"),
+    [
+        ("date", "02.03.2018"), ("date", "2018/03/02"), ("date", "2018-!!-02"),
+        ("timestamp", "02.03.2018 10:00:00"), ("timestamp", "2018-(1-02 10:00:00"),
+        ("timestamptz", "07-11-2021T02:48:42Z"), ("timestamptz", "2021-++-07T02:48:42Z"),
+    ],
+)  # fmt: skip
+def test_bytes_that_are_no_digits_are_no_month(base: str, cell: str) -> None:
+    """The month is an index: of other bytes it would be one beyond the table of months."""
+    assert odd(base, [*[""] * MANY, cell]) == {MANY: cell}
+
+
 @settings(
     max_examples=300, deadline=None, derandomize=True, database=None,
     suppress_health_check=list(HealthCheck),
