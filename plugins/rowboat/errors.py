@@ -5,6 +5,8 @@ status of the API's answer; 500 means a fault of the service, not of the request
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from traceback import extract_tb
 
 
 class RowboatError(Exception):
@@ -14,7 +16,8 @@ class RowboatError(Exception):
     status = 500
 
     def __init__(self, fact: str | None = None, hint: str | None = None) -> None:
-        self.fact = fact or (type(self).__doc__ or "").strip()
+        # A name or a cell in it may hold a NUL, which Postgres cannot store.
+        self.fact = (fact or (type(self).__doc__ or "").strip()).replace("\0", "\\u0000")
         self.hint = hint or type(self).hint
         super().__init__(self.fact)
 
@@ -334,6 +337,19 @@ class BrokenPromise(RowboatError):
     """the counts of a load do not add up; it was rolled back"""
 
     hint = "this is a bug in Rowboat and nothing was changed; please report it with the file"
+
+
+class Defect(RowboatError):
+    """a defect of Rowboat, not of the file, stopped the load"""
+
+    hint = "please report it with the lines of the log; other files are loaded all the same"
+
+    @classmethod
+    def at(cls, error: Exception) -> "Defect":
+        """Return what is told of an exception that nothing foresaw, with its place in the code."""
+        *_, last = extract_tb(error.__traceback__)
+        place = f"{Path(last.filename).name}, line {last.lineno}"
+        return cls(f"was stopped by a defect of Rowboat: {type(error).__name__} in {place}")
 
 
 class AirflowUnreachable(RowboatError):

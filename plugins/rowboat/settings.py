@@ -92,6 +92,13 @@ class Settings(BaseSettings):
         le=256 * 2**20,
         description="Bytes of a file that are loaded in one transaction.",
     )
+    record_bytes: int = Field(
+        64 * 2**20,
+        ge=1024,
+        le=512 * 2**20,
+        description="Bytes that one record of a file may have; a file with a longer one is "
+        "refused.",
+    )
     part_bytes: int = Field(
         256 * 2**20,
         ge=64,

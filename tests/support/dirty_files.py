@@ -14,6 +14,8 @@ EMPTY_TABLES = (
     "truncate ingest_status.ingest_status, ingest_status.loads, ingest_status.overwritten,"
     " ingest_status.rejected_rows, hired_employees.{} cascade"
 )
+# How a refusal begins where a first line, or a quote in a file with tabs, has several meanings.
+UNCERTAIN = ("the header ", "its header ", "line ", "it can be read in ", "a quote opens ")
 keys = st.one_of(st.integers(1, 12).map(str), st.sampled_from(["", "x", "+1", "01", "2147483648"]))
 words = st.sampled_from(["a", "b c", "é", "🚣", "", " ", "NULL", "\\N", "\\.", "it's", "%s", "{}"])
 dates = st.sampled_from(["2021-01-01", "2021-02-03T04:05:06Z", "2021-02-30", "soon", ""])
@@ -26,9 +28,14 @@ dirt = st.sampled_from([b"\0", b"\xff", b"\xc3", b"\r", b",", b";", b" ", b"", b
 
 @st.composite
 def dirty(draw: st.DrawFn, header: bytes, *cells: st.SearchStrategy[str], quotes: bool) -> bytes:
-    """Draw a file: rows of these cells with all that can be wrong with them."""
+    """Draw a file: rows of these cells with all that can be wrong with them.
+
+    Its first line is a header, or a row that cannot be taken for one.
+    """
     delimiter, endings = draw(delimiters), draw(newlines)
-    lines = [header.replace(b",", delimiter)] if draw(st.booleans()) else []
+    fields = len(header.split(b","))
+    first = draw(st.sampled_from([header, b",".join([b"98", b"w", *[b""] * (fields - 2)])]))
+    lines = [first.replace(b",", delimiter)]
     for _ in range(draw(st.integers(0, 14))):
         fields = [draw(cell).encode() for cell in cells]
         if quotes:
@@ -65,7 +72,7 @@ def load(boat: Boat, table: str, content: bytes) -> Result:
     boat.query(EMPTY_TABLES.format(table))
     boat.write(f"{table}.csv", content)
     report = boat.ingest()[f"{table}.csv"]
-    assume(not (report.error or "").startswith("the header "))  # it may end in a stray CR
+    assume(not (report.error or "").startswith(UNCERTAIN))
     assert (report.state, report.error) == ("loaded", None)
     return Result(
         report.report,

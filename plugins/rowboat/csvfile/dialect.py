@@ -1,37 +1,70 @@
-"""Recognises how a CSV file is written: delimiter, newline, header; the user need not say.
+"""How a CSV file is written: delimiter, newline, and the column of each field.
 
 RFC 4180, extended by what people really send: `;`, tab and `|` as delimiters, CRLF and lone CR, a
-byte-order mark, a header in any order.
+byte-order mark, a header in any order, lines above it, fields that belong to no column.
 """
 
-import csv
-import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from rowboat.catalog.tables import Table
 from rowboat.errors import FileRefused
 
-SAMPLE_BYTES = 64 * 2**10
-DELIMITERS = (",", ";", "\t", "|")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file is written; `start` is the length of its byte-order mark in bytes.
+    """How a file is written.
 
-    `first` is the byte at which the first line that is not blank begins. Without a `header` the
-    `columns` are those of the table.
+    `fields` has for each field of a record its column, None if it is left out. `header` is the text
+    of the header without its newline; None if there is none, so that the columns are known by their
+    positions. `start` is the byte at which the header or the first record begins, after a
+    byte-order mark and `lines_above` lines that are left out.
     """
 
     delimiter: str
     newline: str
-    columns: tuple[str, ...]
-    header: bool
-    start: int
-    first: int
+    fields: tuple[str | None, ...]
+    header: str | None = None
+    start: int = 0
+    lines_above: int = 0
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns, in the order of their fields."""
+        return tuple(name for name in self.fields if name is not None)
+
+    @cached_property
+    def used(self) -> int:
+        """Number of fields up to the last one that has a column."""
+        return max((at for at, name in enumerate(self.fields, 1) if name is not None), default=0)
+
+    def notes(self) -> list[str]:
+        """Return sentences that tell what was found, and what is left out of each record."""
+        found = []
+        if self.lines_above:
+            of = "header" if self.header is not None else "first row"
+            found.append(f"{count(self.lines_above, 'line')} above the {of} left out")
+        left_out = [str(at) for at, name in enumerate(self.fields, 1) if name is None]
+        if left_out:
+            found.append(
+                f"column{'s' * (len(left_out) > 1)} {', '.join(left_out)} left out: no name"
+            )
+        if self.header is None:
+            found.append(f"no header: columns by position ({', '.join(self.columns)})")
+        return found
+
+    def check_columns(self, table: Table) -> None:
+        """Raise FileRefused if the table has no longer the columns that the file was read by."""
+        lost = [name for name in self.columns if name not in table.by_name]
+        if lost:
+            raise FileRefused(
+                f'its first rows were loaded into the column "{lost[0]}", which {table.full_name} '
+                "has no longer",
+                "give the file a header with the new names: it is then loaded from its beginning",
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the dialect as JSON, for the position of the file."""
@@ -39,77 +72,13 @@ class Dialect:
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> "Dialect":
-        """Return the dialect that `to_json` wrote."""
-        return cls(**(kept | {"columns": tuple(kept["columns"])}))
+        """Return the dialect that `to_json` wrote, in this version or in 0.1.0."""
+        if "columns" in kept:  # 0.1.0, which kept no header: it is past, where a position is kept
+            names = tuple(kept["columns"])
+            return cls(kept["delimiter"], kept["newline"], names, start=kept["first"])
+        return cls(**(kept | {"fields": tuple(kept["fields"])}))
 
 
-def recognise_dialect(sample: bytes, table: Table) -> Dialect:
-    """Recognise the dialect of a file from its first bytes (UTF-8) and the table's columns.
-
-    Raises FileRefused for a header that does not fit the table.
-    """
-    start = len(BYTE_ORDER_MARK) if sample.startswith(BYTE_ORDER_MARK) else 0
-    text = sample[start:].decode("utf-8", errors="replace")
-    unquoted = re.sub(r'"[^"]*"', "", text)
-    newline = "\r" if len(re.findall(r"\r(?!\n)", unquoted)) > unquoted.count("\n") else "\n"
-    lines = [re.sub(r"[\r\n]", " ", line.rstrip("\r")) + "\n" for line in text.split(newline)]
-    if len(lines) > 1:
-        lines.pop()  # the sample may end within the last line
-    delimiter = max(DELIMITERS, key=lambda each: _fit(lines, each, table))
-    first = next((row for row in _rows(lines, delimiter) if row), [])
-    header = _is_header(first, table)
-    columns = _named(first, table) if header else tuple(each.name for each in table.settable)
-    blank = len(sample[start:]) - len(sample[start:].lstrip(b"\r\n"))
-    return Dialect(delimiter, newline, columns, header, start, start + blank)
-
-
-def _rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    return list(csv.reader(lines[:100], delimiter=delimiter))
-
-
-def _fit(lines: Sequence[str], delimiter: str, table: Table) -> tuple[int, int]:
-    """Rate a delimiter by the column names in the first line, then by rows of the right width."""
-    rows = _rows(lines, delimiter)
-    names = sum(_column(field, table) is not None for field in rows[0]) if rows else 0
-    return names, sum(len(row) == len(table.settable) for row in rows)
-
-
-def _column(field: str, table: Table) -> str | None:
-    """Return the column that a header field names, exactly or else ignoring case."""
-    name = field.strip()
-    if name in table.by_name:
-        return name
-    alike = [each for each in table.by_name if each.casefold() == name.casefold()]
-    return alike[0] if len(alike) == 1 else None
-
-
-def _is_header(fields: Sequence[str], table: Table) -> bool:
-    """Return whether half of the fields name columns, and none is empty or a number."""
-    known = sum(_column(field, table) is not None for field in fields)
-    values = any(re.fullmatch(r"\s*|[\d.,+-]+", field) for field in fields)
-    return bool(fields) and 2 * known >= len(fields) and not values
-
-
-def _named(header: Sequence[str], table: Table) -> tuple[str, ...]:
-    names = [_column(field, table) for field in header]
-    for field, name in zip(header, names, strict=True):
-        if name is None:
-            raise FileRefused(
-                f'the header names "{field.strip()}", which is not a column of {table.full_name}',
-                "its columns are: " + ", ".join(each.name for each in table.settable),
-            )
-        if names.count(name) > 1:
-            raise FileRefused(f'the header names "{name}" twice', "name each column once")
-        if not table.by_name[name].settable:
-            raise FileRefused(
-                f'the header names "{name}", which the database computes itself',
-                "leave that column out of the file",
-            )
-    found = tuple(name for name in names if name is not None)
-    missing = [each.name for each in table.columns if each.required and each.name not in found]
-    if missing:
-        raise FileRefused(
-            f'the header lacks "{missing[0]}", which every row of {table.full_name} needs',
-            "add the column to the file",
-        )
-    return found
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 line` or `2,000 lines`."""
+    return f"{number:,} {noun}" + "s" * (number != 1)

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from rowboat.csvfile.dialect import Dialect
 
-LONGEST = 8 * 2**20  # bytes of one record
-csv.field_size_limit(LONGEST)
+csv.field_size_limit(2**31 - 1)  # the splitter knows how long a record may be
 
 Positions = npt.NDArray[np.int64]
 QUOTE, LF = 0x22, 0x0A
@@ -37,7 +36,8 @@ class Records:
     `starts` and `ends` are byte positions in `text`, without the newline; `lines` are the lines of
     the records, from 0. `refused` maps the index of a record that cannot be staged to the reasons.
     `consumed` bytes with `newlines` newlines have been used up. `delimiters` are the positions of
-    those outside quotes, or None if quotes are irregular.
+    those between the fields that are used, `last_ends` where the last of these ends in each record;
+    None if that is where the record does. `headers` is the number of headers that were left out.
     """
 
     text: bytes
@@ -48,7 +48,9 @@ class Records:
     consumed: int
     newlines: int
     refused: dict[int, list[Reason]] = field(default_factory=dict)
-    delimiters: Positions | None = None
+    delimiters: Positions = field(default_factory=lambda: np.zeros(0, np.int64))
+    last_ends: Positions | None = None
+    headers: int = 0
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -61,7 +63,8 @@ class Records:
         """Return the cells of one record by column, without quotes around them."""
         text = self.raw(index).decode("utf-8", "replace")
         row = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.dialect.delimiter))
-        return dict(zip(self.dialect.columns, row, strict=False))
+        pairs = zip(self.dialect.fields, row, strict=False)
+        return {name: cell for name, cell in pairs if name is not None}
 
     def head(self, count: int) -> "Records":
         """Return the first `count` records as a chunk of their own."""
@@ -75,6 +78,7 @@ class Records:
             consumed=int(self.starts[count]),
             newlines=int(self.lines[count]),
             refused={index: why for index, why in self.refused.items() if index < count},
+            last_ends=None if self.last_ends is None else self.last_ends[:count],
         )
 
     def tail(self, count: int) -> "Records":
@@ -89,7 +93,9 @@ class Records:
             consumed=self.consumed - first.consumed,
             newlines=self.newlines - first.newlines,
             refused={index - count: why for index, why in self.refused.items() if index >= count},
-            delimiters=None if self.delimiters is None else self.delimiters - first.consumed,
+            delimiters=self.delimiters - first.consumed,
+            last_ends=None if self.last_ends is None else self.last_ends[count:] - first.consumed,
+            headers=0,
         )
 
     def until(self, end: int) -> "Records":
@@ -98,15 +104,18 @@ class Records:
         newlines = part.text.count(self.dialect.newline.encode(), 0, end)
         return replace(part, consumed=end, newlines=newlines)
 
-    def without_first(self) -> "Records":
-        """Return the chunk without its first record, a header."""
-        refused = {index - 1: why for index, why in self.refused.items() if index}
+    def without_headers(self, indexes: Positions) -> "Records":
+        """Return the chunk without some of its records, which are headers."""
+        kept = np.ones(len(self), dtype=bool)
+        kept[indexes] = False
+        places = np.cumsum(kept) - 1
         return replace(
             self,
-            starts=self.starts[1:],
-            ends=self.ends[1:],
-            lines=self.lines[1:],
-            refused=refused,
+            starts=self.starts[kept],
+            ends=self.ends[kept],
+            lines=self.lines[kept],
+            refused={int(places[i]): why for i, why in self.refused.items() if kept[i]},
+            headers=len(indexes),
         )
 
     def refuse(self, index: int, rule: str, message: str) -> None:
@@ -119,15 +128,15 @@ class Records:
         kept[list(self.refused)] = False
         return np.flatnonzero(kept)
 
-    def bounds(self) -> list[tuple[Positions, Positions]] | None:
-        """Return for each column where its cells begin and end, quotes included, in staged records.
+    def bounds(self) -> list[tuple[Positions, Positions]]:
+        """Return for each used field where its cells begin and end, quotes included, in staged
+        records.
 
-        Each pair has one position per staged record. None if quotes are irregular.
+        Each pair has one position per staged record.
         """
-        if self.delimiters is None:
-            return None
-        staged, wanted = self.staged(), len(self.dialect.columns) - 1
-        starts, ends, inside = self.starts[staged], self.ends[staged], self.delimiters
+        staged, wanted = self.staged(), self.dialect.used - 1
+        last_ends = self.ends if self.last_ends is None else self.last_ends
+        starts, ends, inside = self.starts[staged], last_ends[staged], self.delimiters
         if len(inside) != wanted * len(staged) or self.refused:
             # Leave out delimiters of refused records, headers and what follows the last record.
             owners = np.searchsorted(starts, inside, side="right") - 1
@@ -136,7 +145,7 @@ class Records:
         return list(zip([starts, *(between + 1)], [*between, ends], strict=True))
 
     def copy_text(self, without: Sequence[tuple[int, int]] = ()) -> bytes:
-        """Return the records that can be staged as CSV with LF, for COPY.
+        """Return the columns of the records that can be staged as CSV with LF, for COPY.
 
         The byte ranges in `without` are left out: cells that are staged in another way.
         """
@@ -144,12 +153,33 @@ class Records:
         sent = self._sent(after)
         for begin, end in without:
             sent[begin:end] = False
+        self._leave_out(sent)
         if self.dialect.newline == "\n" and sent.all():
             return self.text[: self.consumed]
         # One LF per record: CR of CRLF is not sent, the last byte before each record becomes LF.
         taken = np.frombuffer(self.text, np.uint8, self.consumed).copy()
         taken[(after - 1)[after > self.ends]] = LF
         return taken[sent].tobytes()
+
+    def _leave_out(self, sent: npt.NDArray[np.bool_]) -> None:
+        """Mark the fields that have no column as not to be sent, with the delimiters after them."""
+        spans = []
+        if self.last_ends is not None:
+            spans.append((self.last_ends, self.ends))
+        if None in self.dialect.fields[: self.dialect.used]:
+            bounds = self.bounds()
+            spans += [
+                (begins, ends + 1)
+                for name, (begins, ends) in zip(self.dialect.fields, bounds, strict=False)
+                if name is None
+            ]
+        if spans:
+            # +1 where a span begins and -1 where it ends: the sum is positive within spans
+            steps = np.zeros(self.consumed + 1, np.int8)
+            for begins, ends in spans:
+                np.add.at(steps, begins, 1)
+                np.add.at(steps, ends, -1)
+            sent &= np.cumsum(steps[:-1], dtype=np.int8) == 0
 
     def _after(self) -> Positions:
         """Return for each record where the newlines after it end, and the next record starts."""

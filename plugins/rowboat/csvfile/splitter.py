@@ -7,6 +7,8 @@ a chunk is scanned record by record instead, and a record that breaks the gramma
 line.
 """
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -14,22 +16,29 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from rowboat.csvfile.dialect import Dialect
-from rowboat.csvfile.records import LF, LONGEST, QUOTE, Positions, Reason, Records
+from rowboat.csvfile.dialect import BYTE_ORDER_MARK, Dialect, count
+from rowboat.csvfile.header import fold_name
+from rowboat.csvfile.records import LF, QUOTE, Positions, Reason, Records
 from rowboat.errors import FileRefused
+from rowboat.settings import settings
 
 _OPEN = "the quote that opens a field is never closed"
 _NUL_FOUND = "contains a NUL byte, which Postgres cannot store in text"
 _CR, _NUL = 0x0D, 0x00
+_LOWER = 0x20  # the bit that tells a letter of ASCII from its capital
+_TELLING = 16  # bytes of a header by which most other records are ruled out
+_SHOWN = 60  # bytes of a field in a sentence
 
 
 def split_records(text: bytes, dialect: Dialect, at_end: bool) -> Records:
     """Cut the complete records of `text`.
 
-    Unless `at_end`, what follows the last border is left for the next chunk. Raises FileRefused
-    for a line longer than LONGEST.
+    Unless `at_end`, what follows the last border is left for the next chunk. The header is left
+    out, wherever it is. Raises FileRefused for a line longer than ROWBOAT_RECORD_BYTES, and if quotes
+    in a file with tabs may be text.
     """
     records = _cut(text, dialect, at_end)
+    records = records.without_headers(_find_headers(records))
     _find_wrong_shapes(records)
     _find_wrong_bytes(records)
     return records
@@ -39,14 +48,15 @@ def find_border(text: bytes, dialect: Dialect, at_end: bool) -> int:
     """Return how many bytes of `text` `split_records` would use up, at less cost."""
     if b'"' not in text and not at_end:
         consumed = text.rfind(dialect.newline.encode()) + 1
-        if len(text) - consumed <= LONGEST:
+        if len(text) - consumed <= settings().record_bytes:
             return consumed
     return _cut(text, dialect, at_end).consumed
 
 
 def _cut(text: bytes, dialect: Dialect, at_end: bool) -> Records:
     records = _cut_regular(text, dialect, at_end)
-    if records is None or (not at_end and len(text) - records.consumed > LONGEST):
+    too_long = settings().record_bytes
+    if records is None or (not at_end and len(text) - records.consumed > too_long):
         records = _cut_irregular(text, dialect, at_end)
     return records
 
@@ -80,10 +90,11 @@ def _records(
     newlines: Positions,
     consumed: int,
 ) -> Records:
-    """Return the records of these bounds, without blank lines and the CR of CRLF."""
+    """Return the records of these bounds, without blank lines and the CR of CRLF, or of CR CR LF."""
     if dialect.newline == "\n" and b"\r" in text:
         data = np.frombuffer(text, np.uint8)
-        ends = ends - ((ends > starts) & (data[np.maximum(ends, 1) - 1] == _CR))
+        for _ in range(2):
+            ends = ends - ((ends > starts) & (data[np.maximum(ends, 1) - 1] == _CR))
     filled = ends > starts
     starts, ends = starts[filled], ends[filled]
     used = int(np.searchsorted(newlines, consumed))
@@ -110,27 +121,66 @@ def _quotes_are_regular(data: npt.NDArray[np.uint8], quotes: Positions, dialect:
     if dialect.newline == "\n":
         last = len(data) - 1
         ends_line = (following == last) | (data[np.minimum(following + 1, last)] == LF)
-        regular |= (data[following] == _CR) & ends_line
+        doubled = (data[np.minimum(following + 1, last)] == _CR) & (
+            data[np.minimum(following + 2, last)] == LF
+        )
+        regular |= (data[following] == _CR) & (ends_line | doubled)
     return bool(np.isin(before, borders).all() and regular.all())
 
 
+def _find_headers(records: Records) -> Positions:
+    """Return the records that repeat the header, as files do that were appended to one another."""
+    dialect = records.dialect
+    if dialect.header is None or not len(records):
+        return np.zeros(0, np.int64)
+    header = dialect.header.encode()
+    names = [fold_name(each) for each in _cells(dialect.header, dialect)]
+    data = np.frombuffer(records.text, np.uint8)
+    begins = records.starts
+    if BYTE_ORDER_MARK in records.text:
+        marked = [records.text.startswith(BYTE_ORDER_MARK, at) for at in begins.tolist()]
+        begins = begins + len(BYTE_ORDER_MARK) * np.array(marked)
+    # Only records that begin as the header does are split, whether or not their names are quoted.
+    slack = 2 * len(names) + 2
+    some = np.flatnonzero(np.abs(records.ends - begins - len(header)) <= slack)
+    for at, byte in enumerate(header.lstrip(b'"')[:_TELLING]):
+        if not chr(byte).isalnum():
+            break
+        places = begins[some] + (data[begins[some]] == QUOTE) + at
+        here = data[np.minimum(places, len(data) - 1)]
+        some = some[here | _LOWER == byte | _LOWER]
+    found = [
+        index
+        for index in some.tolist()
+        if [fold_name(each) for each in _cells(_text(records, index), dialect)] == names
+    ]
+    return np.array(found, np.int64)
+
+
+def _text(records: Records, index: int) -> str:
+    return records.raw(index).decode("utf-8", "replace")
+
+
+def _cells(record: str, dialect: Dialect) -> list[str]:
+    return next(csv.reader(io.StringIO(record, newline=""), delimiter=dialect.delimiter), [])
+
+
 def _find_wrong_shapes(records: Records) -> None:
-    """Refuse records with too few or too many fields, or with a stray CR or LF in them."""
+    """Refuse records with too few or too many fields, or with a stray CR or LF in them, and find
+    the fields that are used.
+    """
     if not len(records):
         return
     data = np.frombuffer(records.text, np.uint8)
     quotes = np.flatnonzero(data == QUOTE) if b'"' in records.text else None
     if quotes is not None and not _every_record_is_balanced(records, quotes):
-        counts = np.array([_count_fields(records, index) for index in range(len(records))])
+        delimiters = _delimiters_one_by_one(records)
     else:
         delimiters = np.flatnonzero(data == ord(records.dialect.delimiter))
-        records.delimiters = _unquoted(delimiters, quotes)
-        counts = _counts(records, records.delimiters)
-    expected = len(records.dialect.columns)
-    for index in map(int, np.flatnonzero(counts != expected)):
-        if index not in records.refused:
-            found = f"{counts[index]} field" + ("s" if counts[index] != 1 else "")
-            records.refuse(index, "shape", f"has {found} instead of {expected}")
+        delimiters = _unquoted(delimiters, quotes)
+        if quotes is not None and records.dialect.delimiter == "\t":
+            _refuse_swallowed(records, data, quotes)
+    _find_used_fields(records, data, delimiters)
     stray = b"\r" if records.dialect.newline == "\n" else b"\n"
     if stray in records.text[: records.consumed]:
         _find_stray(records, data, stray, quotes)
@@ -140,30 +190,85 @@ def _unquoted(positions: Positions, quotes: Positions | None) -> Positions:
     return positions if quotes is None else positions[_outside(positions, quotes)]
 
 
-def _counts(records: Records, delimiters: Positions) -> Positions:
-    """Return the number of fields of every record."""
-    wanted = len(records.dialect.columns) - 1
+def _find_used_fields(records: Records, data: npt.NDArray[np.uint8], delimiters: Positions) -> None:
+    """Refuse records of the wrong width, and note where the used fields of the others are.
+
+    A record may end with one more field that is empty, or lack the last one if that has no name:
+    both come from a delimiter at the end of only some lines.
+    """
+    fields = records.dialect.fields
+    records.delimiters = delimiters
+    if _all_have(records, delimiters, len(fields)) and fields and fields[-1] is not None:
+        return
+    first = np.searchsorted(delimiters, records.starts)
+    counts = np.searchsorted(delimiters, records.ends) - first + 1
+    expected = len(fields)
+    has_more = np.zeros(len(records), dtype=bool)
+    for index in np.flatnonzero(counts == expected + 1).tolist():
+        last = delimiters[first[index] + expected - 1] + 1
+        has_more[index] = records.text[last : records.ends[index]] in (b"", b'""')
+    may_be_fewer = bool(fields) and fields[-1] is None
+    is_right = (counts == expected) | has_more | ((counts == expected - 1) & may_be_fewer)
+    for index in np.flatnonzero(~is_right).tolist():
+        if index not in records.refused:
+            found = count(int(counts[index]), "field")
+            records.refuse(index, "shape", f"has {found} instead of {expected}")
+    used = records.dialect.used
+    if used == expected and not has_more.any():
+        return
+    ends = records.ends.copy()
+    has_surplus = is_right & (counts > used)
+    ends[has_surplus] = delimiters[first[has_surplus] + used - 1]
+    # Of each record only the delimiters between used fields are kept.
+    owners = np.searchsorted(records.starts, delimiters, side="right") - 1
+    place = np.arange(len(delimiters)) - first[np.maximum(owners, 0)]
+    records.delimiters = delimiters[(owners >= 0) & (place < used - 1)]
+    records.last_ends = ends
+
+
+def _all_have(records: Records, delimiters: Positions, fields: int) -> bool:
+    """Return whether all records have so many fields, if that is cheap to find out."""
+    wanted = fields - 1
     inside = delimiters[: np.searchsorted(delimiters, records.consumed)]
-    if wanted and len(inside) == wanted * len(records):
-        # The usual case: if the first and last delimiter of each row are within its record, all
-        # are, and no search is needed.
-        rows = inside.reshape(-1, wanted)
-        if (rows[:, 0] >= records.starts).all() and (rows[:, -1] < records.ends).all():
-            return np.full(len(records), wanted + 1)
-    before = np.searchsorted(inside, records.starts)
-    return np.searchsorted(inside, records.ends) - before + 1
+    if not wanted or len(inside) != wanted * len(records):
+        return False
+    # If the first and last delimiter of each row are within its record, all are.
+    rows = inside.reshape(-1, wanted)
+    return bool((rows[:, 0] >= records.starts).all() and (rows[:, -1] < records.ends).all())
+
+
+def _refuse_swallowed(records: Records, data: npt.NDArray[np.uint8], quotes: Positions) -> None:
+    """Raise FileRefused if a record may as well be several rows whose quotes are text.
+
+    Files with tabs are often written so (the media type text/tab-separated-values has no quotes):
+    then each line of the record has the right number of fields.
+    """
+    newline, tabs = records.dialect.newline.encode(), len(records.dialect.fields) - 1
+    newlines = np.flatnonzero(data[: records.consumed] == ord(newline))
+    for index, _ in _positions_in(records, newlines[~_outside(newlines, quotes)]):
+        lines = records.raw(index).split(newline)
+        if tabs and all(line.count(b"\t") == tabs for line in lines):
+            shown = lines[0][:_SHOWN].decode("utf-8", "replace").replace("\t", " | ")
+            raise FileRefused(
+                f"a quote opens in one line and closes in a later one, and both may be rows: {shown}",
+                'write a quote that is text twice, and the field in quotes: "6"" deck"',
+            )
 
 
 def _every_record_is_balanced(records: Records, quotes: Positions) -> bool:
     return bool(_outside(records.starts, quotes).all() and _outside(records.ends, quotes).all())
 
 
-def _count_fields(records: Records, index: int) -> int:
-    raw = records.raw(index)
-    delimiter = records.dialect.delimiter.encode()
-    if b'"' not in raw:
-        return raw.count(delimiter) + 1
-    return re.sub(rb'"[^"]*"', b"", raw).count(delimiter) + 1
+def _delimiters_one_by_one(records: Records) -> Positions:
+    """Return the delimiters outside quotes where quotes cannot be counted over the whole text."""
+    delimiter = re.escape(records.dialect.delimiter.encode())
+    found: list[int] = []
+    for index, start in enumerate(records.starts.tolist()):
+        raw = records.raw(index)
+        if b'"' in raw:
+            raw = re.sub(rb'"[^"]*"', lambda quoted: bytes(len(quoted[0])), raw)
+        found += [start + each.start() for each in re.finditer(delimiter, raw)]
+    return np.array(found, np.int64)
 
 
 def _find_stray(
@@ -225,7 +330,7 @@ def _patterns(delimiter: str, newline: str) -> tuple[re.Pattern[bytes], re.Patte
     # Possessive quantifiers (*+, ++): no backtracking, so hostile input takes linear time.
     d = re.escape(delimiter.encode())
     n = re.escape(newline.encode())
-    ending = rb"(\r?\n|\r?\Z)" if newline == "\n" else rb"(" + n + rb"|\Z)"
+    ending = rb"(\r{0,2}\n|\r{0,2}\Z)" if newline == "\n" else rb"(" + n + rb"|\Z)"
     field = rb'(?:"(?:[^"]++|"")*+"(?!")|[^"' + d + n + rb"]*+)"
     fields = field + rb"(?:" + d + field + rb")*+"
     return re.compile(fields + ending), re.compile(fields)
@@ -288,14 +393,14 @@ class _Scanner:
         # A quote may be closed, and one at the very end may be doubled, by the next chunk. That is
         # waited for only while the record can still be one of allowed length.
         is_open = end < 0 or fault == _OPEN or stop >= len(text) - 1
-        if is_open and not self._at_end and len(text) - position <= LONGEST:
+        if is_open and not self._at_end and len(text) - position <= settings().record_bytes:
             return None
         if end < 0:
             end = len(text)
-            if end - position > LONGEST:
+            if end - position > settings().record_bytes:
                 raise FileRefused(
-                    f"a line is longer than {LONGEST // 2**20} MiB",
-                    "check whether it is a CSV file at all",
+                    f"a line is longer than {settings().record_bytes:,} bytes",
+                    "check whether it is a CSV file at all; if so, raise ROWBOAT_RECORD_BYTES",
                 )
         return end, min(end + 1, len(text)), fault
 

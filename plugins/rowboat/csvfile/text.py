@@ -6,17 +6,20 @@ Positions count the bytes of this text. For a plain UTF-8 file they are the byte
 import codecs
 import errno
 import hashlib
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rowboat.address import Address
+from rowboat.csvfile.file_kinds import check_archive, check_kind
 from rowboat.errors import FileChanged, FileRefused, reason, remedy
 from rowboat.settings import settings
 from rowboat.storage import opening
 
 BLOCK = 2**18
-GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_MAGIC, _ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
+PACKED_MAGIC = (_GZIP_MAGIC, _ZIP_MAGIC)  # of what is unpacked while it is read
 _FREE_GROWTH = 2**20  # bytes of text; a smaller one is no bomb, whatever its ratio
 _GZIP = zlib.MAX_WBITS | 16  # let zlib read gzip's header and check its trailer
 
@@ -27,6 +30,7 @@ class FileText:
     def __init__(self, path: Address) -> None:
         with _worded():
             self._file = opening.open_file(path)
+        self.name = str(path)
         self.size, self.version = self._file.size, self._file.version
         self._ahead = b""
         self.encoding = "utf-8"
@@ -88,9 +92,35 @@ class FileText:
     def _unpacked(self) -> Iterator[bytes]:
         blocks = self._raw()
         first = next(blocks, b"")
-        if first.startswith(GZIP_MAGIC):
-            return gunzip(_chain(first, blocks))
-        return _chain(first, blocks)
+        if first.startswith(_ZIP_MAGIC):
+            yield from self._unzipped()
+            return
+        blocks = _chain(first, blocks)
+        if first.startswith(_GZIP_MAGIC):
+            blocks = gunzip(blocks)
+            first = next(blocks, b"")
+            blocks = _chain(first, blocks)
+        check_kind(first)
+        yield from blocks
+
+    def _unzipped(self) -> Iterator[bytes]:
+        """Yield the text of the only file in a zip archive."""
+        try:
+            with zipfile.ZipFile(self._file) as archive:
+                member = check_archive(archive)
+                _check_growth(member.file_size, member.compress_size)
+                with archive.open(member) as opened:
+                    first = opened.read(BLOCK)
+                    check_kind(first)
+                    yield first
+                    while block := opened.read(BLOCK):
+                        yield block
+        except (zipfile.BadZipFile, zlib.error, EOFError):
+            raise FileRefused("it is a damaged zip archive", "pack the file again") from None
+        except NotImplementedError:
+            raise FileRefused(
+                "its zip archive is packed by a method that cannot be read", "use gzip instead"
+            ) from None
 
     def _decoded(self) -> Iterator[bytes]:
         blocks = self._unpacked()
@@ -176,11 +206,7 @@ def gunzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         for text in _unpack_members(counted()):
             given += len(text)
-            if given > _FREE_GROWTH and given > taken * settings().gzip_ratio:
-                raise FileRefused(
-                    f"it unpacks to more than {settings().gzip_ratio} times its size",
-                    "unpack it yourself, or raise ROWBOAT_GZIP_RATIO if you trust it",
-                )
+            _check_growth(given, taken)
             yield text
     except EOFError:
         raise FileRefused("its gzip stream is cut off", "pack the file again, whole") from None
@@ -188,15 +214,27 @@ def gunzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
         raise FileRefused("its gzip stream is damaged", "pack the file again") from None
 
 
+def _check_growth(given: int, taken: int) -> None:
+    if given > _FREE_GROWTH and given > taken * settings().gzip_ratio:
+        raise FileRefused(
+            f"it unpacks to more than {settings().gzip_ratio} times its size",
+            "unpack it yourself, or raise ROWBOAT_GZIP_RATIO if you trust it",
+        )
+
+
 def _unpack_members(blocks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the text of one member after the other; raises EOFError inside one, or zlib.error."""
     # gzip.GzipFile would do this too, but it needs 1.2 to 1.3 times the CPU time for 200 MB: it
-    # reads 8 KiB at a time and copies what it unpacks. It also accepts zeros after the last member.
+    # reads 8 KiB at a time and copies what it unpacks. Like it, this ignores zeros after a member,
+    # with which tapes and some tools fill up the last block.
     member = zlib.decompressobj(_GZIP)
     for block in blocks:
         rest = block
         while rest:
             if member.eof:
+                rest = rest.lstrip(b"\0")
+                if not rest:
+                    break
                 member = zlib.decompressobj(_GZIP)
             text = member.decompress(rest, BLOCK)
             if text:

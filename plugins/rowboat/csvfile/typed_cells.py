@@ -111,7 +111,7 @@ def find_typed_cells(
     """
     found = {name: columns[name] for name in records.dialect.columns if may_be_typed(columns[name])}
     bounds = records.bounds() if found else None
-    if not bounds or not len(bounds[0][0]):
+    if bounds is None or not len(records.staged()):
         return TypedCells()
     data = np.frombuffer(records.text, np.uint8)
     # Unsigned bytes wrap around, so one comparison finds what is below "0" and above "9".
@@ -120,7 +120,7 @@ def find_typed_cells(
     spans: list[tuple[int, int]] = []
     keys = None
     for name, column in found.items():
-        begins, ends = bounds[records.dialect.columns.index(name)]
+        begins, ends = bounds[records.dialect.fields.index(name)]
         cells = _Cells(data, *_unquoted(data, begins, ends), others)
         is_plain = _FORMS[column.base](cells) | (cells.begins == cells.ends)
         rows = np.flatnonzero(~is_plain).tolist()

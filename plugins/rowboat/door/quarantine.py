@@ -54,7 +54,12 @@ def waiting_rows(
     """
     columns = tuple(column.name for column in table.stored)
     known = set(columns)
-    values: dict[str, Any] = {"table": table.full_name, "after": after, "limit": limit}
+    values: dict[str, Any] = {
+        "table": table.full_name,
+        "after": after,
+        "limit": limit,
+        "columns": [*columns],
+    }
     statement = query("quarantine.waiting")
     if which is not None:
         statement = query("quarantine.open", which=query("quarantine.which"))

@@ -1,14 +1,15 @@
 """Opens a file at its position, cuts the rest into chunks and makes each a cargo."""
 
 import io
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from rowboat.address import Address
 from rowboat.catalog.tables import Table
-from rowboat.csvfile.dialect import SAMPLE_BYTES, Dialect, recognise_dialect
+from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.recognise import recognise_dialect, sample_of
 from rowboat.csvfile.records import Records
 from rowboat.csvfile.splitter import split_records
 from rowboat.csvfile.text import FileText, Prefix
@@ -25,11 +26,12 @@ class Opening:
     """A file opened at its position: `prefix` has been read, `text` continues after it.
 
     `before` is the recorded position, None for a new file. A `rewritten` file starts at its first
-    byte again.
+    byte again, as does one that now belongs to another `table`.
     """
 
     text: FileText
     prefix: Prefix
+    table: Table
     before: Position | None = None
     rewritten: bool = False
 
@@ -38,22 +40,39 @@ class Opening:
         """Whether all that precedes is loaded, so that only appended text can follow."""
         return self.before is not None and self.before.state == "loaded" and not self.rewritten
 
-    def begin(self, table: Table) -> Dialect:
-        """Return how the file is written, and read past its byte-order mark.
+    @property
+    def is_continued(self) -> bool:
+        """Whether its beginning was read in an earlier pass, and is not read again."""
+        return self.before is not None and self.before.loaded_bytes > 0 and not self.rewritten
 
-        A partly loaded file keeps its dialect: a sample from its middle has no header.
+    @property
+    def replaces_rows(self) -> bool:
+        """Whether the table has rows of an earlier version of the file."""
+        return (
+            self.rewritten
+            and self.before is not None
+            and self.before.table_name == self.table.full_name
+            and self.before.read > self.before.rejected
+        )
+
+    def begin(self, others: Iterable[Table] = ()) -> Dialect:
+        """Return how the file is written, and read on to its header or first record.
+
+        A partly loaded file keeps its dialect: a sample from its middle has no header. `others` are
+        the tables that a header which does not fit may be meant for. Raises FileRefused.
         """
-        before = self.before
-        if before and before.dialect and before.loaded_bytes and not self.rewritten:
-            dialect = Dialect.from_json(before.dialect)
+        if self.before and self.before.dialect and self.is_continued:
+            dialect = Dialect.from_json(self.before.dialect)
+            dialect.check_columns(self.table)
         else:
-            dialect = recognise_dialect(self.text.peek(SAMPLE_BYTES), table)
+            sample, is_whole = sample_of(self.text.peek, settings().record_bytes)
+            dialect = recognise_dialect(sample, self.table, is_whole, self.text.name, others)
         if not self.prefix.size:
             self.prefix.extend(self.text.read(dialect.start))
         return dialect
 
 
-def open_at_position(path: Address, before: Position | None) -> Opening:
+def open_at_position(path: Address, before: Position | None, table: Table) -> Opening:
     """Open a file and read on to its position, if the loaded bytes are still the same.
 
     An interrupted pass that had found equal rows starts again too: only its session knew which ones
@@ -61,16 +80,18 @@ def open_at_position(path: Address, before: Position | None) -> Opening:
     """
     text = FileText(path)
     if before is None or before.loaded_bytes == 0:
-        return Opening(text, Prefix(), before)
+        return Opening(text, Prefix(), table, before)
+    if before.table_name != table.full_name:
+        return Opening(text, Prefix(), table, before, rewritten=True)
     prefix = text.prefix(before.loaded_bytes)
     interrupted = before.state != "loaded" and before.unchanged > 0
     # Text appended to an unfinished last line would change a row that has been loaded.
     continues = prefix.ends_line or text.peek(1) in (b"", b"\n", b"\r")
     same = (prefix.size, prefix.sha256) == (before.loaded_bytes, before.prefix_sha256)
     if same and continues and not interrupted:
-        return Opening(text, prefix, before)
+        return Opening(text, prefix, table, before)
     text.close()
-    return Opening(FileText(path), Prefix(), before, rewritten=True)
+    return Opening(FileText(path), Prefix(), table, before, rewritten=True)
 
 
 def cut_text(
@@ -113,13 +134,18 @@ class TextChunk:
 
     @property
     def text(self) -> memoryview:
-        """The bytes that the records use up, blank lines and a header included."""
+        """The bytes that the records use up, blank lines and headers included."""
         return memoryview(self.records.text)[: self.records.consumed]
 
     @property
     def newlines(self) -> int:
         """Number of newlines in `text`."""
         return self.records.newlines
+
+    @property
+    def headers(self) -> int:
+        """Number of headers that were left out."""
+        return self.records.headers
 
     def cargo(self, lines: int) -> Cargo:
         """Return the records as a cargo; `lines` of the file precede them.
@@ -152,19 +178,16 @@ class TextChunk:
 
 
 def text_chunks(opened: Opening, dialect: Dialect, table: Table) -> Iterator[TextChunk]:
-    """Yield the chunks of a file from its position on, each with its cargo; the header is left out.
+    """Yield the chunks of a file from its position on, each with its cargo.
 
     Raises FileRefused as `split_records` does.
     """
-    has_header = dialect.header and opened.prefix.size <= dialect.first
 
     def cut(pending: bytes, at_end: bool) -> tuple[Records, int]:
         records = split_records(pending, dialect, at_end)
         return records, records.consumed
 
     for records in cut_text(opened.text, cut):
-        if has_header and len(records):
-            records, has_header = records.without_first(), False
         yield TextChunk(records, table, opened.text, stageable_cargo(records, table))
         del records  # as in `cut_text`
 

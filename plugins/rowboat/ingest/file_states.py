@@ -48,7 +48,7 @@ def _present(found: FoundFile, before: Position | None) -> FileState:
     state, problem = "waiting", None
     if before and before.state == "loading":
         state = "loading"
-    elif before and before.covers(found.size, found.version):
+    elif before and before.covers(found.table.full_name, found.size, found.version):
         state = "loaded"
     elif before and before.state == "failed":
         problem = before.error

@@ -1,17 +1,18 @@
 """Loads one file from its position to its end, in bounded chunks through the door."""
 
+import logging
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from psycopg2 import sql
 
 from rowboat.catalog.tables import Catalog, Table
-from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.dialect import Dialect, count
 from rowboat.csvfile.text import FileText, Prefix
 from rowboat.database.connections import (
     Connection,
@@ -27,14 +28,16 @@ from rowboat.door.merge import hold_parents, may_skip_triggers, skip_triggers
 from rowboat.door.passage import Passage, Report, open_door, pass_through
 from rowboat.door.stage import Cargo, same_key
 from rowboat.errors import (
+    ConnectionLost,
     Contended,
-    DatabaseRefused,
+    Defect,
     FileChanged,
     FileRefused,
     LimitExceeded,
     PartLost,
     RowboatError,
     RowRefused,
+    SettingError,
     Stopped,
 )
 from rowboat.ingest import file_source, parts, position, rejudge
@@ -46,6 +49,9 @@ from rowboat.settings import settings
 from rowboat.storage import opening
 
 MOST_VANISHED = 100  # keys that a report names
+NOT_OF_ONE_FILE = (ConnectionLost, SettingError, Stopped)  # they end the whole run
+
+log = logging.getLogger(__name__)
 
 
 def load_file(
@@ -57,29 +63,46 @@ def load_file(
 ) -> FileReport:
     """Load one file and return its report, which also says what is wrong with the file.
 
-    With `trial`, everything happens in that cursor's transaction, which the caller rolls back.
-    Raises ConnectionLost, Stopped and BrokenPromise, which are not the file's fault.
+    Whatever goes wrong, foreseen or not, ends here, as no file may keep others from being loaded;
+    only the errors of NOT_OF_ONE_FILE are raised. With `trial`, everything happens in that cursor's
+    transaction, which the caller rolls back.
     """
+    assert found.table is not None
     start = time.monotonic()
+    report = FileReport(found.name, found.table.full_name, "loading")
+    steps = Steps(connection, trial)
     try:
         opening.wait_until_settled(found.path)
         with savepoint(trial) if trial else nullcontext():
-            report = _load(connection, catalog, found, run, Steps(connection, trial))
-    except (FileRefused, Contended, DatabaseRefused) as error:
-        report = refuse_file(connection, found, error, run, "failed")
+            _load(connection, catalog, _Setup(steps, found, found.table, run, catalog, report))
+    except NOT_OF_ONE_FILE:
+        raise
+    except Exception as error:
+        refuse_file(connection, found, report, told_error(error, found.name), run)
     report.seconds = time.monotonic() - start
     return report
 
 
+def told_error(error: Exception, file_name: str) -> RowboatError:
+    """Return an error as one that can be told; a defect is logged with its place in the code."""
+    if isinstance(error, RowboatError):
+        return error
+    log.error("%s: a defect of Rowboat", file_name, exc_info=error)
+    return Defect.at(error)
+
+
 def refuse_file(
-    connection: Connection, found: FoundFile, error: RowboatError, run: Run, state: str
-) -> FileReport:
-    """Record why a file is not loaded, and return its report; rows loaded before are kept."""
-    table = found.table.full_name if found.table else None
+    connection: Connection, found: FoundFile, report: FileReport, error: RowboatError, run: Run
+) -> None:
+    """Record in the database and in the report why a file is not loaded; rows loaded before are
+    kept. A file without a table is `unmatched`, any other `failed`.
+    """
+    report.state = "failed" if found.table else "unmatched"
+    report.error, report.hint = error.fact, error.hint
     facts = {
         "file_name": found.name,
-        "table_name": table,
-        "state": state,
+        "table_name": report.table,
+        "state": report.state,
         "file_size": found.size,
         "file_version": found.version,
         "error": error.fact,
@@ -87,34 +110,41 @@ def refuse_file(
     if not run.dry_run:
         with transaction(connection) as cursor:
             cursor.execute(query("position.fail"), facts | run.who)
-    return FileReport(found.name, table, state, error=error.fact, hint=error.hint)
 
 
-def _load(
-    connection: Connection, catalog: Catalog, found: FoundFile, run: Run, steps: Steps
-) -> FileReport:
-    table = found.table
-    assert table is not None
+def _load(connection: Connection, catalog: Catalog, setup: "_Setup") -> None:
+    """Load a file while it is locked, then the rows of other files that waited for its rows."""
+    steps, found, table, run, report = (
+        setup.steps,
+        setup.found,
+        setup.table,
+        setup.run,
+        setup.report,
+    )
     with _locked(connection, steps, found.name):
         with steps() as cursor:
             before = position.read_position(cursor, found.name)
             skips = not steps.on_trial and may_skip_triggers(cursor, catalog, table)
+        if (
+            before
+            and before.covers(table.full_name, found.size, found.version)
+            and not run.checksum
+        ):
+            report.state = "unchanged"
+            return
         managed = {key.parent for key in table.foreign_keys} <= set(catalog.by_name)
-        holds = managed and not steps.on_trial
-        if before and before.covers(found.size, found.version) and not run.checksum:
-            return FileReport(found.name, table.full_name, "unchanged")
+        setup = replace(setup, skips_triggers=skips, holds_parents=managed and not steps.on_trial)
         if settings().reject_limit is not None and not steps.on_trial:
             # The limit is known only at the end: load all on trial, roll back, and load again.
             with transaction(connection, keep=False) as cursor:
-                _load_text(_Setup(Steps(connection, cursor), found, table, run), before)
-        report, text = _load_text(_Setup(steps, found, table, run, skips, holds), before)
+                _load_text(_Setup(Steps(connection, cursor), found, table, run, catalog), before)
+        text = _load_text(setup, before)
         interrupted = before is not None and before.state != "loaded"
         if report.report.inserted or report.report.updated or interrupted:
             rejudge.rejudge_children(steps, catalog, table, run.actor, run.run)
         # The pass is finished last: if a kill came before, the next load judges the children again.
         with steps() as cursor:
             position.finish_pass(cursor, found.name, text, report.vanished_count)
-    return report
 
 
 @contextmanager
@@ -133,12 +163,18 @@ def _locked(connection: Connection, steps: Steps, file_name: str) -> Iterator[No
 
 @dataclass(frozen=True)
 class _Setup:
-    """What is to be loaded, and how its transactions keep parents from being deleted."""
+    """What is to be loaded, and how its transactions keep parents from being deleted.
+
+    `others` are all tables, to one of which the header may belong. `report` is kept true while the
+    file is loaded: if the load fails midway, it tells what is in.
+    """
 
     steps: Steps
     found: FoundFile
     table: Table
     run: Run
+    others: Iterable[Table] = ()
+    report: FileReport = field(default_factory=lambda: FileReport("", None, "loading"))
     skips_triggers: bool = False
     holds_parents: bool = False
 
@@ -168,6 +204,9 @@ class _Chunk(Protocol):
     @property
     def newlines(self) -> int: ...
 
+    @property
+    def headers(self) -> int: ...
+
     def cargo(self, lines: int) -> Cargo: ...
 
 
@@ -189,13 +228,14 @@ class _Progress:
     """How far a pass has come, as of its last committed transaction.
 
     It is never changed: a chunk returns the next one. To undo chunks that were rolled back is to
-    keep the one from before them.
+    keep the one from before them. `above` is the number of lines above the header or first record.
     """
 
     prefix: Prefix
     position: Position
     passage: Passage
     total: Report
+    above: int
 
     def step(self, chunk: _Chunk) -> _Step:
         """Return the next step. It hashes the chunk, so call it before any lock is taken."""
@@ -203,20 +243,20 @@ class _Progress:
         prefix.extend(chunk.text)
         # An unfinished last line is counted as loaded; the chunk after it begins with its newline.
         in_line = not self.prefix.ends_line and self.position.loaded_bytes > 0
-        lines = self.position.loaded_lines - in_line
+        lines = self.position.loaded_lines - in_line if self.position.loaded_bytes else self.above
         loaded_lines = lines + chunk.newlines + (not prefix.ends_line)
         return _Step(chunk.cargo(lines), prefix, lines, loaded_lines)
 
 
-def _load_text(setup: _Setup, before: Position | None) -> tuple[FileReport, FileText]:
-    """Load what follows the position; return the report and the text, closed."""
-    opened = file_source.open_at_position(setup.found.path, before)
+def _load_text(setup: _Setup, before: Position | None) -> FileText:
+    """Load what follows the position; return the text, closed."""
+    opened = file_source.open_at_position(setup.found.path, before, setup.table)
     with opened.text:
         if opened.is_tail and not opened.text.peek(1):
-            report = FileReport(setup.found.name, setup.table.full_name, "unchanged")
+            setup.report.state = "unchanged"
         else:
-            report = _Pass.begin(setup, opened).load()
-    return report, opened.text
+            _Pass.begin(setup, opened).load()
+    return opened.text
 
 
 @dataclass
@@ -224,7 +264,7 @@ class _Pass:
     """A pass over one file that has begun: this is recorded, and the session's door is open.
 
     `progress` is replaced when a chunk is committed. `most` is the number of records that may pass
-    the door together.
+    the door together, `headers` the number of headers that were left out.
     """
 
     setup: _Setup
@@ -232,6 +272,7 @@ class _Pass:
     dialect: Dialect
     progress: _Progress
     most: int = sys.maxsize
+    headers: int = 0
 
     @classmethod
     def begin(cls, setup: _Setup, opened: Opening) -> "_Pass":
@@ -240,8 +281,8 @@ class _Pass:
         Raises FileRefused for a file that cannot be loaded into its table.
         """
         found, table, run = setup.found, setup.table, setup.run
-        dialect = opened.begin(table)
-        if opened.rewritten:
+        dialect = opened.begin(setup.others)
+        if opened.replaces_rows:
             _check_rewritable(table, dialect)
         with setup.steps() as cursor:
             start = position.begin_pass(
@@ -260,27 +301,45 @@ class _Pass:
             own=own,
             on_trial=setup.steps.on_trial,
         )
-        return cls(setup, opened, dialect, _Progress(opened.prefix, start, passage, Report()))
+        return cls(
+            setup,
+            opened,
+            dialect,
+            _Progress(opened.prefix, start, passage, Report(), dialect.lines_above),
+        )
 
-    def load(self) -> FileReport:
-        """Load all that follows and return the report; raises LimitExceeded on trial."""
+    def load(self) -> None:
+        """Load all that follows; raises LimitExceeded on trial."""
         if not self._load_parts():
             self._load_chunks()
         if self.setup.steps.on_trial:
             self._check_limit()
-        total = self.progress.total
-        report = FileReport(self.setup.found.name, self.setup.table.full_name, "loaded", total)
+        report = self.setup.report
+        report.state, report.notes = "loaded", self._notes()
         # A tail was not read from the first byte, so it does not know which keys precede it.
         if self.progress.position.version > 1 and not self.opened.is_tail:
             report.vanished_count, report.vanished = self._vanished()
-        return report
+
+    def _notes(self) -> list[str]:
+        """Return sentences about what was left out of the file, and how its columns were told."""
+        from_start = not self.opened.is_continued
+        repeated = self.headers - (from_start and self.dialect.header is not None)
+        found = self.dialect.notes() if from_start and self.progress.total.read else []
+        if repeated > 0:
+            found.append(f"the header again in {count(repeated, 'line')}: left out")
+        return found
+
+    def _advance(self, progress: _Progress) -> None:
+        """Go on from what has been committed."""
+        self.progress = progress
+        self.setup.report.report = progress.total
 
     def _load_parts(self) -> bool:
         """Merge the staged parts of a large file in one transaction; return whether that worked."""
         text, progress = self.opened.text, self.progress
         if text.size - progress.prefix.size < 2 * settings().part_bytes:
             return False
-        found = self.setup.found
+        found, headers = self.setup.found, 0
         try:
             with (
                 parts.opened_unchanged(found, text.size, text.version) as file,
@@ -292,12 +351,14 @@ class _Pass:
                 staged = parts.ready_parts(cursor, found, file, self.dialect, progress.prefix.size)
                 for chunk in parts.part_chunks(file, staged):
                     self.setup.check_stop()
+                    headers += chunk.headers
                     progress = self._pass_door(cursor, progress, progress.step(chunk))
                     self._tell(progress)
                 parts.drop_parts(cursor, staged)
         except (PartLost, FileChanged, RowRefused, Contended):
             return False  # the file itself is read instead, from where `self.progress` still is
-        self.progress = progress
+        self._advance(progress)
+        self.headers = headers
         return True
 
     def _load_chunks(self) -> None:
@@ -305,6 +366,7 @@ class _Pass:
         chunks = file_source.text_chunks(self.opened, self.dialect, self.setup.table)
         with closing(file_source.read_ahead(chunks)) as ahead:
             for chunk in ahead:
+                self.headers += chunk.headers
                 self._load_chunk(chunk)
                 del chunk  # the chunk after the next one needs its memory
 
@@ -340,7 +402,7 @@ class _Pass:
                 self.setup.hold_parents(cursor)
                 return self._pass_door(cursor, self.progress, step)
 
-        self.progress = persistently(work)
+        self._advance(persistently(work))
         self._tell(self.progress)
 
     def _pass_door(self, cursor: Cursor, before: _Progress, step: _Step) -> _Progress:
@@ -365,7 +427,9 @@ class _Pass:
             "last_id": last_id,
         }
         moved = position.move_position(cursor, before.position, to, vars(report))
-        return _Progress(step.prefix, moved, passage, before.total + report)
+        return replace(
+            before, prefix=step.prefix, position=moved, passage=passage, total=before.total + report
+        )
 
     def _tell(self, progress: _Progress) -> None:
         done = progress.prefix.size
@@ -393,14 +457,25 @@ class _Pass:
             differ = query("position.differ", column=sql.Identifier(serial), **place)
         cells = [sql.Identifier("t", name) for name in table.key.columns]
         key = sql.SQL(", ").join(cells)
-        statement = query(
-            "position.vanished", key=key, joined=same_key(cells), differ=differ, **place
+        refused = sql.SQL(" and ").join(
+            query("position.refused_key", column=sql.Identifier(name), field=sql.Literal(name))
+            for name in table.key.columns
         )
+        statement = query(
+            "position.vanished",
+            key=key, joined=same_key(cells), refused=refused, differ=differ, **place,
+        )  # fmt: skip
         with self.setup.steps() as cursor:
             earlier = position.own_transactions(cursor, self.progress.position, earlier=True)
             # The statement compares sums of hashes; with a fixed seed a file could be made in which
             # vanished rows and others cancel out.
-            facts = {"earlier": earlier, "seed": secrets.randbits(63), "most": MOST_VANISHED}
+            facts = {
+                "earlier": earlier,
+                "seed": secrets.randbits(63),
+                "most": MOST_VANISHED,
+                "file_name": self.setup.found.name,
+                "version": self.progress.position.version,
+            }
             cursor.execute(statement, facts)
             found = cursor.fetchall()
         return (found[0][1] if found else 0), [key for key, _ in found]

@@ -65,8 +65,6 @@ class Part:
         records = records.until(min(records.consumed, self.last - at))
         if len(records) and int(records.ends[-1]) > records.consumed:
             raise FileChanged
-        if self.dialect.header and at <= self.dialect.first and len(records):
-            return records.without_first()
         return records
 
 
@@ -77,6 +75,7 @@ class Chunk:
     `size` bytes hold `newlines` newlines; `staged` rows are in the part's table, `refused` ones
     could not be staged. The splitter must read `reach` bytes (at least `size`) to repeat the cut.
     `plain` columns are staged as values, except for some cells of the `odd` ones among them.
+    `headers` were left out.
     """
 
     size: int
@@ -87,6 +86,7 @@ class Chunk:
     sha256: str
     plain: list[str]
     odd: list[str]
+    headers: int
 
 
 @dataclass
@@ -131,6 +131,11 @@ class WaitingChunk:
     def newlines(self) -> int:
         """Number of newlines in `text`."""
         return self.chunk.newlines
+
+    @property
+    def headers(self) -> int:
+        """Number of headers that were left out."""
+        return self.chunk.headers
 
     def cargo(self, lines: int) -> Cargo:
         """Return the chunk as a cargo; `lines` of the file precede it.

@@ -50,9 +50,9 @@ class Position:
         """The counts of the file's current version."""
         return Report(self.read, self.inserted, self.updated, self.unchanged, self.rejected)
 
-    def covers(self, size: int, version: str) -> bool:
-        """Return whether a file of this size and version has been loaded completely."""
-        same = (self.file_size, self.file_version) == (size, version)
+    def covers(self, table: str, size: int, version: str) -> bool:
+        """Return whether a file of this size and version is in this table completely."""
+        same = (self.table_name, self.file_size, self.file_version) == (table, size, version)
         return self.state == "loaded" and same
 
 
@@ -62,14 +62,16 @@ def all_positions(cursor: Cursor) -> dict[str, Position]:
     return {row["file_name"]: Position(**row) for row in fetch_rows(cursor)}
 
 
-def seen_versions(cursor: Cursor, loaded: bool = False) -> dict[str, tuple[int, str]]:
-    """Return (size, version) of all known files by name, or only of those that are loaded."""
+def seen_versions(cursor: Cursor) -> dict[str, tuple[int, str]]:
+    """Return (size, version) of all known files by name, whether or not they could be loaded."""
     cursor.execute(query("position.seen"))
-    return {
-        name: (size, version)
-        for name, size, version, is_loaded in cursor.fetchall()
-        if is_loaded or not loaded
-    }
+    return {name: (size, version) for name, size, version in cursor.fetchall()}
+
+
+def loaded_versions(cursor: Cursor) -> dict[str, tuple[str, int, str]]:
+    """Return (table, size, version) of the files that are loaded, by name."""
+    cursor.execute(query("position.loaded"))
+    return {name: (table, size, version) for name, table, size, version in cursor.fetchall()}
 
 
 def read_position(cursor: Cursor, file_name: str) -> Position | None:

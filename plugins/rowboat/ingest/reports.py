@@ -35,7 +35,8 @@ class FileReport:
     """What happened to one file in one run.
 
     `vanished` are the first hundred keys that an earlier version of the file had and this one no
-    longer has; `vanished_count` is the number of all.
+    longer has; `vanished_count` is the number of all. `notes` tell what was left out of the file, and
+    how its columns were found.
     """
 
     file: str
@@ -46,6 +47,7 @@ class FileReport:
     hint: str | None = None
     vanished: list[str] = field(default_factory=list)
     vanished_count: int = 0
+    notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -56,7 +58,7 @@ class FileReport:
             head += f": {self.error}"
         if self.vanished_count:
             head += f"; {self.vanished_count:,} rows of its earlier version are no longer in it"
-        return head
+        return "; ".join([head, *self.notes])
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as the command line, Airflow and the API show it."""
@@ -67,6 +69,7 @@ class FileReport:
             **vars(self.report),
             "vanished": self.vanished_count,
             "vanished_keys": self.vanished,
+            "notes": self.notes,
             "error": self.error,
             "hint": self.hint,
         }

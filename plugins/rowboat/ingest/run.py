@@ -46,12 +46,18 @@ def triage_files(
 ) -> tuple[list[FoundFile], list[FileReport]]:
     """Return the files to be loaded, and reports of those that are unchanged or have no table."""
     with transaction(connection) as cursor:
-        loaded = position.seen_versions(cursor, loaded=True)
+        loaded = position.loaded_versions(cursor)
     todo, reports = [], []
     for each in found:
         if each.table is None:
-            reports.append(refuse_file(connection, each, Unmatched(each.problem), run, "unmatched"))
-        elif loaded.get(each.name) == (each.size, each.version) and not run.checksum:
+            report = FileReport(each.name, None, "unmatched")
+            refuse_file(connection, each, report, Unmatched(each.problem), run)
+            reports.append(report)
+        elif not run.checksum and loaded.get(each.name) == (
+            each.table.full_name,
+            each.size,
+            each.version,
+        ):
             reports.append(FileReport(each.name, each.table.full_name, "unchanged"))
         else:
             todo.append(each)

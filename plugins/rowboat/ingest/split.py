@@ -10,7 +10,7 @@ from rowboat.catalog.tables import Table
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.records import Records
 from rowboat.csvfile.splitter import find_border
-from rowboat.csvfile.text import GZIP_MAGIC, FileText
+from rowboat.csvfile.text import PACKED_MAGIC, FileText
 from rowboat.database.connections import Connection, Cursor, transaction
 from rowboat.database.statements import query
 from rowboat.door import judge, stage
@@ -52,13 +52,13 @@ def divide_file(connection: Connection, found: FoundFile) -> list[Part]:
     assert found.table is not None
     opening.wait_until_settled(found.path)
     with opened_unchanged(found, found.size, found.version) as file:
-        if read_exactly(file, 0, len(GZIP_MAGIC)) == GZIP_MAGIC:
+        if read_exactly(file, 0, 4).startswith(PACKED_MAGIC):
             return []
     with transaction(connection) as cursor:
         before = position.read_position(cursor, found.name)
-    opened = open_at_position(found.path, before)
+    opened = open_at_position(found.path, before, found.table)
     with opened.text as text:
-        dialect = opened.begin(found.table)
+        dialect = opened.begin()
         if text.encoding != "utf-8":
             return []
         first = opened.prefix.size
@@ -147,4 +147,5 @@ def _stage(cursor: Cursor, table: Table, made: StagedPart, records: Records) -> 
         sha256=hashlib.sha256(text).hexdigest(),
         plain=sorted(cargo.plain),
         odd=sorted(cargo.odd),
+        headers=records.headers,
     )

@@ -75,12 +75,13 @@ where source = 'file' and source_name = %(source_name)s and version < %(version)
     and settled_at is null;
 
 -- name: waiting
--- Return and lock open rows of a table whose only fault is a missing parent.
+-- Return and lock open rows of a table whose only fault is a missing parent. A row with a value for
+-- a column that the table has no longer stays: it would lose the value.
 select id, source_name, version, line, raw, fields
 from ingest_status.rejected_rows
 where table_name = %(table)s and settled_at is null and fields is not null
     and not reasons @? '$[*] ? (@.rule != "reference")'
-    and id > %(after)s
+    and id > %(after)s and fields - %(columns)s::text[] = '{{}}'
 order by id limit %(limit)s
 for update;
 
@@ -88,7 +89,7 @@ for update;
 -- Return and lock chosen open rows that could be split into fields, whatever their faults.
 select q.id, q.source_name, q.version, q.line, q.raw, q.fields
 from ingest_status.rejected_rows as q
-where {which} and q.fields is not null and q.id > %(after)s
+where {which} and q.id > %(after)s and q.fields - %(columns)s::text[] = '{{}}'
 order by q.id limit %(limit)s
 for update;
 

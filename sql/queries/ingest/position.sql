@@ -5,8 +5,13 @@
 select * from ingest_status.ingest_status order by file_name;
 
 -- name: seen
--- Size and version of every known file as last seen, and whether it is loaded.
-select file_name, file_size, file_version, state = 'loaded' from ingest_status.ingest_status;
+-- Size and version of every known file as last seen.
+select file_name, file_size, file_version from ingest_status.ingest_status;
+
+-- name: loaded
+-- Table, size and version of every file that is loaded.
+select file_name, table_name, file_size, file_version
+from ingest_status.ingest_status where state = 'loaded';
 
 -- name: lock_file
 -- Let one loader at a time work on a file; the session keeps the lock for the whole pass.
@@ -79,14 +84,15 @@ returning *;
 
 -- name: fail
 -- Record that a file could not be loaded, or belongs to no table; rows already loaded are kept.
-insert into ingest_status.ingest_status
+insert into ingest_status.ingest_status as p
     (file_name, table_name, state, file_size, file_version, error, actor, run, finished_at)
 values (
     %(file_name)s, %(table_name)s, %(state)s, %(file_size)s, %(file_version)s, %(error)s,
     %(actor)s, %(run)s, clock_timestamp()
 )
 on conflict (file_name) do update set
-    table_name = excluded.table_name, state = excluded.state, file_size = excluded.file_size,
+    table_name = case when p.loaded_bytes = 0 then excluded.table_name else p.table_name end,
+    state = excluded.state, file_size = excluded.file_size,
     file_version = excluded.file_version, error = excluded.error, actor = excluded.actor,
     run = excluded.run, finished_at = excluded.finished_at;
 
@@ -97,14 +103,24 @@ where source in ('file', 'retry') and source_name = %(file_name)s
     and version between %(first_version)s and %(last_version)s;
 
 -- name: vanished
--- Rows that earlier versions of a file wrote, unchanged since, and that it no longer has.
+-- Rows that earlier versions of a file wrote, unchanged since, and that it no longer has, not even
+-- as a row that was refused.
 select jsonb_build_array({key})::text, count(*) over ()
 from {table} as t
 where t.xmin = any(%(earlier)s::text[]::xid[])
     and not exists (select from pg_temp.seen as e where {joined})
+    and not exists (
+        select from ingest_status.rejected_rows as q
+        where q.source = 'file' and q.source_name = %(file_name)s and q.version = %(version)s
+            and {refused}
+    )
     and {differ}
 order by {key}
 limit %(most)s;
+
+-- fragment: refused_key
+-- A refused row has the key of the row t of the table, as text.
+q.fields ->> {field} = t.{column}::text
 
 -- fragment: differ
 -- Whether any row may have vanished: if the earlier rows and the equal ones have the same count and

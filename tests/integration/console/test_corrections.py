@@ -101,9 +101,9 @@ def test_a_rule_that_only_the_database_knows(
         " return new; end $$;"
         "create trigger no before insert on lake.boats for each row execute function lake.no();"
     )
-    boat.ingest(boat.write("boats.csv", "x,Titanic\n"))
+    boat.ingest(boat.write("boats.csv", "id,name\nx,Titanic\n"))
     cells = {"cell.id": "1", "cell.name": "Titanic"}
-    answer = signed_in().post_form(address(boat, 1, "boats.csv"), **cells)
+    answer = signed_in().post_form(address(boat, 2, "boats.csv"), **cells)
     assert answer.status_code == 422
     assert "nothing was changed. no such boat" in words(answer)
 

@@ -17,15 +17,15 @@ Setting = Callable[[str, str], None]
 
 def split(content: bytes, dialect: dict[str, Any]) -> dict[int, bytes]:
     """Split a file without quotes into its lines that are not blank: line → bytes."""
-    border = rb"\r" if dialect["newline"] == "\r" else rb"\r?\n"
+    border = rb"\r" if dialect["newline"] == "\r" else rb"\r{0,2}\n"
     lines = dict(enumerate(re.split(border, content), 1))
     last = max(lines)
     if dialect["newline"] == "\n":
-        lines[last] = lines[last].removesuffix(b"\r")
+        lines[last] = lines[last].removesuffix(b"\r").removesuffix(b"\r")
     filled = {line: raw for line, raw in lines.items() if raw}
-    if dialect["header"]:
-        del filled[min(filled)]
-    return filled
+    return {
+        n: raw for n, raw in filled.items() if raw.decode(errors="replace") != dialect["header"]
+    }
 
 
 def is_good(raw: bytes, dialect: dict[str, Any], taken: set[int]) -> bool:
@@ -35,9 +35,12 @@ def is_good(raw: bytes, dialect: dict[str, Any], taken: set[int]) -> bool:
         fields = raw.decode().split(dialect["delimiter"])
     except UnicodeDecodeError:
         return False
-    if stray in raw or b"\0" in raw or len(fields) != len(dialect["columns"]):
+    names = dialect["fields"]
+    if len(fields) == len(names) + 1 and not fields[-1]:
+        fields.pop()
+    if stray in raw or b"\0" in raw or len(fields) != len(names):
         return False
-    row = dict(zip(dialect["columns"], fields, strict=True))
+    row = dict(zip(names, fields, strict=True))
     if not re.fullmatch(r"-?[0-9]+", row["id"]) or not row["department"].strip():
         return False
     number = int(row["id"])

@@ -39,13 +39,13 @@ DIRT = [
     Dirt("header in other case, with blanks", b" Department , ID \na,1\n", [(1, "a")], []),
     Dirt("header below blank lines", b"\r\n\n\nid,department\n1,a\n", [(1, "a")], []),
     Dirt("header, quoted", b'"department","id"\n"a","1"\n', [(1, "a")], []),
-    Dirt("no header, a word for a number", b"one,a\n1,b\n", [(1, "b")], [
-        (1, b"one,a", ["type: 'one' is not an integer"]),
+    Dirt("no header, a number out of range first", b"2147483648,a\n1,b\n", [(1, "b")], [
+        (1, b"2147483648,a", ["type: '2147483648' is out of the range of integer"]),
     ]),
     Dirt("byte-order mark", b"\xef\xbb\xbf1,a\n", [(1, "a")], []),
     Dirt("byte-order mark and header", b"\xef\xbb\xbfid,department\n1,a\n", [(1, "a")], []),
-    Dirt("byte-order mark, first row refused", b"\xef\xbb\xbfx,a\n", [], [
-        (1, b"x,a", ["type: 'x' is not an integer"]),
+    Dirt("byte-order mark, first row refused", b"\xef\xbb\xbf1.5,a\n1,b\n", [(1, "b")], [
+        (1, b"1.5,a", ["type: '1.5' is not an integer"]),
     ]),
     Dirt("no newline at the end", b"1,a\n2,b", [(1, "a"), (2, "b")], []),
     Dirt("blank lines between", b"1,a\n\n\r\n2,b\n\nx,c\n", [(1, "a"), (2, "b")], [
@@ -130,7 +130,7 @@ DIRT = [
         (1, b"1", [FIELDS_1]),
         (3, b"4,d,e", ["shape: has 3 fields instead of 2"]),
         (5, b"5,,,", ["shape: has 4 fields instead of 2"]),
-        (6, b",,", ["shape: has 3 fields instead of 2"]),
+        (6, b",,", ["required: id is empty", "required: department is empty"]),
     ]),
     Dirt("too many fields, one quoted", b'1,a\n4,"d,e",f\n2,b\n3,c\n', ABC, [
         (2, b'4,"d,e",f', ["shape: has 3 fields instead of 2"]),
@@ -185,29 +185,30 @@ DIRT = [
                     "required: department is empty"]),
         (3, b"01,a", ["duplicate: id 1 occurs earlier in this file with the same values"]),
     ]),
-    Dirt("every reason", b'1,a\n1," ",\n99999999999999999999, \n,\n', ABC[:1], [
-        (2, b'1," ",', ["shape: has 3 fields instead of 2"]),
+    Dirt("every reason", b'1,a\n1," ",b\n99999999999999999999, \n,\n', ABC[:1], [
+        (2, b'1," ",b', ["shape: has 3 fields instead of 2"]),
         (3, b"99999999999999999999, ",
          ["type: '99999999999999999999' is out of the range of integer", BLANK]),
         (4, b",", ["required: id is empty", "required: department is empty"]),
     ]),
-    Dirt("integers", b"0x1F,a\n1_000,b\n1.0,c\n+5,d\n 5,e\n5 ,f\n2147483648,g\n-2147483649,h\n"
-         b"1e3,i\n-0,j\n-7,k\n007,l\n2147483647,m\n\xd9\xa3,n\n--1,o\n",
+    Dirt("integers", b"-7,k\n0x1F,a\n1_000,b\n1.0,c\n+5,d\n 5,e\n5 ,f\n2147483648,g\n-2147483649,h\n"
+         b"1e3,i\n-0,j\n007,l\n2147483647,m\n\xd9\xa3,n\n--1,o\n",
          [(-7, "k"), (0, "j"), (7, "l"), (2147483647, "m")],
-         [(1, b"0x1F,a", ["type: '0x1F' is not an integer"]),
-          (2, b"1_000,b", ["type: '1_000' is not an integer"]),
-          (3, b"1.0,c", ["type: '1.0' is not an integer"]),
-          (4, b"+5,d", ["type: '+5' is not an integer"]),
-          (5, b" 5,e", ["type: ' 5' is not an integer"]),
-          (6, b"5 ,f", ["type: '5 ' is not an integer"]),
-          (7, b"2147483648,g", ["type: '2147483648' is out of the range of integer"]),
-          (8, b"-2147483649,h", ["type: '-2147483649' is out of the range of integer"]),
-          (9, b"1e3,i", ["type: '1e3' is not an integer"]),
+         [(2, b"0x1F,a", ["type: '0x1F' is not an integer"]),
+          (3, b"1_000,b", ["type: '1_000' is not an integer"]),
+          (4, b"1.0,c", ["type: '1.0' is not an integer"]),
+          (5, b"+5,d", ["type: '+5' is not an integer"]),
+          (6, b" 5,e", ["type: ' 5' is not an integer"]),
+          (7, b"5 ,f", ["type: '5 ' is not an integer"]),
+          (8, b"2147483648,g", ["type: '2147483648' is out of the range of integer"]),
+          (9, b"-2147483649,h", ["type: '-2147483649' is out of the range of integer"]),
+          (10, b"1e3,i", ["type: '1e3' is not an integer"]),
           (14, b"\xd9\xa3,n", ["type: '٣' is not an integer"]),
           (15, b"--1,o", ["type: '--1' is not an integer"])]),
-    Dirt("a long cell is cut in its sentence", b"x" * 81 + b",a\n" + b"y" * 80 + b",b\n", [], [
-        (1, b"x" * 81 + b",a", [f"type: '{'x' * 80}…' is not an integer"]),
-        (2, b"y" * 80 + b",b", [f"type: '{'y' * 80}' is not an integer"]),
+    Dirt("a long cell is cut in its sentence",
+         b"1,z\n" + b"x" * 81 + b",a\n" + b"y" * 80 + b",b\n", [(1, "z")], [
+        (2, b"x" * 81 + b",a", [f"type: '{'x' * 80}…' is not an integer"]),
+        (3, b"y" * 80 + b",b", [f"type: '{'y' * 80}' is not an integer"]),
     ]),
 ]  # fmt: skip
 

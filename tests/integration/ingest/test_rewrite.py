@@ -320,11 +320,11 @@ def test_rewriting_is_refused_where_the_database_gives_the_key(
     boat: Boat, declare: Declare
 ) -> None:
     declare(KEYLESS)
-    boat.write("notes.csv", "a\nb\n")
+    boat.write("notes.csv", "word\na\nb\n")
     assert counts(boat.ingest()["notes.csv"]) == (2, 2, 0, 0, 0)
-    boat.write("notes.csv", "a\nb\nc\n")
+    boat.write("notes.csv", "word\na\nb\nc\n")
     assert counts(boat.ingest()["notes.csv"]) == (1, 1, 0, 0, 0)
-    boat.write("notes.csv", "z\n")
+    boat.write("notes.csv", "word\nz\n")
     assert boat.ingest()["notes.csv"].error == (
         "it was rewritten, and without a key no row of s.notes can be told from its earlier version"
     )

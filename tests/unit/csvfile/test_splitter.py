@@ -2,16 +2,17 @@
 
 import csv
 import io
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rowboat.csvfile import splitter
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.records import Records
 from rowboat.csvfile.splitter import split_records
 from rowboat.errors import FileRefused
+from rowboat.settings import settings as rowboat_settings
 
 thorough = settings(
     max_examples=300,
@@ -23,7 +24,7 @@ thorough = settings(
 
 
 def dialect(delimiter: str = ",", newline: str = "\n", columns: int = 2) -> Dialect:
-    return Dialect(delimiter, newline, tuple("abcdefgh"[:columns]), False, 0, 0)
+    return Dialect(delimiter, newline, tuple("abcdefgh"[:columns]))
 
 
 def fields(found: Records) -> list[list[str]]:
@@ -135,28 +136,90 @@ def test_head(count: int) -> None:
     assert story(head) + later == story(whole)
 
 
-def test_without_first() -> None:
-    found = split_records(b"a,b,c\n1\n2,b\n", dialect(), at_end=True).without_first()
-    assert story(found) == [(1, b"1", ["has 1 field instead of 2"]), (2, b"2,b", [])]
-    assert found.copy_text() == b"2,b\n"
+HEADERS: list[tuple[bytes, list[bytes], int]] = [
+    (b"id,na me\n1,a\n", [b"1,a"], 1),
+    (b"1,a\nid,na me\n2,b\n", [b"1,a", b"2,b"], 1),
+    (b'id,na me\n1,a\n"ID","Na_Me"\n\xef\xbb\xbfid,na me\nid , na me\n', [b"1,a"], 4),
+    (b"1\nid,na me\n2,b\n", [b"1", b"2,b"], 1),
+    (b"id,nap me\nid,\nid,na me,x\n", [b"id,nap me", b"id,", b"id,na me,x"], 0),
+]
 
 
-def test_record_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splitter, "LONGEST", 100)
+@pytest.mark.parametrize(("text", "rows", "headers"), HEADERS)
+@pytest.mark.parametrize("newline", ["\n", "\r"])
+def test_headers_are_left_out_wherever_they_are(
+    text: bytes, rows: list[bytes], headers: int, newline: str
+) -> None:
+    form = Dialect(",", newline, ("id", "na me"), "id,na me")
+    found = split_records(text.replace(b"\n", newline.encode()), form, at_end=True)
+    assert [found.raw(index) for index in range(len(found))] == rows
+    assert found.headers == headers
+    assert sorted(found.refused) == [n for n, row in enumerate(rows) if row.count(b",") != 1]
+
+
+FIELDS: list[tuple[tuple[str | None, ...], bytes, bytes]] = [
+    ((None, "a", "b"), b"0,1,x\n1,2,y\n", b"1,x\n2,y\n"),
+    (("a", None, "b"), b'1,"q,q",x\n2,,y\n', b"1,x\n2,y\n"),
+    (("a", "b", None), b"1,x,z\n2,y\n3,z,\n", b"1,x\n2,y\n3,z\n"),
+    (("a", "b", None, None), b"1,x,,\r\n2,y,\r\n", b"1,x\n2,y\n"),
+    (("a", "b"), b'1,x,\n2,y\n3,"z",""\n4,w,', b'1,x\n2,y\n3,"z"\n4,w'),
+    (("a", None, "b"), b'1,"q"q,x\n2,q,y\n', b"2,y\n"),
+    ((None, "a"), b'"0,\n",1\n', b"1\n"),
+]
+
+
+@pytest.mark.parametrize(("names", "text", "sent"), FIELDS)
+def test_fields_without_a_column_are_not_sent(
+    names: tuple[str | None, ...], text: bytes, sent: bytes
+) -> None:
+    form = Dialect(",", "\n", names)
+    found = split_records(text, form, at_end=True)
+    assert found.copy_text() == sent
+    rows = [list(found.fields(n).values()) for n in found.staged().tolist()]
+    assert rows == list(csv.reader(io.StringIO(sent.decode())))
+
+
+@pytest.fixture
+def short_records(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Records of at most 1,024 bytes."""
+    monkeypatch.setenv("ROWBOAT_RECORD_BYTES", "1024")
+    rowboat_settings.cache_clear()
+    yield 1024
+    rowboat_settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        (b'1\t"half\n2\tx"\n', True),
+        (b'1\t"6"\n2\tx\n3\t"a\n4\tb\n5\tc"\n', True),
+        (b'1\t"two\nlines"\n', False),
+        (b'1\t"two\tfields\nlines"\n', False),
+        (b'1\t"6"\n2\t"x"\n', False),
+    ],
+)
+def test_quotes_of_a_tab_separated_file_may_be_text(text: bytes, is_refused: bool) -> None:
+    if not is_refused:
+        assert split_records(text, dialect("\t"), at_end=True).refused == {}
+        return
+    with pytest.raises(FileRefused, match="both may be rows"):
+        split_records(text, dialect("\t"), at_end=True)
+
+
+def test_record_beyond_all_bounds(short_records: int) -> None:
     with pytest.raises(FileRefused) as raised:
-        split_records(b"x" * 101, dialect(), at_end=False)
+        split_records(b"x" * (short_records + 1), dialect(), at_end=False)
     assert (raised.value.fact, raised.value.hint) == (
-        "a line is longer than 0 MiB",
-        "check whether it is a CSV file at all",
+        "a line is longer than 1,024 bytes",
+        "check whether it is a CSV file at all; if so, raise ROWBOAT_RECORD_BYTES",
     )
-    assert split_records(b"x" * 100, dialect(), at_end=False).consumed == 0
+    assert split_records(b"x" * short_records, dialect(), at_end=False).consumed == 0
 
 
-def test_quote_that_stays_open_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quote_that_stays_open_beyond_all_bounds(short_records: int) -> None:
     """The record is given up at the end of its line, and the next line is read as a record."""
-    monkeypatch.setattr(splitter, "LONGEST", 100)
-    text = b'1,"a\n' + b"2,b\n" * 30
-    assert split_records(text[:100], dialect(), at_end=False).consumed == 0
+    text = b'1,"a\n' + b"2,b\n" * 300
+    assert split_records(text[:short_records], dialect(), at_end=False).consumed == 0
     found = split_records(text, dialect(), at_end=False)
     assert story(found)[:2] == [
         (0, b'1,"a', ["the quote that opens a field is never closed"]), (1, b"2,b", []),

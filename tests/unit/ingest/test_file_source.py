@@ -11,6 +11,9 @@ from rowboat.csvfile.text import FileText
 from rowboat.ingest.file_source import cut_text, open_at_position
 from rowboat.ingest.position import Position
 from rowboat.settings import settings
+from tests.support.tables import column, table
+
+BOATS = table(column("id"), column("name"))
 
 
 @pytest.fixture
@@ -122,7 +125,7 @@ def test_a_file_is_opened_at_its_position(
     path: Path, before: Position | None, content: bytes, rewritten: bool, is_tail: bool, rest: bytes
 ) -> None:
     path.write_bytes(content)
-    opened = open_at_position(path, before)
+    opened = open_at_position(path, before, BOATS)
     with opened.text as text:
         assert (opened.rewritten, opened.is_tail) == (rewritten, is_tail)
         assert (opened.prefix.size, text.read(99)) == (len(content) - len(rest), rest)

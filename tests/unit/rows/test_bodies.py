@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowboat.catalog.tables import Table
-from rowboat.csvfile.dialect import recognise_dialect
 from rowboat.errors import BatchRefused, BodyRefused, FileRefused
 from rowboat.rows.exact_json import write_json
 from rowboat.rows.write import bodies
@@ -420,9 +419,12 @@ def test_csv_as_the_reader_has_it(rows: list[tuple[str, str]], delimiter: str) -
     out = io.StringIO()
     csv.writer(out, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(rows)
     body = f"id{delimiter}name\r\n{out.getvalue()}".encode()
-    if recognise_dialect(body, PLAIN).delimiter != delimiter:
-        return
-    found = [each.cells for each in bodies.rows_of_csv(body, PLAIN)]
+    try:
+        found = [each.cells for each in bodies.rows_of_csv(body, PLAIN)]
+    except FileRefused:
+        if delimiter == "\t":  # whose quotes may be text
+            return
+        raise
     assert found == [{"id": a or None, "name": b} for a, b in rows]
 
 

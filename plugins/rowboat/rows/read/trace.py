@@ -281,9 +281,6 @@ def _lines(cursor: Cursor, load: Load) -> Iterator[tuple[int, dict[str, str]]]:
         records = split_records(
             text.read(load["last_byte"] - load["first_byte"]), dialect, at_end=True
         )
-    # Only the first load of a version has the header in its part.
-    if dialect.header and load["first_byte"] <= dialect.first:
-        records = records.without_first()
     for index in range(len(records)):
         if index not in records.refused:
             yield load["first_line"] + int(records.lines[index]), records.fields(index)

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from rowboat.catalog import literals
 from rowboat.catalog.tables import INTEGERS, Column, Table
-from rowboat.csvfile import dialect
 from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.recognise import recognise_dialect
 from rowboat.csvfile.records import Reason
 from rowboat.csvfile.splitter import split_records
 from rowboat.errors import BatchRefused, BodyRefused
@@ -110,10 +110,8 @@ def rows_of_csv(body: bytes, table: Table, known: Dialect | None = None) -> list
     """
     # A file may end without newline until the next append; a request is complete.
     body = body + b"\n" if body and not body.endswith((b"\n", b"\r")) else body
-    known = known or dialect.recognise_dialect(body[: dialect.SAMPLE_BYTES], table)
+    known = known or recognise_dialect(body, table)
     found = split_records(body[known.start :], known, at_end=True)
-    if known.header and len(found):
-        found = found.without_first()
     _check_count(len(found))
     fields, rows = _fields(table, known), []
     for index in range(len(found)):
@@ -141,17 +139,14 @@ def _fields(table: Table, known: Dialect) -> Callable[[str], dict[str, Cell]]:
     """
     border = re.escape(known.delimiter)
     field_ = re.compile(f'(?:^|{border})(?:"((?:[^"]|"")*)"|([^{border}]*))')
-    empty = ["" if table.by_name[name].is_text else None for name in known.columns]
+    empty = {name: "" if table.by_name[name].is_text else None for name in known.columns}
 
     def split(record: str) -> dict[str, Cell]:
+        cells = (each.groups() for each in field_.finditer(record))
         return {
-            name: quoted.replace('""', '"') or empty_ if quoted is not None else plain or None
-            for name, empty_, (quoted, plain) in zip(
-                known.columns,
-                empty,
-                (each.groups() for each in field_.finditer(record)),
-                strict=True,
-            )
+            name: quoted.replace('""', '"') or empty[name] if quoted is not None else plain or None
+            for name, (quoted, plain) in zip(known.fields, cells, strict=False)
+            if name is not None
         }
 
     return split

@@ -115,7 +115,7 @@ def _dialect(cursor: Cursor, case: RejectDetail) -> Dialect | None:
     where = position.read_position(cursor, case.source_name) if case.source == "file" else None
     if where is None or where.dialect is None or where.version != case.version:
         return None
-    return replace(Dialect.from_json(where.dialect), header=False, start=0)
+    return replace(Dialect.from_json(where.dialect), header=None, start=0)
 
 
 def _cut(table: Table, begun: Draft, text: str) -> IncomingRow:
