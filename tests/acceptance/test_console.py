@@ -64,6 +64,7 @@ def test_signing_in_leads_to_what_was_asked_for(
     page.keyboard.type("rb_wrong")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("key")
+    expect(page.get_by_label("API key")).to_be_focused()  # else the first letters go nowhere
     page.keyboard.type(key("operate"))
     page.keyboard.press("Enter")
     expect(page).to_have_url("/keys?from=here")

@@ -1,7 +1,7 @@
 """Many workers: Airflow with Celery, redis and two workers, of which one is killed twice.
 
 ROWBOAT_WORKERS_FILES is the number of files of each table: 20 make it two hundred, each a task that
-takes some seconds of a core.
+takes some seconds of a core. One is enough to see that children wait for their parents.
 """
 
 import os
@@ -32,7 +32,7 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
-FILES = int(os.environ.get("ROWBOAT_WORKERS_FILES", "2"))  # of each of the ten tables
+FILES = int(os.environ.get("ROWBOAT_WORKERS_FILES", "1"))  # of each of the ten tables
 ROWS, LARGE = 25, 400_000  # rows of each file, of a large one
 MERGES = """
     select from pg_locks as l join pg_class as c on c.oid = l.relation
@@ -194,7 +194,7 @@ def fleet(alone: None, redis: str, tmp_path_factory: pytest.TempPathFactory) -> 
         patch.setenv("ROWBOAT_DATABASE_URL", embedded.uri("rowboat_loader"))
         patch.setenv("ROWBOAT_SETTLE", "0")
         patch.setenv("ROWBOAT_POLL", "3600")  # runs are started by hand
-        patch.setenv("ROWBOAT_PART_BYTES", "500000")
+        patch.setenv("ROWBOAT_PART_BYTES", "800000")
         patch.setenv("ROWBOAT_CHUNK_BYTES", "250000")
         settings.cache_clear()
         with closing(connections.connect(embedded.uri("rowboat_owner"))) as owner:
