@@ -33,7 +33,7 @@ def has_no_name(field: str) -> bool:
 
 
 def strip_name(field: str) -> str:
-    """Return a field without the blanks and invisible marks around it, such as a byte-order mark."""
+    """Return a field without blanks and invisible marks around it (a byte-order mark)."""
     start, end = 0, len(field)
     while start < end and _is_invisible(field[start]):
         start += 1

@@ -34,8 +34,8 @@ def split_records(text: bytes, dialect: Dialect, at_end: bool) -> Records:
     """Cut the complete records of `text`.
 
     Unless `at_end`, what follows the last border is left for the next chunk. The header is left
-    out, wherever it is. Raises FileRefused for a line longer than ROWBOAT_RECORD_BYTES, and if quotes
-    in a file with tabs may be text.
+    out, wherever it is. Raises FileRefused for a line longer than ROWBOAT_RECORD_BYTES, and if
+    quotes in a file with tabs may be text.
     """
     records = _cut(text, dialect, at_end)
     records = records.without_headers(_find_headers(records))
@@ -90,7 +90,7 @@ def _records(
     newlines: Positions,
     consumed: int,
 ) -> Records:
-    """Return the records of these bounds, without blank lines and the CR of CRLF, or of CR CR LF."""
+    """Return the records of these bounds, without blank lines and the CR of CRLF or CR CR LF."""
     if dialect.newline == "\n" and b"\r" in text:
         data = np.frombuffer(text, np.uint8)
         for _ in range(2):
@@ -180,7 +180,7 @@ def _find_wrong_shapes(records: Records) -> None:
         delimiters = _unquoted(delimiters, quotes)
         if quotes is not None and records.dialect.delimiter == "\t":
             _refuse_swallowed(records, data, quotes)
-    _find_used_fields(records, data, delimiters)
+    _find_used_fields(records, delimiters)
     stray = b"\r" if records.dialect.newline == "\n" else b"\n"
     if stray in records.text[: records.consumed]:
         _find_stray(records, data, stray, quotes)
@@ -190,7 +190,7 @@ def _unquoted(positions: Positions, quotes: Positions | None) -> Positions:
     return positions if quotes is None else positions[_outside(positions, quotes)]
 
 
-def _find_used_fields(records: Records, data: npt.NDArray[np.uint8], delimiters: Positions) -> None:
+def _find_used_fields(records: Records, delimiters: Positions) -> None:
     """Refuse records of the wrong width, and note where the used fields of the others are.
 
     A record may end with one more field that is empty, or lack the last one if that has no name:
@@ -250,7 +250,8 @@ def _refuse_swallowed(records: Records, data: npt.NDArray[np.uint8], quotes: Pos
         if tabs and all(line.count(b"\t") == tabs for line in lines):
             shown = lines[0][:_SHOWN].decode("utf-8", "replace").replace("\t", " | ")
             raise FileRefused(
-                f"a quote opens in one line and closes in a later one, and both may be rows: {shown}",
+                "a quote opens in one line and closes in a later one, and both may be rows: "
+                f"{shown}",
                 'write a quote that is text twice, and the field in quotes: "6"" deck"',
             )
 

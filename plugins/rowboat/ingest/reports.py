@@ -35,8 +35,8 @@ class FileReport:
     """What happened to one file in one run.
 
     `vanished` are the first hundred keys that an earlier version of the file had and this one no
-    longer has; `vanished_count` is the number of all. `notes` tell what was left out of the file, and
-    how its columns were found.
+    longer has; `vanished_count` is the number of all. `notes` tell what was left out of the file,
+    and how its columns were found.
     """
 
     file: str

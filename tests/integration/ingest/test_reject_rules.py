@@ -191,7 +191,8 @@ DIRT = [
          ["type: '99999999999999999999' is out of the range of integer", BLANK]),
         (4, b",", ["required: id is empty", "required: department is empty"]),
     ]),
-    Dirt("integers", b"-7,k\n0x1F,a\n1_000,b\n1.0,c\n+5,d\n 5,e\n5 ,f\n2147483648,g\n-2147483649,h\n"
+    Dirt("integers",
+         b"-7,k\n0x1F,a\n1_000,b\n1.0,c\n+5,d\n 5,e\n5 ,f\n2147483648,g\n-2147483649,h\n"
          b"1e3,i\n-0,j\n007,l\n2147483647,m\n\xd9\xa3,n\n--1,o\n",
          [(-7, "k"), (0, "j"), (7, "l"), (2147483647, "m")],
          [(2, b"0x1F,a", ["type: '0x1F' is not an integer"]),
