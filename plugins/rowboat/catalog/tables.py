@@ -189,15 +189,6 @@ class Catalog:
         """The tables by full name."""
         return {table.full_name: table for table in self.tables}
 
-    @cached_property
-    def names(self) -> list[tuple[str, str, Table]]:
-        """Each name of a table, with and without schema, its case-folded form, and the table."""
-        return [
-            (name, name.casefold(), table)
-            for table in self.tables
-            for name in (table.name, table.full_name)
-        ]
-
     def table(self, name: str) -> Table:
         """Find a table by its name, with or without schema; raises UnknownTable."""
         found = [table for table in self.tables if name in (table.name, table.full_name)]

@@ -1,13 +1,24 @@
 """Lists the folder of CSV files and finds the table that each file belongs to."""
 
+import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from rowboat.address import Address
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.settings import settings
 from rowboat.storage import opening
-from rowboat.storage.file_names import SUFFIXES, stem_of
+from rowboat.storage.file_names import SUFFIXES, natural_key, stem_of
 from rowboat.storage.interfaces import Folder, StoredFile
+
+_SEPARATOR = r"[\s._-]"
+# What may follow a table's name: a date or a number, or a text that is set off. Not a letter, and
+# not "_" and a letter: jobs_history is most likely another table. A number ends with its last
+# digit, so t12 is not a file of t1.
+_BEGINS = rf"(?={_SEPARATOR}*\Z|[\s.(-]|_+\d|(?<!\d)\d)"
+_WHOLE = rf"(?={_SEPARATOR}*\Z)"
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ def scan_folder(catalog: Catalog) -> list[FoundFile]:
 
     Raises FileRefused if the folder itself cannot be read.
     """
-    found = sorted(open_raw_data().entries(), key=lambda each: each.name)
+    found = sorted(open_raw_data().entries(), key=lambda each: natural_key(each.name))
     return [_found(each, catalog) for each in found]
 
 
@@ -48,23 +59,22 @@ def open_raw_data() -> Folder:
 def match_table(name: str, catalog: Catalog) -> tuple[Table | None, str | None]:
     """Return the table that a file belongs to, or else the reason why it belongs to none.
 
-    Its own name must begin with the table's name, or one of its folders, the innermost first, must
-    have that name. The longest name wins. Case matters only if two tables differ in nothing else.
+    A folder in a folder named after a schema, or a file in it, names one of its tables. Else the
+    innermost folder that has a table's name decides, else the beginning of the file's own name.
     """
-    *folders, last = name.split("/")
+    *folders, last = unicodedata.normalize("NFC", name).split("/")  # macOS writes é as two letters
     own = stem_of(last)
     if own is None:
         return None, f"does not end in {', '.join(SUFFIXES)}, with or without .gz"
-    folders = [part for part in reversed(folders) if part not in ("", ".")]
-    for part, whole in [(own, False), *((folder, True) for folder in folders)]:
-        candidates = _candidates(part, whole, catalog)
+    places = _places(folders, own, catalog)
+    for place in places:
+        candidates = _candidates(place)
         if len(candidates) == 1:
             return candidates[0], None
         if candidates:
             names = " and ".join(table.full_name for table in candidates)
-            return None, f"belongs to {names} alike: put the schema in front of its name"
-    known = ", ".join(table.name for table in catalog.in_order())
-    return None, f"belongs to no table: its name begins with none of {known}"
+            return None, f"belongs to {names} alike: {_how_to_choose(candidates)}"
+    return None, f"belongs to no table: {_why_none(own, places, catalog)}"
 
 
 def _found(file: StoredFile, catalog: Catalog) -> FoundFile:
@@ -72,17 +82,89 @@ def _found(file: StoredFile, catalog: Catalog) -> FoundFile:
     return FoundFile(file.name, file.path, file.size, file.version, table, problem)
 
 
-def _candidates(part: str, whole: bool, catalog: Catalog) -> list[Table]:
-    names = [
-        (name, table)
-        for name, folded, table in catalog.names
-        if part[: len(name)].casefold() == folded and _ends(part[len(name) :], whole)
+@dataclass(frozen=True)
+class _Place:
+    """A part of a path that may name one of some tables, and how the name must end in it."""
+
+    part: str
+    end: str
+    tables: tuple[Table, ...]
+
+
+def _places(folders: Sequence[str], own: str, catalog: Catalog) -> list[_Place]:
+    """Return the places that may name the table, the one that counts most first."""
+    tables, places = catalog.tables, []
+    for folder in folders:
+        places.insert(0, _Place(folder, _WHOLE, tables))
+        tables = _tables_of_schema(folder, catalog) or tables
+    places.append(_Place(own, _BEGINS, tables))
+    if folders and not folders[0]:
+        # A file elsewhere: its folders were not named for Rowboat, so its own name comes first.
+        return [places.pop(), _Place(own, _BEGINS, catalog.tables), *places]
+    return sorted(places, key=lambda place: place.tables is catalog.tables)
+
+
+def _tables_of_schema(folder: str, catalog: Catalog) -> tuple[Table, ...]:
+    found = [table for table in catalog if _pattern(_WHOLE, table.schema).match(folder)]
+    return tuple([table for table in found if table.schema == folder] or found)
+
+
+def _how_to_choose(candidates: list[Table]) -> str:
+    if len({table.name.casefold() for table in candidates}) == 1:
+        return "put the schema in front of its name"
+    return "move it to a folder named after its table"
+
+
+def _why_none(own: str, places: list[_Place], catalog: Catalog) -> str:
+    meant = {each.full_name for place in places if place.end == _BEGINS for each in place.tables}
+    names = [each.name for each in catalog.in_order() if each.full_name in meant]
+    ends = [found.end() for name in names if (found := _pattern("", name).match(own))]
+    if not ends:
+        return f"its name begins with none of {', '.join(names)}"
+    return f"its name begins with {own[: max(ends)]} but goes on with {own[max(ends) :]}"
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A table whose name, as in `name`, is in a path, as `text` has it."""
+
+    text: str
+    name: str
+    table: Table
+
+    @property
+    def as_written(self) -> bool:
+        """Whether the names differ in case and in which separators they have, but in no more."""
+        return (
+            re.sub(_SEPARATOR, "_", self.text).casefold()
+            == re.sub(_SEPARATOR, "_", self.name).casefold()
+        )
+
+
+def _candidates(place: _Place) -> list[Table]:
+    fits = [
+        _Fit(found[0], ".".join(names), table)
+        for table in place.tables
+        for names in ((table.name,), (table.schema, table.name))
+        if (found := _pattern(place.end, *names).match(place.part))
     ]
-    longest = max((len(name) for name, _ in names), default=0)
-    found = [(name, table) for name, table in names if len(name) == longest]
-    exact = [table for name, table in found if part.startswith(name)]
-    return exact or [table for _, table in found]
+    longest, written = _longest(fits), _longest([each for each in fits if each.as_written])
+    if written and len(longest[0].text) == len(written[0].text):
+        longest = []
+    # Else one table fits as it is written, and another with more of the name if separators do not
+    # count: t-1 is a file of t, or one of t1.
+    return [each.table for each in written + longest]
 
 
-def _ends(rest: str, whole: bool) -> bool:
-    return not rest or (not whole and not rest[0].isalnum())
+def _longest(fits: list[_Fit]) -> list[_Fit]:
+    most = max((len(each.text) for each in fits), default=0)
+    longest = [each for each in fits if len(each.text) == most]
+    return [each for each in longest if each.text == each.name] or longest
+
+
+@cache
+def _pattern(end: str, *names: str) -> re.Pattern[str]:
+    """Return what finds a name at the start of a part of a path; separators may differ or lack."""
+    letters = [re.sub(_SEPARATOR, "", name) or name for name in names]
+    loose = [f"{_SEPARATOR}*".join(map(re.escape, each)) for each in letters]
+    return re.compile(r"\.".join(loose) + end, re.IGNORECASE)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rowboat.catalog.tables import Catalog
-from rowboat.database import connections
+from rowboat.catalog.tables import Catalog, Table
 from rowboat.errors import FileChanged, FileRefused
 from rowboat.ingest import discovery
 from rowboat.storage import disk
@@ -39,7 +38,7 @@ AMBIGUOUS = "belongs to {} and {} alike: put the schema in front of its name"
         ("hired_employees.csv", "hired_employees.hired_employees"),
         ("hired_employees.departments_2.txt", "hired_employees.departments"),
         ("hired_employees/departments.csv", "hired_employees.departments"),
-        ("departments/hired_employees.csv", "hired_employees.hired_employees"),
+        ("departments/hired_employees.csv", "hired_employees.departments"),
         ("departments/march/1.csv", "hired_employees.departments"),
         ("other/departments/1.csv", "hired_employees.departments"),
         ("departments-old/1.csv", None),
@@ -65,14 +64,124 @@ def test_match(catalog: Catalog, name: str, found: str | None) -> None:
     assert (table.full_name if table else problem) == (found or nothing)
 
 
-def test_listing_is_by_name(boat: Boat) -> None:
-    for name in ("jobs-2.csv", "departments/b.csv", "jobs-10.csv", "departments/a.csv"):
+NONE = "belongs to no table: its name begins with none of {}"
+UNSURE = "belongs to {} and {} alike: move it to a folder named after its table"
+GOES_ON = "belongs to no table: its name begins with {} but goes on with {}"
+SHOPS = (
+    "shop1.invoices", "shop2.invoices", "shop2.orders", "shop2.invoices_old",
+    "geo.country", "geo.country_codes", "geo.iso3166", "geo.größe",
+    "hr.staff", "staff.rooms", "y.address", "y.address2", "y.sales", "y.sales_2024", "y._",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shops() -> Catalog:
+    """Tables without columns: only their names count here."""
+    return Catalog(tuple(
+        Table(schema, name, None, False, (), None, (), (), ())
+        for schema, _, name in (each.partition(".") for each in SHOPS)
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        # A folder's table comes before the file's own name, the innermost one first.
+        ("orders/country.csv", "shop2.orders"),
+        ("orders/country/sales.csv", "geo.country"),
+        ("country/2024/orders.csv", "geo.country"),
+        ("orders-2024/sales.csv", "y.sales"),
+        # A folder of a schema narrows what lies in it.
+        ("shop1/invoices.csv", "shop1.invoices"),
+        ("shop2/invoices.csv", "shop2.invoices"),
+        ("shop1/invoices/2024.csv", "shop1.invoices"),
+        ("shop1/invoices/orders.csv", "shop1.invoices"),
+        ("shop2/2024/may/invoices-7.csv.gz", "shop2.invoices"),
+        ("2024/shop1/invoices_2024-05-01.csv", "shop1.invoices"),
+        ("SHOP-1/Invoices.csv", "shop1.invoices"),
+        ("shop1/shop1.invoices.csv", "shop1.invoices"),
+        ("shop2/orders/shop1/invoices.csv", "shop2.orders"),
+        ("invoices.csv", AMBIGUOUS.format("shop1.invoices", "shop2.invoices")),
+        ("invoices/2024.csv", AMBIGUOUS.format("shop1.invoices", "shop2.invoices")),
+        ("shop3/invoices.csv", AMBIGUOUS.format("shop1.invoices", "shop2.invoices")),
+        ("shop1/orders.csv", NONE.format("invoices")),
+        ("shop1/orders/2024.csv", NONE.format("invoices")),
+        ("shop1/shop2.orders.csv", NONE.format("invoices")),
+        # A schema and a table of one name.
+        ("staff/rooms.csv", "staff.rooms"),
+        ("staff/may.csv", "hr.staff"),
+        ("hr/staff/rooms.csv", "hr.staff"),
+        # Names are compared without case and separators.
+        ("country-codes.csv", "geo.country_codes"),
+        ("Country Codes.csv", "geo.country_codes"),
+        ("CountryCodes.csv", "geo.country_codes"),
+        ("country.codes.2024.csv", "geo.country_codes"),
+        ("country-codes/2024.csv", "geo.country_codes"),
+        ("geo/country codes/sales.csv", "geo.country_codes"),
+        ("geo.country-codes-2.csv", "geo.country_codes"),
+        ("iso-3166.csv", "geo.iso3166"),
+        ("gro\u0308\u00dfe.csv", "geo.größe"),
+        ("country-regions.csv", "geo.country"),
+        ("shop2-orders.csv", NONE),
+        # What may follow a name.
+        ("sales2023.csv", "y.sales"),
+        ("sales_2023-05.csv", "y.sales"),
+        ("sales__7.csv", "y.sales"),
+        ("sales 2023.csv", "y.sales"),
+        ("sales (1).csv", "y.sales"),
+        ("sales(1).csv", "y.sales"),
+        ("sales.2023.csv", "y.sales"),
+        ("sales-new.csv", "y.sales"),
+        ("sales_.csv", "y.sales"),
+        ("sales_2024_05.csv", "y.sales_2024"),
+        ("sales_history.csv", GOES_ON.format("sales", "_history")),
+        ("Sales_v2.csv", GOES_ON.format("Sales", "_v2")),
+        ("salesmen.csv", GOES_ON.format("sales", "men")),
+        ("sales\u0301.csv", NONE),
+        ("shop2/invoices_old2.csv", "shop2.invoices_old"),
+        ("shop2/invoices_older.csv", GOES_ON.format("invoices_old", "er")),
+        # A number ends with its last digit.
+        ("address2.csv", "y.address2"),
+        ("address2-7.csv", "y.address2"),
+        ("address27.csv", "y.address"),
+        ("iso31662.csv", GOES_ON.format("iso3166", "2")),
+        ("sales_20245.csv", "y.sales"),
+        # As it is written one table fits, and without separators another.
+        ("address-2.csv", UNSURE.format("y.address", "y.address2")),
+        ("sales2024.csv", UNSURE.format("y.sales", "y.sales_2024")),
+        ("address2/address-2.csv", "y.address2"),
+        # The folders of a file elsewhere come after its own name.
+        ("/srv/country/orders.csv", "shop2.orders"),
+        ("/srv/shop1/orders.csv", "shop2.orders"),
+        ("/srv/shop1/invoices.csv", "shop1.invoices"),
+        ("/srv/orders/may.csv", "shop2.orders"),
+    ],
+)  # fmt: skip
+def test_place_and_name(shops: Catalog, name: str, found: str) -> None:
+    table, problem = discovery.match_table(name, shops)
+    assert (table.full_name if table else problem) == found.format(
+        ", ".join(each.name for each in shops.in_order())
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["jobs.csv", "jobs-2.csv", "jobs-10.csv"],
+        ["jobs-2021-9-30.csv", "jobs-2021-10-1.csv"],
+        ["jobs-7.csv", "jobs-08.csv", "jobs-9.csv.gz", "jobs-0010.tsv"],
+        ["jobs/2/9.csv", "jobs/2/10.csv", "jobs/10/1.csv"],
+        ["jobs-1.9.csv", "jobs-1.10.csv", "jobs-1.10.1.csv"],
+        ["jobs-01.csv", "jobs-1.csv", "jobs-1b.csv"],
+        ["departments/a.csv", "departments/b.csv", "jobs.csv", "jobs (2).csv"],
+        [f"jobs-{'9' * 240}.csv", f"jobs-1{'0' * 240}.csv"],
+        ["jobs-٣.csv", "jobs-4.csv"],  # a digit of any script
+    ],
+)
+def test_listing_is_in_natural_order(boat: Boat, names: list[str]) -> None:
+    for name in reversed(names):
         boat.write(name, "")
-    with connections.transaction(boat.connect()):
-        found = discovery.scan_folder(boat.catalog())
-    assert [each.name for each in found] == [
-        "departments/a.csv", "departments/b.csv", "jobs-10.csv", "jobs-2.csv",
-    ]  # fmt: skip
+    assert [each.name for each in discovery.scan_folder(boat.catalog())] == names
 
 
 class Clock:

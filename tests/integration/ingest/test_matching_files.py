@@ -49,8 +49,11 @@ def test_schema_in_front_of_the_name(boat: Boat, declare: Declare) -> None:
         "departments-2021-02.csv",
         "Departments.CSV",
         "departments.tsv",
-        "departments_new.txt",
+        "departments_2.txt",
+        "departments2.csv",
         "departments/march.csv",
+        "departments/jobs.csv",
+        "hired_employees/departments.csv",
         "departments/2021/march.csv",
         "hired_employees.departments.csv",
     ],
@@ -61,13 +64,35 @@ def test_names_that_belong(boat: Boat, name: str) -> None:
     assert boat.departments() == [(1, "a")]
 
 
-@pytest.mark.parametrize("name", ["departments2.csv", "the-departments.csv", "mydepartments/a.csv"])
+@pytest.mark.parametrize(
+    "name", ["departments_new.csv", "the-departments.csv", "mydepartments/a.csv"]
+)
 def test_names_that_do_not_belong(boat: Boat, name: str) -> None:
     boat.write(name, "1,a\n")
     assert problem(boat, name).startswith("belongs to no table: ")
 
 
-def test_hidden_and_unfinished_files_are_left_alone(boat: Boat) -> None:
-    for name in (".departments.csv", "departments.csv.part", "departments.csv.tmp", "jobs.csv~"):
-        boat.write(name, "1,a\n")
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".departments.csv", ".old/departments.csv", "jobs.csv~", "~$jobs.csv", ".~lock.jobs.csv#",
+        "#jobs.csv#", "jobs.csv.part", "jobs.csv.partial", "jobs.csv.tmp", "jobs.csv.temp",
+        "jobs.csv.filepart", "jobs.csv.crdownload", "jobs.csv.download", "JOBS.CSV.PART",
+        "jobs.part/1.csv", "_SUCCESS", "jobs/_SUCCESS", "jobs/_temporary/0/part-00000.csv",
+        "_temporary/jobs.csv", "jobs/_committed_123", "jobs/_started_123", "_delta_log/00.json",
+        "Thumbs.db", "thumbs.db", "desktop.ini", "jobs/.DS_Store", "__MACOSX/jobs.csv",
+        "lost+found/jobs.csv", "@eaDir/jobs.csv", "$RECYCLE.BIN/jobs.csv",
+    ],
+)  # fmt: skip
+def test_what_others_leave_is_left_alone(boat: Boat, name: str) -> None:
+    boat.write(name, "1,a\n")
     assert boat.ingest() == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["_departments.csv", "_started_jobs.csv", "temporary/boats.csv", "jobs.part.xlsx", "$x.csv"],
+)
+def test_what_may_hold_rows_is_told(boat: Boat, name: str) -> None:
+    boat.write(name, "1,a\n")
+    assert problem(boat, name)

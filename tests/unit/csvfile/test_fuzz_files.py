@@ -23,6 +23,7 @@ from rowboat.errors import BackupRefused, FileRefused, RowboatError, SqlFileErro
 from rowboat.ingest import discovery, upload
 from rowboat.metrics import definitions
 from rowboat.storage.disk import DiskFolder
+from rowboat.storage.file_names import is_left_out
 from tests.conftest import ROOT
 from tests.support.bounded import child
 from tests.support.containers import head, long
@@ -269,8 +270,7 @@ def test_a_folder_with_any_names_is_listed(
             Path(os.fsdecode(os.fsencode(place) + b"/" + name)).touch()
             kept.add(name)
     seen = list(DiskFolder(place).entries())
-    left_out = {name for name in kept if name.startswith(b".") or os.fsdecode(name).endswith(
-        (".part", ".tmp", ".crdownload", "~"))}  # fmt: skip
+    left_out = {name for name in kept if is_left_out(os.fsdecode(name))}
     assert len(seen) == len(kept - left_out)
     for found in seen:
         found.name.encode()
