@@ -186,7 +186,7 @@ def unchanged(at: Place, _: int) -> list[Ratio]:
 
 
 def side_by_side(at: Place, rows: int) -> list[Ratio]:
-    """Load files of one table by two workers, as Airflow's do, and by one."""
+    """Load files of one table by two workers at the same time, and by one."""
     each = rows // FILES
     for n in range(FILES):
         hires(at.raw / f"hired_employees-{n}.csv", each, n * each + 1)

@@ -93,7 +93,7 @@ class _Place:
 
 def _places(folders: Sequence[str], own: str, catalog: Catalog) -> list[_Place]:
     """Return the places that may name the table, the one that counts most first."""
-    tables, places = catalog.tables, []
+    tables, places = catalog.tables, list[_Place]()
     for folder in folders:
         places.insert(0, _Place(folder, _WHOLE, tables))
         tables = _tables_of_schema(folder, catalog) or tables

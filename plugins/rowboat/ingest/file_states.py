@@ -7,7 +7,7 @@ from rowboat.database.connections import Cursor
 from rowboat.ingest import discovery, position
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.position import Position
-from rowboat.storage.file_names import PACKED
+from rowboat.storage.file_names import PACKED, natural_key
 
 STATES = ("loading", "waiting", "failed", "unmatched", "loaded", "gone")
 
@@ -39,7 +39,9 @@ def list_file_states(cursor: Cursor, catalog: Catalog) -> list[FileState]:
     present = [
         _present(each, known.pop(each.name, None)) for each in discovery.scan_folder(catalog)
     ]
-    return sorted([*present, *map(_elsewhere, known.values())], key=lambda each: each.name)
+    return sorted(
+        [*present, *map(_elsewhere, known.values())], key=lambda each: natural_key(each.name)
+    )
 
 
 def _present(found: FoundFile, before: Position | None) -> FileState:

@@ -12,6 +12,7 @@ from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 from rowboat.door.passage import Report
 from rowboat.errors import Contended
+from rowboat.storage.file_names import natural_key
 
 NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # sha256 of no bytes
 
@@ -57,9 +58,10 @@ class Position:
 
 
 def all_positions(cursor: Cursor) -> dict[str, Position]:
-    """Return the positions of all known files by file name."""
+    """Return the positions of all known files by file name, in natural order."""
     cursor.execute(query("position.all"))
-    return {row["file_name"]: Position(**row) for row in fetch_rows(cursor)}
+    known = sorted(fetch_rows(cursor), key=lambda row: natural_key(row["file_name"]))
+    return {row["file_name"]: Position(**row) for row in known}
 
 
 def seen_versions(cursor: Cursor) -> dict[str, tuple[int, str]]:

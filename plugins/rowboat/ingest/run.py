@@ -15,12 +15,13 @@ from rowboat.ingest import discovery, position
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.load import load_file, refuse_file
 from rowboat.ingest.reports import FileReport, Run
+from rowboat.storage.file_names import natural_key
 
 
 def ingest_files(paths: Sequence[Address], run: Run) -> list[FileReport]:
     """Load what changed in raw_data, or in the given files, parents before children.
 
-    Tables of the same depth are loaded in parallel, the files of one table in order of their names.
+    Tables of the same depth are loaded in parallel, the files of one table in natural order.
     A file that fails is reported and does not keep the others from loading. A dry run loads all
     files in one transaction, which it rolls back.
     """
@@ -38,7 +39,7 @@ def ingest_files(paths: Sequence[Address], run: Run) -> list[FileReport]:
                 todo = []
     for _, level in groupby(order_files(todo, catalog), lambda each: depth_of(each, catalog)):
         reports += _load_level(list(level), catalog, run)
-    return sorted(reports, key=lambda report: report.file)
+    return sorted(reports, key=lambda report: natural_key(report.file))
 
 
 def triage_files(
@@ -71,10 +72,12 @@ def add_up_run(cursor: Cursor, run: str) -> Report:
 
 
 def order_files(files: Sequence[FoundFile], catalog: Catalog) -> list[FoundFile]:
-    """Return files sorted: parents before children, then by table and name."""
-    return sorted(
-        files, key=lambda e: (depth_of(e, catalog), e.table and e.table.full_name, e.name)
-    )
+    """Return files sorted: parents before children, then by table, then in natural order."""
+
+    def key(file: FoundFile) -> tuple[object, ...]:
+        return depth_of(file, catalog), file.table and file.table.full_name, natural_key(file.name)
+
+    return sorted(files, key=key)
 
 
 def depth_of(file: FoundFile, catalog: Catalog) -> int:

@@ -152,6 +152,7 @@ def stage(part: dict[str, Any]) -> None:
     map_index_template="{{ file_name }}",
     # Also after a failed load of the parent: rows without their parent wait in quarantine.
     trigger_rule=TriggerRule.ALL_DONE,
+    max_active_tis_per_dagrun=1,  # of one table: in parallel, which file wins would be chance
     retries=RETRIES,
     retry_policy=POLICY,
     show_return_value_in_logs=False,  # so that the report is the last line of the log

@@ -2,7 +2,7 @@
 
 -- name: all
 -- Every known file.
-select * from ingest_status.ingest_status order by file_name;
+select * from ingest_status.ingest_status;
 
 -- name: seen
 -- Size and version of every known file as last seen.

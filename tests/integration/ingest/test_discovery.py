@@ -1,5 +1,6 @@
 """Which table a file belongs to, and when it is taken."""
 
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.errors import FileChanged, FileRefused
 from rowboat.ingest import discovery
+from rowboat.ingest.run import order_files
 from rowboat.storage import disk
 from tests.conftest import Boat
 
@@ -182,6 +184,28 @@ def test_listing_is_in_natural_order(boat: Boat, names: list[str]) -> None:
     for name in reversed(names):
         boat.write(name, "")
     assert [each.name for each in discovery.scan_folder(boat.catalog())] == names
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"departments-{n}.csv" for n in range(1, 12)],
+        ["departments.csv", "departments-2.csv", "departments-10.csv"],
+        ["departments/2021-9.csv", "departments/2021-10.csv"],
+        ["departments_1.2.csv", "departments_1.10.csv.gz"],
+    ],
+)
+def test_the_last_file_wins(boat: Boat, names: list[str], dry_run: bool) -> None:
+    for name in reversed(names):
+        content = f"1,{name}\n".encode()
+        boat.write(name, gzip.compress(content) if name.endswith(".gz") else content)
+    loaded: list[str] = []
+    reports = boat.ingest(dry_run=dry_run, progress=lambda name, *_: loaded.append(name))
+    assert loaded == list(reports) == names
+    assert boat.departments() == ([] if dry_run else [(1, names[-1])])
+    found = discovery.scan_folder(boat.catalog())[::-1]
+    assert [each.name for each in order_files(found, boat.catalog())] == names
 
 
 class Clock:

@@ -60,6 +60,11 @@ def test_ingest_follows_the_foreign_keys(dags: Any) -> None:
     }  # fmt: skip
 
 
+def test_files_of_a_table_are_loaded_one_after_the_other(dags: Any) -> None:
+    loads = [task for task in dags["ingest"].tasks if task.task_id.endswith(".load")]
+    assert [task.max_active_tis_per_dagrun for task in loads] == [1, 1, 1]
+
+
 def test_dag_files_hold_no_sql_and_no_variables() -> None:
     for path in (ROOT / "dags").glob("*.py"):
         text = path.read_text().lower()
