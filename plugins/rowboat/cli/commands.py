@@ -48,7 +48,9 @@ def ingest_(paths: tuple[Address, ...], dry_run: bool, checksum: bool) -> Any:
     run = Run(getpass.getuser(), dry_run=dry_run, checksum=checksum)
     with progress_bars() as run.progress:
         reports = ingest_files(paths, run)
-    well = all(report.state != "failed" for report in reports)
+    # In raw_data there may be files for others, but who names one wants it to be loaded.
+    wrong = {"failed", "unmatched"} if paths else {"failed"}
+    well = not any(report.state in wrong for report in reports)
     return reports_to_json(reports), loads.ingest_table(reports, dry_run), well
 
 

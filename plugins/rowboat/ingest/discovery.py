@@ -8,6 +8,7 @@ from functools import cache
 
 from rowboat.address import Address
 from rowboat.catalog.tables import Catalog, Table
+from rowboat.errors import FileRefused
 from rowboat.settings import settings
 from rowboat.storage import opening
 from rowboat.storage.file_names import SUFFIXES, natural_key, stem_of
@@ -26,7 +27,8 @@ class FoundFile:
     """A file as it was when the folder was read.
 
     `name` is relative to raw_data, or absolute if the file is elsewhere. If the file cannot be
-    loaded, `table` is None and `problem` says why.
+    loaded, `table` is None and `problem` says why; if it cannot be read at all, `remedy` says what
+    to do, and if it is missing, `version` is empty.
     """
 
     name: str
@@ -35,10 +37,11 @@ class FoundFile:
     version: str
     table: Table | None = None
     problem: str | None = None
+    remedy: str | None = None
 
 
 def scan_folder(catalog: Catalog) -> list[FoundFile]:
-    """Return every file of raw_data by name, without hidden and unfinished ones.
+    """Return every file of raw_data in natural order, without those left alone.
 
     Raises FileRefused if the folder itself cannot be read.
     """
@@ -46,9 +49,17 @@ def scan_folder(catalog: Catalog) -> list[FoundFile]:
     return [_found(each, catalog) for each in found]
 
 
+def find_file(path: Address, catalog: Catalog) -> FoundFile:
+    """Return a file that the user named, with its table, even if there is no such file."""
+    return _found(open_raw_data().entry(path), catalog)
+
+
 def locate_file(path: Address, catalog: Catalog) -> FoundFile:
     """Return a file that the user named, with its table; raises FileRefused if it is missing."""
-    return _found(open_raw_data().entry(path), catalog)
+    found = find_file(path, catalog)
+    if found.remedy:
+        raise FileRefused(f"{found.path} {found.problem}", found.remedy)
+    return found
 
 
 def open_raw_data() -> Folder:
@@ -79,7 +90,7 @@ def match_table(name: str, catalog: Catalog) -> tuple[Table | None, str | None]:
 
 def _found(file: StoredFile, catalog: Catalog) -> FoundFile:
     table, problem = (None, file.problem) if file.problem else match_table(file.name, catalog)
-    return FoundFile(file.name, file.path, file.size, file.version, table, problem)
+    return FoundFile(file.name, file.path, file.size, file.version, table, problem, file.remedy)
 
 
 @dataclass(frozen=True)

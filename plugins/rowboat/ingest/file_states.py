@@ -46,7 +46,8 @@ def list_file_states(cursor: Cursor, catalog: Catalog) -> list[FileState]:
 
 def _present(found: FoundFile, before: Position | None) -> FileState:
     if found.table is None:
-        return FileState(found.name, None, "unmatched", found.size, before, found.problem)
+        state = "failed" if found.remedy else "unmatched"
+        return FileState(found.name, None, state, found.size, before, found.problem)
     state, problem = "waiting", None
     if before and before.state == "loading":
         state = "loading"

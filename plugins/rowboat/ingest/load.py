@@ -39,6 +39,7 @@ from rowboat.errors import (
     RowRefused,
     SettingError,
     Stopped,
+    Unmatched,
 )
 from rowboat.ingest import file_source, parts, position, rejudge
 from rowboat.ingest.discovery import FoundFile
@@ -92,12 +93,17 @@ def told_error(error: Exception, file_name: str) -> RowboatError:
 
 
 def refuse_file(
-    connection: Connection, found: FoundFile, report: FileReport, error: RowboatError, run: Run
+    connection: Connection,
+    found: FoundFile,
+    report: FileReport,
+    error: RowboatError,
+    run: Run,
+    keep: bool = True,
 ) -> None:
-    """Record in the database and in the report why a file is not loaded; rows loaded before are
-    kept. A file without a table is `unmatched`, any other `failed`.
+    """Tell in the report why a file is not loaded, and unless `keep` is false record it in the
+    database; rows loaded before stay.
     """
-    report.state = "failed" if found.table else "unmatched"
+    report.state = "unmatched" if isinstance(error, Unmatched) else "failed"
     report.error, report.hint = error.fact, error.hint
     facts = {
         "file_name": found.name,
@@ -107,7 +113,7 @@ def refuse_file(
         "file_version": found.version,
         "error": error.fact,
     }
-    if not run.dry_run:
+    if keep and not run.dry_run:
         with transaction(connection) as cursor:
             cursor.execute(query("position.fail"), facts | run.who)
 

@@ -10,7 +10,7 @@ from rowboat.database import connections
 from rowboat.database.connections import Connection, Cursor, fetch_one, transaction
 from rowboat.database.statements import query
 from rowboat.door.passage import Report
-from rowboat.errors import Unmatched
+from rowboat.errors import FileRefused, Unmatched
 from rowboat.ingest import discovery, position
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.load import load_file, refuse_file
@@ -22,15 +22,13 @@ def ingest_files(paths: Sequence[Address], run: Run) -> list[FileReport]:
     """Load what changed in raw_data, or in the given files, parents before children.
 
     Tables of the same depth are loaded in parallel, the files of one table in natural order.
-    A file that fails is reported and does not keep the others from loading. A dry run loads all
-    files in one transaction, which it rolls back.
+    A file that fails or is missing is reported and does not keep the others from loading. A dry run
+    loads all files in one transaction, which it rolls back.
     """
     with connections.session("loader") as connection:
         with transaction(connection) as cursor:
             catalog = read_catalog(cursor)
-        found = [discovery.locate_file(path, catalog) for path in paths] or discovery.scan_folder(
-            catalog
-        )
+        found = find_files(paths, catalog)
         todo, reports = triage_files(connection, found, run)
         if run.dry_run:
             with transaction(connection, keep=False) as cursor:
@@ -42,18 +40,21 @@ def ingest_files(paths: Sequence[Address], run: Run) -> list[FileReport]:
     return sorted(reports, key=lambda report: natural_key(report.file))
 
 
+def find_files(paths: Sequence[Address], catalog: Catalog) -> list[FoundFile]:
+    """Return the given files, even those that are missing, or else all files of raw_data."""
+    return [discovery.find_file(path, catalog) for path in paths] or discovery.scan_folder(catalog)
+
+
 def triage_files(
     connection: Connection, found: Sequence[FoundFile], run: Run
 ) -> tuple[list[FoundFile], list[FileReport]]:
-    """Return the files to be loaded, and reports of those that are unchanged or have no table."""
+    """Return the files to be loaded, and reports of those that are unchanged or cannot be."""
     with transaction(connection) as cursor:
         loaded = position.loaded_versions(cursor)
     todo, reports = [], []
     for each in found:
         if each.table is None:
-            report = FileReport(each.name, None, "unmatched")
-            refuse_file(connection, each, report, Unmatched(each.problem), run)
-            reports.append(report)
+            reports.append(_refuse(connection, each, run))
         elif not run.checksum and loaded.get(each.name) == (
             each.table.full_name,
             each.size,
@@ -63,6 +64,15 @@ def triage_files(
         else:
             todo.append(each)
     return todo, reports
+
+
+def _refuse(connection: Connection, found: FoundFile, run: Run) -> FileReport:
+    """Report a file that has no table, cannot be read or is missing."""
+    report = FileReport(found.name, None, "failed")
+    error = FileRefused(found.problem, found.remedy) if found.remedy else Unmatched(found.problem)
+    # of a file that is missing, what is recorded remains true
+    refuse_file(connection, found, report, error, run, keep=bool(found.version))
+    return report
 
 
 def add_up_run(cursor: Cursor, run: str) -> Report:

@@ -21,6 +21,7 @@ _ASIDE = ".upload-"
 _STALE = 86_400  # seconds after which an upload is taken for one that was killed
 _POLL = 0.5  # seconds
 _ROOM = 2**20  # bytes; a disk with less counts as full
+_READABLE = "give the loading user the right to read it, or remove it from raw_data"
 
 
 class DiskFile(OpenedFile):
@@ -82,26 +83,35 @@ class DiskFolder:
         self.settle, self.poll = settings().settle, settings().poll or _POLL
 
     def entries(self) -> Iterator[StoredFile]:
-        """Yield all entries but hidden and unfinished files; raises FileRefused."""
-        if not self._path.is_dir():
+        """Yield all entries but those left out, also folders that cannot be read.
+
+        Raises FileRefused if the folder itself cannot be read.
+        """
+        try:
+            if not self._path.is_dir():
+                raise self._missing("ROWBOAT_RAW_DATA")
+            return self._below(_list(str(self._path)))
+        except OSError as error:
             raise FileRefused(
-                f"there is no folder {self._path}", "make it, or set ROWBOAT_RAW_DATA"
-            )
-        return map(self._lying, _walk(str(self._path)))
+                f"the folder {self._path} cannot be read: {reason(error)}",
+                "give the loading user the right to read it",
+            ) from None
 
     def entry(self, path: Address) -> StoredFile:
-        """Return the entry of a file, here or elsewhere; raises FileRefused if it is missing."""
+        """Return the entry of a file, here or elsewhere, even if there is no such file."""
         if not isinstance(path, Path):
-            raise FileRefused(f"{path} is not in {self._path}", "name a file of raw_data")
+            wrong = f"is not in {self._path}"
+            return StoredFile(str(path), path, 0, "", wrong, "name a file of raw_data")
         absolute = path.absolute()  # not resolved, or `_problem` would not see a link
-        try:
-            found = absolute.stat()
-        except OSError as error:
-            raise FileRefused(f"{path} cannot be read: {reason(error)}", "check the path") from None
         folder = self._path.absolute()
         inside = absolute.is_relative_to(folder)
         name = _printed(absolute.relative_to(folder) if inside else absolute)
-        problem = _problem(absolute, self._path if inside else None)
+        try:
+            found = absolute.stat()
+            problem = _problem(absolute, self._path if inside else None)
+        except OSError as error:
+            wrong = f"cannot be read: {reason(error)}"
+            return StoredFile(name, absolute, 0, "", wrong, "check the path")
         return StoredFile(name, absolute, found.st_size, str(found.st_mtime_ns), problem)
 
     def name(self, given: str) -> str:
@@ -134,9 +144,30 @@ class DiskFolder:
     def _missing(self, setting: str) -> FileRefused:
         return FileRefused(f"there is no folder {self._path}", f"make it, or set {setting}")
 
+    def _below(self, entries: list["os.DirEntry[str]"]) -> Iterator[StoredFile]:
+        """Yield the files of folders and their subfolders.
+
+        A folder that is named like a CSV file is yielded itself, to be reported as a problem.
+        """
+        while entries:
+            entry = entries.pop()
+            try:
+                if entry.is_dir(follow_symlinks=False) and stem_of(entry.name) is None:
+                    entries += _list(entry.path)
+                    continue
+                found = self._lying(entry)
+            except FileNotFoundError:
+                continue  # a folder that was removed meanwhile
+            except OSError as error:
+                name, wrong = self._name(entry), f"cannot be read: {reason(error)}"
+                found = StoredFile(name, Path(entry.path), 0, "0", wrong, _READABLE)
+            yield found
+
+    def _name(self, entry: "os.DirEntry[str]") -> str:
+        return _printed(entry.path.removeprefix(f"{self._path}{os.sep}"))
+
     def _lying(self, entry: "os.DirEntry[str]") -> StoredFile:
         path = Path(entry.path)
-        name = _printed(entry.path.removeprefix(f"{self._path}{os.sep}"))
         try:
             found = entry.stat()
             size, time_ns = found.st_size, found.st_mtime_ns
@@ -146,7 +177,7 @@ class DiskFolder:
             follow_symlinks=False
         )  # then its name is all that may be wrong: saves system calls
         problem = unprintable(entry.name) if plain else _problem(path, self._path)
-        return StoredFile(name, path, size, str(time_ns), problem)
+        return StoredFile(self._name(entry), path, size, str(time_ns), problem)
 
     def _tidy(self) -> None:
         """Delete uploads that killed processes left."""
@@ -194,25 +225,9 @@ def sync_folder(where: Path) -> None:
         os.close(descriptor)
 
 
-def _walk(folder: str) -> Iterator["os.DirEntry[str]"]:
-    """Yield the files of a folder and its subfolders.
-
-    A folder that is named like a CSV file is yielded itself, to be reported as a problem.
-    """
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        raise FileRefused(
-            f"the folder {folder} cannot be read: {reason(error)}",
-            "give the loading user the right to read it",
-        ) from None
-    for entry in entries:
-        if is_left_out(entry.name):
-            continue
-        if entry.is_dir(follow_symlinks=False) and stem_of(entry.name) is None:
-            yield from _walk(entry.path)
-        else:
-            yield entry
+def _list(folder: str) -> list["os.DirEntry[str]"]:
+    """Return the entries of a folder that are not left out."""
+    return [entry for entry in os.scandir(folder) if not is_left_out(entry.name)]
 
 
 def _printed(path: Path | str) -> str:

@@ -33,13 +33,17 @@ class OpenedFile(io.BufferedReader):
 
 @dataclass(frozen=True)
 class StoredFile:
-    """An entry of a folder: `name` is relative to it; `problem` says why it is not a file."""
+    """An entry of a folder: `name` is relative to it; `problem` says why it is not a file.
+
+    If it cannot be read at all, `remedy` says what to do; if it is missing, `version` is empty.
+    """
 
     name: str
     path: Address
     size: int
     version: str
     problem: str | None = None
+    remedy: str | None = None
 
 
 class Sink(Protocol):
@@ -66,10 +70,13 @@ class Folder(Protocol):
     poll: float  # seconds between two listings
 
     def entries(self) -> Iterator[StoredFile]:
-        """Yield all entries but hidden and unfinished files; raises FileRefused."""
+        """Yield all entries but those left out, also folders that cannot be read.
+
+        Raises FileRefused if the folder itself cannot be read.
+        """
 
     def entry(self, path: Address) -> StoredFile:
-        """Return the entry of a file that the user named; raises FileRefused if it is missing."""
+        """Return the entry of a file that the user named, even if there is no such file."""
 
     def name(self, given: str) -> str:
         """Return the name in ingest_status of a file given by a name, a path or a URL."""

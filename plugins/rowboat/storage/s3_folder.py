@@ -25,7 +25,7 @@ class S3Folder:
         self.poll = settings().poll or _POLL
 
     def entries(self) -> Iterator[StoredFile]:
-        """Yield every file but hidden and unfinished ones; raises FileRefused."""
+        """Yield all files but those left out; raises FileRefused."""
         try:
             for found in s3.list_objects(self._url):
                 file = self._stored_file(found)
@@ -35,19 +35,19 @@ class S3Folder:
             raise self._refused(error) from error
 
     def entry(self, path: Address) -> StoredFile:
-        """Return one object, or a file of this machine; raises FileRefused."""
+        """Return one object, or a file of this machine, even if there is no such file."""
         if isinstance(path, Path):
             if path.is_absolute() or path.exists():
                 return DiskFolder(path.parent / "elsewhere").entry(path)
             path = S3Url(self._url.bucket, f"{self._url.prefix}{path.as_posix()}")
         if path.bucket != self._url.bucket or not path.key.startswith(self._url.prefix):
-            raise FileRefused(f"{path} is not in {self._url}", "name a file of raw_data")
+            wrong = f"is not in {self._url}"
+            return StoredFile(str(path), path, 0, "", wrong, "name a file of raw_data")
         try:
             return self._stored_file(s3.stat_object(path))
         except OSError as error:
-            raise FileRefused(
-                f"{path} cannot be read: {reason(error)}", remedy(error, "check the path")
-            ) from error
+            name, wrong = path.key[len(self._url.prefix) :], f"cannot be read: {reason(error)}"
+            return StoredFile(name, path, 0, "", wrong, remedy(error, "check the path"))
 
     def name(self, given: str) -> str:
         """Return a file's name in ingest_status, given its name, path or URL."""

@@ -19,7 +19,7 @@ from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.load import load_file
 from rowboat.ingest.parts import Part
 from rowboat.ingest.reports import FileReport, Run
-from rowboat.ingest.run import add_up_run, ingest_files, order_files, triage_files
+from rowboat.ingest.run import add_up_run, find_files, ingest_files, order_files, triage_files
 from rowboat.rendering import loads
 from rowboat.settings import settings
 from rowboat_airflow.connections import actor, use_connection
@@ -82,15 +82,14 @@ def detect(names: dict[str, str]) -> list[str]:
         with transaction(connection) as cursor:
             catalog = tables.read_catalog(cursor)
             write_outline(catalog)
-        found = [
-            discovery.locate_file(path, catalog) for path in _paths(context)
-        ] or discovery.scan_folder(catalog)
+        named = _paths(context)
+        found = find_files(named, catalog)
         # Only names go through XCom: each task reads the position of its file again.
         todo, reports = triage_files(connection, found, run)
         with transaction(connection) as cursor:
             parts.sweep_parts(cursor)  # parts that a killed run has left
             large = {file.name for file in todo if split.is_large_file(cursor, file)}
-    _tell([report for report in reports if report.state == "unmatched"])
+    _tell([report for report in reports if report.state != "unchanged"])
     changed: dict[str, list[str]] = {}
     for file in order_files(todo, catalog):
         changed.setdefault(str(file.table and file.table.full_name), []).append(file.name)
@@ -100,6 +99,8 @@ def detect(names: dict[str, str]) -> list[str]:
     log.info("%d files changed", sum(map(len, changed.values())))
     context["ti"].xcom_push(key="changed", value=changed)
     context["ti"].xcom_push(key="large", value=sorted(large))
+    wrong = {"failed", "unmatched"} if named else {"failed"}
+    context["ti"].xcom_push(key="refused", value=[e.file for e in reports if e.state in wrong])
     return [
         REPORT,
         *(f"{names[table]}.files" for table in changed),
@@ -197,6 +198,11 @@ def report() -> dict[str, int]:
         raise FileRefused(
             f"{len(failed)} tasks of this run failed: {', '.join(failed)}",
             "see their logs; everything else has been loaded",
+        )
+    if refused := ti.xcom_pull("detect", key="refused"):
+        raise FileRefused(
+            f"{len(refused)} files could not be loaded: {', '.join(refused)}",
+            "see the log of detect; everything else has been loaded",
         )
     return vars(totals)
 

@@ -223,7 +223,9 @@ def test_ingest_of_paths(boat: Boat, tmp_path: Path) -> None:
     found = document("ingest", elsewhere)
     assert [file["file"] for file in found["files"]] == [str(elsewhere)]
     missing = tmp_path / "missing.csv"
-    assert failure("ingest", missing) == f"{missing} cannot be read: no such file or directory"
+    result = rowboat("ingest", missing)
+    fact = f"{missing} cannot be read: no such file or directory\nHINT: check the path\n"
+    assert (result.exit_code, result.stdout.endswith(fact)) == (1, True)
 
 
 def test_ingest_checksum(boat: Boat) -> None:

@@ -178,11 +178,17 @@ def test_files_by_name_and_by_url(boat: Boat, bucket: Bucket, tmp_path: Any) -> 
         assert json.loads(run("trace", f"{name}:1").stdout)["state"] == trace.IS_ROW
     assert json.loads(run("trace", "jobs", "1").stdout)["writer"]["line"] == 1
     assert json.loads(run("trace", f"{local}:1").stdout)["state"] == trace.IS_ROW
-    for name, fact in (
-        (f"{bucket.url}/other/jobs.csv", f"{bucket.url}/other/jobs.csv is not in {bucket.url}/raw"),
-        ("nothing.csv", f"{bucket.url}/raw/nothing.csv cannot be read: there is no such object"),
-    ):
-        assert fact in run("ingest", name).output
+    elsewhere, nothing = f"{bucket.url}/other/jobs.csv", tmp_path / "nothing.csv"
+    done = run("ingest", elsewhere, "nothing.csv", str(nothing), "departments.csv")
+    assert done.exit_code == 1
+    assert {
+        each["file"]: (each["state"], each["error"]) for each in json.loads(done.stdout)["files"]
+    } == {
+        elsewhere: ("failed", f"is not in {bucket.url}/raw"),
+        "nothing.csv": ("failed", "cannot be read: there is no such object"),
+        str(nothing): ("failed", "cannot be read: no such file or directory"),
+        "departments.csv": ("unchanged", None),
+    }
     assert run("ingest", "ftp://there/jobs.csv").exit_code == 2
 
 
