@@ -189,6 +189,21 @@ class Catalog:
         """The tables by full name."""
         return {table.full_name: table for table in self.tables}
 
+    @cached_property
+    def schemas(self) -> set[str]:
+        """The schemas that have tables."""
+        return {table.schema for table in self.tables}
+
+    @cached_property
+    def names(self) -> dict[str, list[tuple[tuple[str, ...], Table]]]:
+        """First letter, case-folded → the names that begin with it, with and without schema."""
+        names: dict[str, list[tuple[tuple[str, ...], Table]]] = {}
+        for table in self.tables:
+            for name in ((table.name,), (table.schema, table.name)):
+                letter = (name[0].lstrip("_-. ") or name[0])[0].casefold()[0]
+                names.setdefault(letter, []).append((name, table))
+        return names
+
     def table(self, name: str) -> Table:
         """Find a table by its name, with or without schema; raises UnknownTable."""
         found = [table for table in self.tables if name in (table.name, table.full_name)]

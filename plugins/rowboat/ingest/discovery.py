@@ -79,7 +79,7 @@ def match_table(name: str, catalog: Catalog) -> tuple[Table | None, str | None]:
         return None, f"does not end in {', '.join(SUFFIXES)}, with or without .gz"
     places = _places(folders, own, catalog)
     for place in places:
-        candidates = _candidates(place)
+        candidates = _candidates(place, catalog)
         if len(candidates) == 1:
             return candidates[0], None
         if candidates:
@@ -95,29 +95,34 @@ def _found(file: StoredFile, catalog: Catalog) -> FoundFile:
 
 @dataclass(frozen=True)
 class _Place:
-    """A part of a path that may name one of some tables, and how the name must end in it."""
+    """A part of a path that may name a table of some schemas, and how the name must end in it."""
 
     part: str
     end: str
-    tables: tuple[Table, ...]
+    schemas: set[str]
+
+    def may_name(self, table: Table) -> bool:
+        """Whether the table is of one of the schemas; without schemas, it is."""
+        return not self.schemas or table.schema in self.schemas
 
 
 def _places(folders: Sequence[str], own: str, catalog: Catalog) -> list[_Place]:
     """Return the places that may name the table, the one that counts most first."""
-    tables, places = catalog.tables, list[_Place]()
+    schemas, places = set[str](), list[_Place]()
     for folder in folders:
-        places.insert(0, _Place(folder, _WHOLE, tables))
-        tables = _tables_of_schema(folder, catalog) or tables
-    places.append(_Place(own, _BEGINS, tables))
+        places.insert(0, _Place(folder, _WHOLE, schemas))
+        schemas = _schemas_called(folder, catalog) or schemas
+    places.append(_Place(own, _BEGINS, schemas))
     if folders and not folders[0]:
         # A file elsewhere: its folders were not named for Rowboat, so its own name comes first.
-        return [places.pop(), _Place(own, _BEGINS, catalog.tables), *places]
-    return sorted(places, key=lambda place: place.tables is catalog.tables)
+        return [places.pop(), _Place(own, _BEGINS, set()), *places]
+    return sorted(places, key=lambda place: not place.schemas)
 
 
-def _tables_of_schema(folder: str, catalog: Catalog) -> tuple[Table, ...]:
-    found = [table for table in catalog if _pattern(_WHOLE, table.schema).match(folder)]
-    return tuple([table for table in found if table.schema == folder] or found)
+def _schemas_called(folder: str, catalog: Catalog) -> set[str]:
+    if folder in catalog.schemas:
+        return {folder}
+    return {schema for schema in catalog.schemas if _pattern(_WHOLE, schema).match(folder)}
 
 
 def _how_to_choose(candidates: list[Table]) -> str:
@@ -127,8 +132,8 @@ def _how_to_choose(candidates: list[Table]) -> str:
 
 
 def _why_none(own: str, places: list[_Place], catalog: Catalog) -> str:
-    meant = {each.full_name for place in places if place.end == _BEGINS for each in place.tables}
-    names = [each.name for each in catalog.in_order() if each.full_name in meant]
+    meant = [place for place in places if place.end == _BEGINS][-1]
+    names = [table.name for table in catalog.in_order() if meant.may_name(table)]
     ends = [found.end() for name in names if (found := _pattern("", name).match(own))]
     if not ends:
         return f"its name begins with none of {', '.join(names)}"
@@ -152,12 +157,11 @@ class _Fit:
         )
 
 
-def _candidates(place: _Place) -> list[Table]:
+def _candidates(place: _Place, catalog: Catalog) -> list[Table]:
     fits = [
-        _Fit(found[0], ".".join(names), table)
-        for table in place.tables
-        for names in ((table.name,), (table.schema, table.name))
-        if (found := _pattern(place.end, *names).match(place.part))
+        _Fit(found[0], ".".join(name), table)
+        for name, table in catalog.names.get(place.part.casefold()[:1], ())
+        if (found := _pattern(place.end, *name).match(place.part)) and place.may_name(table)
     ]
     longest, written = _longest(fits), _longest([each for each in fits if each.as_written])
     if written and len(longest[0].text) == len(written[0].text):
