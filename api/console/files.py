@@ -45,12 +45,15 @@ class FileQuery(forms.Form, strict=False):
 @blueprint.get("/files")
 @scope("read")
 def all() -> str:
-    """List the files, in pages."""
+    """List the files in raw_data, in pages."""
     ask = forms.parse_query(FileQuery)
     found, catalog = _files()
     asked = [each for each in found if ask.matches(each)]
     counts = Counter(each.state for each in asked)
-    shown = [each for each in asked if each.state == ask.state] if ask.state else asked
+    # A file that is gone is only listed if asked for: by its state, or by the run that loaded it.
+    present = [each for each in found if each.state != "gone"]
+    listed = asked if ask.run else [each for each in asked if each.state != "gone"]
+    shown = [each for each in asked if each.state == ask.state] if ask.state else listed
     pages_ = max(1, -(-len(shown) // PAGE))
     page = min(ask.page, pages_)
 
@@ -62,10 +65,10 @@ def all() -> str:
 
     return render_template(
         "files.html",
-        ask=ask, found=found, shown=shown[PAGE * (page - 1) : PAGE * page], many=len(shown),
+        ask=ask, found=present, shown=shown[PAGE * (page - 1) : PAGE * page], many=len(shown),
         first=PAGE * (page - 1) + 1, page=page, pages=pages_, address=address,
         states=[(state, counts[state]) for state in STATES if counts[state]], kinds=_KINDS,
-        asked=len(asked), tables=_tables(catalog), live=_pause(found),
+        asked=len(listed), tables=_tables(catalog), live=_pause(found),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from api.shared.answers import answer_with
 from api.shared.context import reading
 from rowboat.door.passage import Report
 from rowboat.errors import AirflowUnreachable
-from rowboat.ingest import position
+from rowboat.ingest import file_states
 from rowboat.ingest.position import Position
 
 blueprint = Blueprint("ingest", __name__)
@@ -22,7 +22,7 @@ _NEWEST = 20  # runs
 
 @dataclass(kw_only=True)
 class FileList:
-    """All files and the newest runs; `airflow` is false if Airflow does not answer."""
+    """All files in raw_data and the newest runs; `airflow` is false if Airflow does not answer."""
 
     files: list[Position]
     airflow: bool
@@ -50,7 +50,7 @@ def load() -> Response:
 def everything() -> Response:
     """List the files with their positions, and the newest runs if Airflow answers."""
     with reading() as cursor:
-        files = visible_files(list(position.all_positions(cursor).values()))
+        files = visible_files(file_states.present_positions(cursor))
     try:
         runs = airflow().runs(DAG, order_by="-run_after", limit=_NEWEST)
     except AirflowUnreachable:

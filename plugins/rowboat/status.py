@@ -7,7 +7,7 @@ from rowboat.catalog.sizes import count_rows
 from rowboat.catalog.tables import read_catalog
 from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
-from rowboat.ingest import position
+from rowboat.ingest import file_states
 from rowboat.ingest.position import Position
 
 
@@ -23,7 +23,10 @@ class TableStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """What `rowboat status` shows; `backup` is the newest set, its `age` in seconds."""
+    """What `rowboat status` shows; `backup` is the newest set, its `age` in seconds.
+
+    Files that are no longer in raw_data are not shown; their rows and loads can still be traced.
+    """
 
     tables: list[TableStatus]
     files: list[Position]
@@ -44,4 +47,4 @@ def read_status(cursor: Cursor) -> Status:
     ]
     cursor.execute(query("status.newest_backup"))
     backup = next(iter(fetch_rows(cursor)), None)
-    return Status(tables, list(position.all_positions(cursor).values()), backup)
+    return Status(tables, file_states.present_positions(cursor), backup)

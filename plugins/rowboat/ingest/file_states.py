@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rowboat.catalog.tables import Catalog
 from rowboat.database.connections import Cursor
+from rowboat.errors import FileRefused
 from rowboat.ingest import discovery, position
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.position import Position
@@ -44,6 +45,19 @@ def list_file_states(cursor: Cursor, catalog: Catalog) -> list[FileState]:
     )
 
 
+def present_positions(cursor: Cursor) -> list[Position]:
+    """Return the positions of all files but those that are gone, in natural order.
+
+    If raw_data cannot be read now, nothing is known to be gone.
+    """
+    known = position.all_positions(cursor)
+    try:
+        present = {each.name for each in discovery.open_raw_data().entries()}
+    except FileRefused:
+        return list(known.values())
+    return [each for name, each in known.items() if name in present or _is_outside(name)]
+
+
 def _present(found: FoundFile, before: Position | None) -> FileState:
     if found.table is None:
         state = "failed" if found.remedy else "unmatched"
@@ -62,6 +76,10 @@ def _present(found: FoundFile, before: Position | None) -> FileState:
 
 def _elsewhere(known: Position) -> FileState:
     """Return a file that is gone, or was loaded from elsewhere: then its name is absolute."""
-    outside = known.file_name.startswith("/")
+    outside = _is_outside(known.file_name)
     size, state = (known.file_size, known.state) if outside else (None, "gone")
     return FileState(known.file_name, known.table_name, state, size, known, known.error)
+
+
+def _is_outside(name: str) -> bool:
+    return name.startswith("/")

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +282,36 @@ def test_status(dirty: Boat) -> None:
     assert "departments.csv" in text
     assert "notes.txt belongs to no table" in text
     assert "no backup has been taken yet" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "shown_files"),
+    [
+        (lambda raw: None, ["boats.csv", "departments-2.csv", "departments-10.csv"]),
+        (lambda raw: (raw / "boats.csv").unlink(), ["departments-2.csv", "departments-10.csv"]),
+        (lambda raw: (raw / "boats.csv").rename(raw / "x.csv"),
+         ["departments-2.csv", "departments-10.csv"]),
+        (lambda raw: (raw / "departments-2.csv").rename(raw / ".old"),
+         ["boats.csv", "departments-10.csv"]),
+        (lambda raw: raw.rename(raw.with_name("moved")),
+         ["boats.csv", "departments-2.csv", "departments-10.csv"]),  # then nothing is known
+    ],
+)  # fmt: skip
+def test_status_of_files_that_are_gone(
+    boat: Boat, tmp_path: Path, change: Callable[[Path], object], shown_files: list[str]
+) -> None:
+    """They are not listed, but what they brought is there and can be traced."""
+    for name in ("departments-10.csv", "departments-2.csv", "boats.csv"):
+        boat.write(name, f"{len(name)},{name}\n")
+    elsewhere = tmp_path / "jobs.csv"
+    elsewhere.write_text("1,Cook\n")
+    document("ingest")
+    document("ingest", elsewhere)
+    change(boat.raw)
+    found = [file["file_name"] for file in document("status")["files"]]
+    assert found == [str(elsewhere), *shown_files]
+    assert boat.departments() == [(17, "departments-2.csv"), (18, "departments-10.csv")]
+    assert document("trace", "departments", "17")["writer"]["file"] == "departments-2.csv"
 
 
 def test_rejects_list(dirty: Boat) -> None:

@@ -67,7 +67,7 @@ def test_every_state_is_told(operator: Visitor, boat: Boat) -> None:
     (boat.raw / "departments-old.csv").unlink()
     page = operator.get("/files").text
     assert states(page) == {
-        "boats.csv": "unmatched", "departments-old.csv": "gone", "departments.csv": "waiting",
+        "boats.csv": "unmatched", "departments.csv": "waiting",
         "jobs-bad.csv": "failed", "jobs-new.csv": "waiting", "jobs.csv": "loaded",
     }  # fmt: skip
     assert "belongs to no table: its name begins with none of" in page
@@ -77,6 +77,10 @@ def test_every_state_is_told(operator: Visitor, boat: Boat) -> None:
     boat.query("update ingest_status.ingest_status set state = 'loading'"
                " where file_name = 'jobs.csv'")  # fmt: skip
     page = operator.get("/files").text
+    assert "all 5" in page
+    assert states(operator.get("/files?state=gone").text) == {"departments-old.csv": "gone"}
+    gone = operator.get("/file?name=departments-old.csv").text
+    assert "The rows loaded from it are still in the table." in gone
     assert states(page)["jobs.csv"] == "loading"
     assert 'data-live="2"' in page
 
@@ -86,6 +90,17 @@ def test_a_page_at_rest_is_not_live(operator: Visitor, boat: Boat) -> None:
     boat.write("jobs.csv", ROW)
     boat.ingest()
     assert "data-live" not in operator.get("/files").text
+
+
+def test_all_files_are_gone(operator: Visitor, boat: Boat) -> None:
+    boat.write("jobs.csv", ROW).with_name("departments.csv").write_bytes(ROW)
+    boat.ingest()
+    for path in boat.raw.iterdir():
+        path.unlink()
+    page = operator.get("/files").text
+    assert "There are no files yet" in page
+    assert "gone 2" in page
+    assert operator.get("/api/ingest").json["files"] == []
 
 
 def test_a_failed_file_waits_again_when_it_changes(operator: Visitor, boat: Boat) -> None:
