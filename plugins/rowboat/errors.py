@@ -159,6 +159,12 @@ class LimitExceeded(FileRefused):
     hint = "correct the file, or raise ROWBOAT_REJECT_LIMIT"
 
 
+class AllRefused(FileRefused):
+    """all rows of the file are refused"""
+
+    hint = "correct the file, or its table; `rowboat rejects list` shows each row with its reasons"
+
+
 class BackupRefused(RowboatError):
     """the backup cannot be read"""
 

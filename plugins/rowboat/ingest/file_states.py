@@ -8,6 +8,7 @@ from rowboat.errors import FileRefused
 from rowboat.ingest import discovery, position
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.position import Position
+from rowboat.ingest.reports import told_state
 from rowboat.storage.file_names import PACKED, natural_key
 
 STATES = ("loading", "waiting", "failed", "unmatched", "loaded", "gone")
@@ -27,6 +28,11 @@ class FileState:
     size: int | None
     position: Position | None
     problem: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """The state, and how many rows are refused of a file that is loaded."""
+        return told_state(self.state, self.position.rejected if self.position else 0)
 
     @property
     def packed(self) -> bool:

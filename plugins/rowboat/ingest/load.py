@@ -1,15 +1,12 @@
 """Loads one file from its position to its end, in bounded chunks through the door."""
 
 import logging
-import secrets
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
-
-from psycopg2 import sql
 
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.csvfile.dialect import Dialect, count
@@ -18,7 +15,6 @@ from rowboat.database.connections import (
     Connection,
     Cursor,
     Steps,
-    fetch_one,
     persistently,
     savepoint,
     transaction,
@@ -26,14 +22,12 @@ from rowboat.database.connections import (
 from rowboat.database.statements import query
 from rowboat.door.merge import hold_parents, may_skip_triggers, skip_triggers
 from rowboat.door.passage import Passage, Report, open_door, pass_through
-from rowboat.door.stage import Cargo, same_key
+from rowboat.door.stage import Cargo
 from rowboat.errors import (
     ConnectionLost,
     Contended,
     Defect,
     FileChanged,
-    FileRefused,
-    LimitExceeded,
     PartLost,
     RowboatError,
     RowRefused,
@@ -41,7 +35,7 @@ from rowboat.errors import (
     Stopped,
     Unmatched,
 )
-from rowboat.ingest import file_source, parts, position, rejudge
+from rowboat.ingest import file_source, outcome, parts, position, rejudge
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.file_source import Opening, TextChunk
 from rowboat.ingest.position import Position
@@ -49,7 +43,6 @@ from rowboat.ingest.reports import FileReport, Run
 from rowboat.settings import settings
 from rowboat.storage import opening
 
-MOST_VANISHED = 100  # keys that a report names
 NOT_OF_ONE_FILE = (ConnectionLost, SettingError, Stopped)  # they end the whole run
 
 log = logging.getLogger(__name__)
@@ -150,6 +143,7 @@ def _load(connection: Connection, catalog: Catalog, setup: "_Setup") -> None:
             rejudge.rejudge_children(steps, catalog, table, run.actor, run.run)
         # The pass is finished last: if a kill came before, the next load judges the children again.
         with steps() as cursor:
+            outcome.check_any_loaded(cursor, position.read_position(cursor, found.name))
             position.finish_pass(cursor, found.name, text, report.vanished_count)
 
 
@@ -289,7 +283,7 @@ class _Pass:
         found, table, run = setup.found, setup.table, setup.run
         dialect = opened.begin(setup.others)
         if opened.replaces_rows:
-            _check_rewritable(table, dialect)
+            outcome.check_rewritable(table, dialect)
         with setup.steps() as cursor:
             start = position.begin_pass(
                 cursor, found.name, table.full_name, opened.text, dialect, run.who
@@ -318,13 +312,18 @@ class _Pass:
         """Load all that follows; raises LimitExceeded on trial."""
         if not self._load_parts():
             self._load_chunks()
-        if self.setup.steps.on_trial:
-            self._check_limit()
-        report = self.setup.report
+        report, file = self.setup.report, self.progress.position
         report.state, report.notes = "loaded", self._notes()
-        # A tail was not read from the first byte, so it does not know which keys precede it.
-        if self.progress.position.version > 1 and not self.opened.is_tail:
-            report.vanished_count, report.vanished = self._vanished()
+        with self.setup.steps() as cursor:
+            if self.setup.steps.on_trial:
+                outcome.check_limit(cursor, file.file_name, self.progress.total)
+            if self.progress.total.rejected:
+                report.reasons = outcome.refused_rows(cursor, file)
+            # A tail was not read from the first byte, so it does not know which keys precede it.
+            if file.version > 1 and not self.opened.is_tail:
+                report.vanished_count, report.vanished = outcome.vanished_rows(
+                    cursor, self.setup.table, file
+                )
 
     def _notes(self) -> list[str]:
         """Return sentences about what was left out of the file, and how its columns were told."""
@@ -440,58 +439,3 @@ class _Pass:
     def _tell(self, progress: _Progress) -> None:
         done = progress.prefix.size
         self.setup.run.progress(self.setup.found.name, done, max(self.opened.text.size, done))
-
-    def _check_limit(self) -> None:
-        rejected, read = self.progress.total.rejected, self.progress.total.read
-        if rejected > settings().allowed_rejects(read):
-            with self.setup.steps() as cursor:
-                cursor.execute(query("quarantine.example"), {"source_name": self.setup.found.name})
-                line, message = fetch_one(cursor)
-            raise LimitExceeded(
-                f"{rejected:,} of {read:,} rows are rejected, more than ROWBOAT_REJECT_LIMIT "
-                f"({settings().reject_limit}) allows; nothing was kept. The first, in line "
-                f"{line}: {message}"
-            )
-
-    def _vanished(self) -> tuple[int, list[str]]:
-        """Count the keys that only earlier versions of the file have, and return some of them."""
-        table = self.setup.table
-        assert table.key is not None
-        place = {"table": table.identifier}
-        differ: sql.Composable = sql.SQL("true")
-        if serial := table.serial_key:
-            differ = query("position.differ", column=sql.Identifier(serial), **place)
-        cells = [sql.Identifier("t", name) for name in table.key.columns]
-        key = sql.SQL(", ").join(cells)
-        refused = sql.SQL(" and ").join(
-            query("position.refused_key", column=sql.Identifier(name), field=sql.Literal(name))
-            for name in table.key.columns
-        )
-        statement = query(
-            "position.vanished",
-            key=key, joined=same_key(cells), refused=refused, differ=differ, **place,
-        )  # fmt: skip
-        with self.setup.steps() as cursor:
-            earlier = position.own_transactions(cursor, self.progress.position, earlier=True)
-            # The statement compares sums of hashes; with a fixed seed a file could be made in which
-            # vanished rows and others cancel out.
-            facts = {
-                "earlier": earlier,
-                "seed": secrets.randbits(63),
-                "most": MOST_VANISHED,
-                "file_name": self.setup.found.name,
-                "version": self.progress.position.version,
-            }
-            cursor.execute(statement, facts)
-            found = cursor.fetchall()
-        return (found[0][1] if found else 0), [key for key, _ in found]
-
-
-def _check_rewritable(table: Table, dialect: Dialect) -> None:
-    """Raise FileRefused if rows cannot be told from those of the file's earlier version."""
-    if table.key is None or not table.covers(table.key.columns, dialect.columns):
-        raise FileRefused(
-            f"it was rewritten, and without a key no row of {table.full_name} can be "
-            "told from its earlier version",
-            "append new rows to the old file, or give the table and the file a key",
-        )

@@ -7,6 +7,7 @@ from typing import Any
 
 from rowboat.door.passage import Report
 
+MOST_REASONS = 5  # kinds of them that are shown
 Progress = Callable[[str, int, int], None]
 
 
@@ -36,7 +37,7 @@ class FileReport:
 
     `vanished` are the first hundred keys that an earlier version of the file had and this one no
     longer has; `vanished_count` is the number of all. `notes` tell what was left out of the file,
-    and how its columns were found.
+    and how its columns were found; `reasons` sum up why rows were refused.
     """
 
     file: str
@@ -48,17 +49,31 @@ class FileReport:
     vanished: list[str] = field(default_factory=list)
     vanished_count: int = 0
     notes: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        head = f"{self.file} → {self.table or 'no table'}: {self.state}"
+        head = f"{self.file} → {self.table or 'no table'}: {self.outcome}"
         if self.state == "loaded":
             head += f", {self.report} in {self.seconds:.2f} s"
         if self.error:
             head += f": {self.error}"
         if self.vanished_count:
             head += f"; {self.vanished_count:,} rows of its earlier version are no longer in it"
-        return "; ".join([head, *self.notes])
+        return "; ".join([head, *self.notes, *self.shown_reasons])
+
+    @property
+    def outcome(self) -> str:
+        """The state, and how many rows were refused of a file that is loaded."""
+        return told_state(self.state, self.report.rejected)
+
+    @property
+    def shown_reasons(self) -> list[str]:
+        """The first reasons, and how many more kinds there are."""
+        rest = len(self.reasons) - MOST_REASONS
+        return self.reasons[:MOST_REASONS] + (
+            [f"{rest:,} more kinds of reasons"] if rest > 0 else []
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as the command line, Airflow and the API show it."""
@@ -70,9 +85,15 @@ class FileReport:
             "vanished": self.vanished_count,
             "vanished_keys": self.vanished,
             "notes": self.notes,
+            "reasons": self.reasons,
             "error": self.error,
             "hint": self.hint,
         }
+
+
+def told_state(state: str, rejected: int) -> str:
+    """Return a file's state as it is shown: green words must not stand over refused rows."""
+    return f"loaded with {rejected:,} refused" if state == "loaded" and rejected else state
 
 
 def total_of(reports: Sequence[FileReport]) -> Report:

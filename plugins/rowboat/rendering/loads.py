@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rowboat.door.rejected_rows import Reject
-from rowboat.ingest.reports import FileReport, total_of
+from rowboat.ingest.reports import FileReport, told_state, total_of
 from rowboat.rendering.elements import ago, plain_text, short_name, table_of
 from rowboat.rows.read.trace import LineTrace, Origin, RowTrace
 from rowboat.status import Status
@@ -20,7 +20,7 @@ def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType
     """Return a table of reports, errors, and what to do next."""
     table = table_of("file", "table", "state", numbers=COUNTS)
     for each in reports:
-        row = [plain_text(each.file), short_name(each.table), _state(each.state)]
+        row = [plain_text(each.file), short_name(each.table), _state(each.outcome)]
         table.add_row(*row, *(f"{vars(each.report)[name]:,}" for name in COUNTS))
     sums = total_of(reports)
     table.add_row(
@@ -30,6 +30,9 @@ def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType
     for each in reports:
         if each.error:
             parts.append(Text(f"{each.file} {each.error}\nHINT: {each.hint}", style="red"))
+        parts += [Text(f"{each.file}: {note}") for note in each.notes]
+        if not each.error:
+            parts += [Text(f"{each.file}: {why}", style="yellow") for why in each.shown_reasons]
         if each.vanished:
             some = ", ".join(each.vanished[:5]) + (", …" if each.vanished_count > 5 else "")
             parts.append(
@@ -51,7 +54,8 @@ def status_view(found: Status) -> RenderableType:
     files = table_of("file", "table", "state", "finished", numbers=("lines", "bytes", *COUNTS))
     for file in found.files:
         files.add_row(
-            *(plain_text(file.file_name), short_name(file.table_name), _state(file.state)),
+            *(plain_text(file.file_name), short_name(file.table_name)),
+            _state(told_state(file.state, file.rejected)),
             f"{file.finished_at:%Y-%m-%d %H:%M}" if file.finished_at else "-",
             *(f"{getattr(file, f'loaded_{name}'):,}" for name in ("lines", "bytes")),
             *(f"{getattr(file, name):,}" for name in COUNTS),
@@ -129,5 +133,5 @@ def _load(load: dict[str, Any]) -> str:
 
 
 def _state(state: str) -> str:
-    colour = _COLOURS.get(state)
+    colour = "yellow" if state.startswith("loaded with") else _COLOURS.get(state)
     return f"[{colour}]{state}[/]" if colour else state

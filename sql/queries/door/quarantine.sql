@@ -213,6 +213,30 @@ select rule, column_name, message from pg_temp.verdict order by place;
 -- Record the cells with which a row was let in after all; its original bytes are kept.
 update ingest_status.rejected_rows set fields = %(fields)s::jsonb where id = %(id)s;
 
+-- name: kinds
+-- The kinds of reasons for which rows of a file's version are refused, the most frequent first:
+-- column, number of rows, first line, its message. Messages without a cell in them are kinds.
+select
+    r."column",
+    count(*),
+    min(q.line),
+    substr(min(lpad(q.line::text, 19, '0') || r.message), 20)
+from ingest_status.rejected_rows as q,
+    jsonb_to_recordset(q.reasons) as r (rule text, "column" text, message text)
+where q.source = 'file' and q.source_name = %(source_name)s and q.version = %(version)s
+    and q.settled_at is null
+group by
+    r.rule, r."column", case when r.rule in ('shape', 'required', 'check') then r.message end
+order by count(*) desc, min(q.line), r.rule, r."column";
+
+-- name: any_waiting
+-- Whether any row of a file's version is refused only because its parent is missing.
+select exists (
+    select from ingest_status.rejected_rows as q
+    where q.source = 'file' and q.source_name = %(source_name)s and q.version = %(version)s
+        and q.settled_at is null and not q.reasons @? '$[*] ? (@.rule != "reference")'
+);
+
 -- name: example
 -- Return the first row of a file that this transaction refused, for a message.
 select line, reasons -> 0 ->> 'message'

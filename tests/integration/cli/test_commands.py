@@ -23,7 +23,10 @@ from tests.conftest import Boat
 
 SECRET = "s3kr1t-Pa55"
 COUNTS = ("read", "inserted", "updated", "unchanged", "rejected")
-FILE_KEYS = ("file", "table", "state", *COUNTS, "vanished", "vanished_keys", "error", "hint")
+FILE_KEYS = (
+    "file", "table", "state", *COUNTS, "vanished", "vanished_keys", "notes", "reasons",
+    "error", "hint",
+)  # fmt: skip
 DIRTY = [
     (2, b"two,fields,three"),
     (3, b"4,S\xe9verine"),
@@ -167,14 +170,16 @@ def test_ingest_document(boat: Boat) -> None:
     departments, jobs, notes = found["files"]
     assert list(departments.values()) == [
         *("departments.csv", "hired_employees.departments", "loaded"),
-        *(2, 2, 0, 0, 0, 0, [], None, None),
+        *(2, 2, 0, 0, 0, 0, [], ["no header: columns by position (id, department)"], []),
+        *(None, None),
     ]
     assert list(jobs.values()) == [
         *("jobs.csv", "hired_employees.jobs", "loaded"),
-        *(2, 1, 0, 0, 1, 0, [], None, None),
+        *(2, 1, 0, 0, 1, 0, [], ["no header: columns by position (id, job)"]),
+        *(["1 × id is not an integer, e.g. 'x' in line 2"], None, None),
     ]
     assert list(notes.values()) == [
-        *("notes.txt", None, "unmatched", 0, 0, 0, 0, 0, 0, []),
+        *("notes.txt", None, "unmatched", 0, 0, 0, 0, 0, 0, [], [], []),
         "belongs to no table: its name begins with none of departments, jobs, hired_employees",
         "name it after its table, move it to a folder of that name, or remove it from raw_data",
     ]
@@ -201,9 +206,11 @@ def test_ingest_for_eyes(boat: Boat) -> None:
     boat.write("jobs.csv", "1,Cook\nx,Clerk\n")
     lines = [line.split() for line in shown("ingest").splitlines()]
     assert lines[0] == ["file", "table", "state", *COUNTS]
-    assert lines[1] == ["jobs.csv", "jobs", "loaded", "2", "1", "0", "0", "1"]
+    assert lines[1] == ["jobs.csv", "jobs", "loaded", "with", "1", "refused", *"21001"]
     assert lines[2] == ["total", "2", "1", "0", "0", "1"]
-    assert " ".join(lines[3]) == "`rowboat rejects list` shows the rejected rows and why"
+    assert " ".join(lines[3]) == "jobs.csv: no header: columns by position (id, job)"
+    assert " ".join(lines[4]) == "jobs.csv: 1 × id is not an integer, e.g. 'x' in line 2"
+    assert " ".join(lines[5]) == "`rowboat rejects list` shows the rejected rows and why"
 
 
 def test_ingest_dry_run(boat: Boat) -> None:

@@ -179,7 +179,7 @@ def test_a_refused_row_has_not_vanished(boat: Boat) -> None:
 
 def test_what_is_found_and_left_out_is_told(boat: Boat) -> None:
     boat.write(
-        "departments.csv", "Departments of May\n\n,Department,ID\n0,a,1\nx,b\n,Department,ID\n"
+        "departments.csv", "Departments of May\n\n,Department,ID\n0,a,1\n0,b,x\n,Department,ID\n"
     )
     report = boat.ingest()["departments.csv"]
     assert report.notes == [
@@ -187,9 +187,10 @@ def test_what_is_found_and_left_out_is_told(boat: Boat) -> None:
         "the header again in 1 line: left out",
     ]  # fmt: skip
     assert str(report).endswith(
-        "; column 1 left out: no name; the header again in 1 line: left out"
+        "; column 1 left out: no name; the header again in 1 line: left out;"
+        " 1 × id is not an integer, e.g. 'x' in line 5"
     )
-    assert [(line, raw) for line, raw, _ in boat.rejects()] == [(5, b"x,b")]
+    assert [(line, raw) for line, raw, _ in boat.rejects()] == [(5, b"0,b,x")]
     boat.write("jobs.csv", "1,a\n")
     assert boat.ingest()["jobs.csv"].notes == ["no header: columns by position (id, job)"]
     boat.write("jobs.csv", "1,a\n2,b\n")

