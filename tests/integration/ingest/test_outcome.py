@@ -18,7 +18,7 @@ def test_reasons_are_summed_up_by_kind(boat: Boat) -> None:
         "2 × department is empty, e.g. in line 3",
         "2 × id is not an integer, e.g. 'x' in line 3",
         "1 × has 3 fields instead of 2, e.g. in line 6",
-        "1 × id 8 occurs earlier in this file, with other values, e.g. in line 8",
+        "1 × id 8 occurs earlier in this file with other values, e.g. in line 8",
         "1 × has 1 field instead of 2, e.g. in line 9",
     ]
     assert report.to_json()["reasons"] == report.reasons
