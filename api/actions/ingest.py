@@ -34,6 +34,7 @@ class IngestForm(forms.Form):
     files: list[Annotated[str, AfterValidator(_below)]] | None = None
     dry_run: bool = False
     checksum: bool = False
+    again: bool = False
 
 
 @dataclass(kw_only=True)

@@ -115,6 +115,7 @@ def load() -> Response:
             "files": request.form.getlist("file") or None,
             "dry_run": "dry_run" in request.form,
             "checksum": "checksum" in request.form,
+            "again": "again" in request.form,
         },
     )
     return frame.redirect_to(_run(ingest.start_ordered(order).run), "The run has been started.")

@@ -204,9 +204,17 @@ class Catalog:
                 names.setdefault(letter, []).append((name, table))
         return names
 
+    def find(self, name: str) -> Table | None:
+        """Return the only table of a name, with or without schema."""
+        found = self._named(name)
+        return found[0] if len(found) == 1 else None
+
+    def _named(self, name: str) -> list[Table]:
+        return [table for table in self.tables if name in (table.name, table.full_name)]
+
     def table(self, name: str) -> Table:
         """Find a table by its name, with or without schema; raises UnknownTable."""
-        found = [table for table in self.tables if name in (table.name, table.full_name)]
+        found = self._named(name)
         if len(found) == 1:
             return found[0]
         if found:

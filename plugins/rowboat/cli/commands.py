@@ -43,9 +43,16 @@ def migrate(to: int | None) -> Any:
 @click.option(
     "--checksum", is_flag=True, help="Also read files whose size and time have not changed."
 )
-def ingest_(paths: tuple[Address, ...], dry_run: bool, checksum: bool) -> Any:
-    """Load what has changed in raw_data, or in the given files."""
-    run = Run(getpass.getuser(), dry_run=dry_run, checksum=checksum)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Load the given files, or those of the given tables, from their beginning again.",
+)
+def ingest_(paths: tuple[Address, ...], dry_run: bool, checksum: bool, again: bool) -> Any:
+    """Load what has changed in raw_data, or in the given files or files of the given tables."""
+    if again and not paths:
+        raise click.UsageError("--again takes the names of files or tables")
+    run = Run(getpass.getuser(), dry_run=dry_run, checksum=checksum, again=again)
     with progress_bars() as run.progress:
         reports = ingest_files(paths, run)
     # In raw_data there may be files for others, but who names one wants it to be loaded.

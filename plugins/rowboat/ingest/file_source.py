@@ -72,8 +72,12 @@ class Opening:
         return dialect
 
 
-def open_at_position(path: Address, before: Position | None, table: Table) -> Opening:
+def open_at_position(
+    path: Address, before: Position | None, table: Table, again: bool = False
+) -> Opening:
     """Open a file and read on to its position, if the loaded bytes are still the same.
+
+    With `again`, or if it belonged to another table, it is opened as if it had been rewritten.
 
     An interrupted pass that had found equal rows starts again too: only its session knew which ones
     these were, and without them a repeated key cannot be told from an update.
@@ -81,7 +85,7 @@ def open_at_position(path: Address, before: Position | None, table: Table) -> Op
     text = FileText(path)
     if before is None or before.loaded_bytes == 0:
         return Opening(text, Prefix(), table, before)
-    if before.table_name != table.full_name:
+    if again or before.table_name != table.full_name:
         return Opening(text, Prefix(), table, before, rewritten=True)
     prefix = text.prefix(before.loaded_bytes)
     interrupted = before.state != "loaded" and before.unchanged > 0

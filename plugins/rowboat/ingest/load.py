@@ -35,7 +35,7 @@ from rowboat.errors import (
     Stopped,
     Unmatched,
 )
-from rowboat.ingest import file_source, outcome, parts, position, rejudge
+from rowboat.ingest import file_source, known_content, outcome, parts, position, rejudge
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.file_source import Opening, TextChunk
 from rowboat.ingest.position import Position
@@ -93,8 +93,8 @@ def refuse_file(
     run: Run,
     keep: bool = True,
 ) -> None:
-    """Tell in the report why a file is not loaded, and unless `keep` is false record it in the
-    database; rows loaded before stay.
+    """Put into the report why a file is not loaded, and record it in the database if `keep` is true;
+    rows loaded before stay.
     """
     report.state = "unmatched" if isinstance(error, Unmatched) else "failed"
     report.error, report.hint = error.fact, error.hint
@@ -127,10 +127,16 @@ def _load(connection: Connection, catalog: Catalog, setup: "_Setup") -> None:
         if (
             before
             and before.covers(table.full_name, found.size, found.version)
-            and not run.checksum
+            and not (run.checksum or run.again)
         ):
             report.state = "unchanged"
             return
+        if before is None and not run.again:
+            with steps() as cursor:
+                known = known_content.take_known(cursor, found, catalog, run)
+            if known:
+                report.state, report.notes = "unchanged", [known]
+                return
         managed = {key.parent for key in table.foreign_keys} <= set(catalog.by_name)
         setup = replace(setup, skips_triggers=skips, holds_parents=managed and not steps.on_trial)
         if settings().reject_limit is not None and not steps.on_trial:
@@ -250,7 +256,7 @@ class _Progress:
 
 def _load_text(setup: _Setup, before: Position | None) -> FileText:
     """Load what follows the position; return the text, closed."""
-    opened = file_source.open_at_position(setup.found.path, before, setup.table)
+    opened = file_source.open_at_position(setup.found.path, before, setup.table, setup.run.again)
     with opened.text:
         if opened.is_tail and not opened.text.peek(1):
             setup.report.state = "unchanged"
@@ -282,9 +288,9 @@ class _Pass:
         """
         found, table, run = setup.found, setup.table, setup.run
         dialect = opened.begin(setup.others)
-        if opened.replaces_rows:
-            outcome.check_rewritable(table, dialect)
         with setup.steps() as cursor:
+            if opened.replaces_rows and opened.before:
+                outcome.check_rewritable(cursor, table, dialect, opened.before)
             start = position.begin_pass(
                 cursor, found.name, table.full_name, opened.text, dialect, run.who
             )

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from dataclasses import replace
 
 from psycopg2 import sql
 
@@ -62,9 +63,15 @@ def check_limit(cursor: Cursor, file_name: str, total: Report) -> None:
         )
 
 
-def check_rewritable(table: Table, dialect: Dialect) -> None:
+def check_rewritable(cursor: Cursor, table: Table, dialect: Dialect, before: Position) -> None:
     """Raise FileRefused if rows cannot be told from those of the file's earlier version."""
-    if table.key is None or not table.covers(table.key.columns, dialect.columns):
+    if table.key is not None and table.covers(table.key.columns, dialect.columns):
+        return
+    versions = replace(before, version=before.version + 1)
+    own = position.own_transactions(cursor, versions, earlier=True)
+    cursor.execute(query("position.any_left", table=table.identifier), {"own": own})
+    # without a key only the rows of a copy are unchanged, which another file has written
+    if fetch_one(cursor)[0] or before.unchanged:
         raise FileRefused(
             f"it was rewritten, and without a key no row of {table.full_name} can be "
             "told from its earlier version",

@@ -102,6 +102,29 @@ def begin_pass(
     return _one(cursor, "position.begin", facts | who)
 
 
+def loaded_positions(cursor: Cursor, table: str) -> list[Position]:
+    """Return the positions of files with rows that are loaded completely into a table."""
+    cursor.execute(query("position.loaded_into"), {"table_name": table})
+    return [Position(**row) for row in fetch_rows(cursor)]
+
+
+def rename_file(cursor: Cursor, known: Position, name: str, size: int, version: str) -> None:
+    """Give all that is recorded of a file to the name under which it is found now."""
+    cursor.execute(query("position.rename"), _renamed(known, name, size, version))
+
+
+def copy_position(
+    cursor: Cursor, known: Position, name: str, size: int, version: str, who: dict[str, Any]
+) -> None:
+    """Record a copy of a loaded file: all of its rows were read and found unchanged."""
+    cursor.execute(query("position.copy"), _renamed(known, name, size, version) | who)
+
+
+def _renamed(known: Position, name: str, size: int, version: str) -> dict[str, Any]:
+    facts = {"file_name": name, "file_size": size, "file_version": version}
+    return vars(known) | facts | {"known": known.file_name, "dialect": Json(known.dialect)}
+
+
 def restart_file(cursor: Cursor, file_name: str, dialect: Dialect) -> Position:
     """Set a file back to its first byte, as its next version.
 

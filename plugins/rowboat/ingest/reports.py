@@ -15,6 +15,8 @@ Progress = Callable[[str, int, int], None]
 class Run:
     """Who loads and how; setting `stop` ends the run after the current chunk.
 
+    `checksum` also reads files that seem unchanged, `again` also loads rows that were loaded.
+
     `progress` is called with (file, bytes done, bytes in all) after each chunk.
     """
 
@@ -22,6 +24,7 @@ class Run:
     run: str | None = None
     dry_run: bool = False
     checksum: bool = False
+    again: bool = False
     progress: Progress = lambda *_: None
     stop: Event = field(default_factory=Event)
 

@@ -17,6 +17,8 @@ from rowboat.ingest.load import load_file, refuse_file
 from rowboat.ingest.reports import FileReport, Run
 from rowboat.storage.file_names import natural_key
 
+AT_ONCE = 16  # tables, each on a connection of its own: the server has a few more for others
+
 
 def ingest_files(paths: Sequence[Address], run: Run) -> list[FileReport]:
     """Load what changed in raw_data, or in the given files, parents before children.
@@ -41,8 +43,17 @@ def ingest_files(paths: Sequence[Address], run: Run) -> list[FileReport]:
 
 
 def find_files(paths: Sequence[Address], catalog: Catalog) -> list[FoundFile]:
-    """Return the given files, even those that are missing, or else all files of raw_data."""
-    return [discovery.find_file(path, catalog) for path in paths] or discovery.scan_folder(catalog)
+    """Return the given files, even those that are missing, and all files of raw_data that belong to
+    the given tables; without any, all files of raw_data.
+    """
+    found = []
+    for path in paths:
+        table = catalog.find(str(path))
+        if table:
+            found += [each for each in discovery.scan_folder(catalog) if each.table == table]
+        else:
+            found.append(discovery.find_file(path, catalog))
+    return found if paths else discovery.scan_folder(catalog)
 
 
 def triage_files(
@@ -55,7 +66,7 @@ def triage_files(
     for each in found:
         if each.table is None:
             reports.append(_refuse(connection, each, run))
-        elif not run.checksum and loaded.get(each.name) == (
+        elif not (run.checksum or run.again) and loaded.get(each.name) == (
             each.table.full_name,
             each.size,
             each.version,
@@ -96,14 +107,14 @@ def depth_of(file: FoundFile, catalog: Catalog) -> int:
 
 
 def _load_level(files: list[FoundFile], catalog: Catalog, run: Run) -> list[FileReport]:
-    """Load tables in parallel, each on a connection of its own."""
+    """Load some tables in parallel, each on a connection of its own."""
 
     def load_table(mine: list[FoundFile]) -> list[FileReport]:
         with connections.session("loader") as connection:
             return [load_file(connection, catalog, each, run) for each in mine]
 
     tables = [list(mine) for _, mine in groupby(files, lambda each: each.table)]
-    with ThreadPoolExecutor(max_workers=len(tables)) as pool:
+    with ThreadPoolExecutor(min(len(tables), AT_ONCE)) as pool:
         try:
             return [report for mine in pool.map(load_table, tables) for report in mine]
         except BaseException:

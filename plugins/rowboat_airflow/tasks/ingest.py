@@ -51,6 +51,13 @@ PARAMS = {
         title="Checksum",
         description="Also read files whose size and time have not changed.",
     ),
+    "again": Param(
+        False,
+        type="boolean",
+        title="Again",
+        description="Load the files from their beginning again, also what is loaded: after a table "
+        "was truncated, or got other types.",
+    ),
 }
 
 
@@ -215,6 +222,7 @@ def _run(context: Any) -> Run:
         run=context["run_id"],
         dry_run=params["dry_run"],
         checksum=params["checksum"] or dag_run.run_type == "scheduled",
+        again=params["again"],
     )
 
 

@@ -50,6 +50,35 @@ on conflict (file_name) do update set
     finished_at = null
 returning *;
 
+-- name: loaded_into
+-- The files with rows that are loaded completely into a table.
+select * from ingest_status.ingest_status
+where table_name = %(table_name)s and state = 'loaded' and read > 0
+order by file_name;
+
+-- name: rename
+-- Give the position, loads and refused rows of a file to its new name.
+update ingest_status.loads set source_name = %(file_name)s
+where source in ('file', 'retry') and source_name = %(known)s;
+update ingest_status.rejected_rows set source_name = %(file_name)s
+where source = 'file' and source_name = %(known)s;
+update ingest_status.ingest_status set
+    file_name = %(file_name)s, file_size = %(file_size)s, file_version = %(file_version)s,
+    dialect = %(dialect)s, loaded_bytes = %(loaded_bytes)s, prefix_sha256 = %(prefix_sha256)s
+where file_name = %(known)s;
+
+-- name: copy
+-- Record a copy of a loaded file as loaded: all rows of it are there, unchanged.
+insert into ingest_status.ingest_status (
+    file_name, table_name, state, file_size, file_version, dialect, loaded_bytes, loaded_lines,
+    prefix_sha256, last_id, read, unchanged, actor, run, started_at, finished_at
+) values (
+    %(file_name)s, %(table_name)s, 'loaded', %(file_size)s, %(file_version)s, %(dialect)s,
+    %(loaded_bytes)s, %(loaded_lines)s, %(prefix_sha256)s, %(last_id)s,
+    %(read)s - %(rejected)s, %(read)s - %(rejected)s, %(actor)s, %(run)s,
+    clock_timestamp(), clock_timestamp()
+);
+
 -- name: restart
 -- Set the position of a rewritten file back to the first byte, as its next version.
 update ingest_status.ingest_status set
@@ -117,6 +146,10 @@ where t.xmin = any(%(earlier)s::text[]::xid[])
     and {differ}
 order by {key}
 limit %(most)s;
+
+-- name: any_left
+-- Whether the table has rows, unchanged since, that were written by some transactions.
+select exists (select from {table} as t where t.xmin = any(%(own)s::text[]::xid[]));
 
 -- fragment: refused_key
 -- A refused row has the key of the row t of the table, as text.

@@ -359,10 +359,10 @@ def test_ingest_now(operator: Visitor, boat: Boat, airflow: FakeAirflow) -> None
     boat.write("jobs.csv", ROW)
     answer = operator.post_form("/files/ingest")
     assert (answer.status_code, answer.location) == (303, "/runs/ingest/manual__1")
-    operator.post_form("/files/ingest", file="jobs.csv", dry_run="yes", checksum="yes")
+    operator.post_form("/files/ingest", file="jobs.csv", dry_run="yes", checksum="yes", again="yes")
     assert [conf for _, conf, _ in airflow.triggered] == [
-        {"files": None, "dry_run": False, "checksum": False},
-        {"files": ["jobs.csv"], "dry_run": True, "checksum": True},
+        {"files": None, "dry_run": False, "checksum": False, "again": False},
+        {"files": ["jobs.csv"], "dry_run": True, "checksum": True, "again": True},
     ]
     for name, status in (("../x.csv", 422), ("boats.csv", 422), ("jobs-9.csv", 422)):
         assert operator.post_form("/files/ingest", file=name).status_code == status

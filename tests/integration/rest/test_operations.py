@@ -41,7 +41,9 @@ def test_ingest_starts_a_run_that_names_its_caller(
         "run": "manual__1", "state": "queued", "url": "/api/ingest/manual__1",
     }  # fmt: skip
     [(dag, conf, note)] = airflow.triggered
-    assert (dag, conf) == ("ingest", {"files": ["jobs.csv"], "dry_run": True, "checksum": False})
+    assert (dag, conf) == ("ingest", {
+        "files": ["jobs.csv"], "dry_run": True, "checksum": False, "again": False,
+    })  # fmt: skip
     assert note.startswith("for the key ")
     assert note.endswith(f" (a test), request {answer.headers['X-Request-Id']}")
     assert client.post("/api/ingest").get_json()["run"] == "manual__2"
