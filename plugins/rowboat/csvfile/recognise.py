@@ -86,7 +86,8 @@ class _Sample:
         self.positions = tuple(each.name for each in table.settable)
         self.mark = len(BYTE_ORDER_MARK) if sample.startswith(BYTE_ORDER_MARK) else 0
         unquoted = re.sub(rb'"[^"]*"', b"", sample)
-        lone = len(re.findall(rb"\r(?!\r*\n)", unquoted))
+        # at the very end, the line feed of a CR may still have to come
+        lone = len(re.findall(rb"\r(?!\r*(?:\n|\Z))", unquoted))
         self.newline = "\r" if lone > unquoted.count(b"\n") else "\n"
         lines = sample[self.mark :].split(self.newline.encode())
         if len(lines) > 1 and (not is_whole or not lines[-1]):

@@ -26,7 +26,8 @@ class Opening:
     """A file opened at its position: `prefix` has been read, `text` continues after it.
 
     `before` is the recorded position, None for a new file. A `rewritten` file starts at its first
-    byte again, as does one that now belongs to another `table`.
+    byte again, as does one that now belongs to another `table`. If `last_line_grew`, text follows a
+    last line that had no newline when it was loaded.
     """
 
     text: FileText
@@ -34,6 +35,7 @@ class Opening:
     table: Table
     before: Position | None = None
     rewritten: bool = False
+    last_line_grew: bool = False
 
     @property
     def is_tail(self) -> bool:
@@ -90,12 +92,13 @@ def open_at_position(
     prefix = text.prefix(before.loaded_bytes)
     interrupted = before.state != "loaded" and before.unchanged > 0
     # Text appended to an unfinished last line would change a row that has been loaded.
-    continues = prefix.ends_line or text.peek(1) in (b"", b"\n", b"\r")
+    grew = not prefix.ends_line and text.peek(1) != b""
+    continues = not grew or text.peek(1) in (b"\n", b"\r")
     same = (prefix.size, prefix.sha256) == (before.loaded_bytes, before.prefix_sha256)
     if same and continues and not interrupted:
-        return Opening(text, prefix, table, before)
+        return Opening(text, prefix, table, before, last_line_grew=grew)
     text.close()
-    return Opening(FileText(path), Prefix(), table, before, rewritten=True)
+    return Opening(FileText(path), Prefix(), table, before, True, same and grew)
 
 
 def cut_text(
@@ -189,6 +192,9 @@ def text_chunks(opened: Opening, dialect: Dialect, table: Table) -> Iterator[Tex
 
     def cut(pending: bytes, at_end: bool) -> tuple[Records, int]:
         records = split_records(pending, dialect, at_end)
+        if at_end and len(records) > 1 and pending[-1:] not in (b"\n", b"\r"):
+            # The last line may go on one day: alone in its transaction, it can be taken back.
+            records = records.head(len(records) - 1)
         return records, records.consumed
 
     for records in cut_text(opened.text, cut):

@@ -16,13 +16,13 @@ _MARK = len(BYTE_ORDER_MARK)
 
 
 def take_known(cursor: Cursor, found: FoundFile, catalog: Catalog, run: Run) -> str | None:
-    """Record a new file as loaded if its table has all rows of it from another file; return a
-    sentence about that, or None.
+    """Record a new file as loaded if another file brought all rows of it into its table; return a
+    sentence about that, or None. A table that has been emptied since is loaded anew.
 
     If the other file is gone, this one is its continuation and gets its history.
     """
     assert found.table is not None
-    candidates = position.loaded_positions(cursor, found.table.full_name)
+    candidates = position.loaded_positions(cursor, found.table)
     # Reading the file to hash it is only worth while if its size allows it to be another one.
     sizes = {each.loaded_bytes + more for each in candidates for more in (-_MARK, 0, _MARK)}
     if not candidates or (found.size not in sizes and not _is_encoded(found)):

@@ -26,6 +26,7 @@ from rowboat.door.stage import Cargo
 from rowboat.errors import (
     ConnectionLost,
     Contended,
+    DatabaseRefused,
     Defect,
     FileChanged,
     PartLost,
@@ -35,7 +36,7 @@ from rowboat.errors import (
     Stopped,
     Unmatched,
 )
-from rowboat.ingest import file_source, known_content, outcome, parts, position, rejudge
+from rowboat.ingest import file_source, known_content, outcome, parts, position, rejudge, unfinished
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.file_source import Opening, TextChunk
 from rowboat.ingest.position import Position
@@ -93,8 +94,8 @@ def refuse_file(
     run: Run,
     keep: bool = True,
 ) -> None:
-    """Put into the report why a file is not loaded, and record it in the database if `keep` is true;
-    rows loaded before stay.
+    """Put into the report why a file is not loaded, and record it in the database if `keep` is
+    true; rows loaded before stay.
     """
     report.state = "unmatched" if isinstance(error, Unmatched) else "failed"
     report.error, report.hint = error.fact, error.hint
@@ -256,13 +257,31 @@ class _Progress:
 
 def _load_text(setup: _Setup, before: Position | None) -> FileText:
     """Load what follows the position; return the text, closed."""
-    opened = file_source.open_at_position(setup.found.path, before, setup.table, setup.run.again)
+    found, table, again = setup.found, setup.table, setup.run.again
+    opened = file_source.open_at_position(found.path, before, table, again)
+    if opened.last_line_grew and before and _takes_back(setup, before, not opened.rewritten):
+        opened.text.close()
+        with setup.steps() as cursor:
+            before = position.read_position(cursor, found.name)
+        opened = file_source.open_at_position(found.path, before, table)
     with opened.text:
         if opened.is_tail and not opened.text.peek(1):
             setup.report.state = "unchanged"
         else:
             _Pass.begin(setup, opened).load()
     return opened.text
+
+
+def _takes_back(setup: _Setup, before: Position, only_refused: bool) -> bool:
+    """Take back the unfinished last line of a file, which goes on now; return whether that worked.
+
+    If other rows refer to its row, it stays, and the whole file is read as a new version.
+    """
+    try:
+        with setup.steps() as cursor:
+            return unfinished.take_back(cursor, setup.found, setup.table, before, only_refused)
+    except DatabaseRefused:
+        return False
 
 
 @dataclass

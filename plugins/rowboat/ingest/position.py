@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg2.extras import Json
 
+from rowboat.catalog.tables import Table
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.text import FileText
 from rowboat.database.connections import Cursor, fetch_rows
@@ -102,9 +103,12 @@ def begin_pass(
     return _one(cursor, "position.begin", facts | who)
 
 
-def loaded_positions(cursor: Cursor, table: str) -> list[Position]:
-    """Return the positions of files with rows that are loaded completely into a table."""
-    cursor.execute(query("position.loaded_into"), {"table_name": table})
+def loaded_positions(cursor: Cursor, table: Table) -> list[Position]:
+    """Return the positions of files with rows that are loaded completely into a table; none if it
+    is empty.
+    """
+    statement = query("position.loaded_into", table=table.identifier)
+    cursor.execute(statement, {"table_name": table.full_name})
     return [Position(**row) for row in fetch_rows(cursor)]
 
 

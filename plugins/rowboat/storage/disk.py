@@ -19,6 +19,8 @@ from rowboat.storage.interfaces import OpenedFile, StoredFile
 _PATIENCE = 30  # seconds to wait for a file that is still being written
 _ASIDE = ".upload-"
 _STALE = 86_400  # seconds after which an upload is taken for one that was killed
+_UNFINISHED = 5
+_ENDS, _PACKED = frozenset(b"\r\n"), (b"\x1f\x8b", b"PK\x03\x04")
 _POLL = 0.5  # seconds
 _ROOM = 2**20  # bytes; a disk with less counts as full
 _READABLE = "give the loading user the right to read it, or remove it from raw_data"
@@ -47,22 +49,36 @@ def _opened(path: str, flags: int) -> int:
 
 
 def wait_until_still(path: Path) -> None:
-    """Wait until a file's size and time have not changed for ROWBOAT_SETTLE seconds.
+    """Wait until a file's size and time have not changed for ROWBOAT_SETTLE seconds, or five times
+    as long if its last line has no newline: that may come after a pause of its writer.
 
-    Raises FileChanged if it is still being written after half a minute.
+    Raises FileChanged if it is still being written after half a minute more.
     """
     settle = settings().settle
+    if settle and not _ends_line(path):
+        settle *= _UNFINISHED
     start = time.monotonic()
     last = _state(path)
     still_for = max(0.0, time.time() - last[1] / 1e9)
     while still_for < settle:
-        if time.monotonic() - start > _PATIENCE:
+        if time.monotonic() - start > _PATIENCE + settle:
             raise FileChanged("it is still being written")
         pause = min(settle - still_for, 0.1)
         time.sleep(pause)
         now = _state(path)
         still_for = still_for + pause if now == last else 0.0
         last = now
+
+
+def _ends_line(path: Path) -> bool:
+    """Return whether a file ends with a newline, or is packed, so that its end tells nothing."""
+    try:
+        with DiskFile(path) as file:
+            start = file.read(4)
+            file.seek(max(0, file.size - 2))  # in UTF-16 a newline has two bytes
+            return start.startswith(_PACKED) or not start or not set(file.read(2)).isdisjoint(_ENDS)
+    except OSError:
+        return True  # what is wrong with it is told when it is read
 
 
 def _state(path: Path) -> tuple[int, int]:

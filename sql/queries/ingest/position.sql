@@ -51,9 +51,10 @@ on conflict (file_name) do update set
 returning *;
 
 -- name: loaded_into
--- The files with rows that are loaded completely into a table.
+-- The files with rows that are loaded completely into a table, unless it is empty.
 select * from ingest_status.ingest_status
 where table_name = %(table_name)s and state = 'loaded' and read > 0
+    and exists (select from {table})
 order by file_name;
 
 -- name: rename
@@ -78,6 +79,32 @@ insert into ingest_status.ingest_status (
     %(read)s - %(rejected)s, %(read)s - %(rejected)s, %(actor)s, %(run)s,
     clock_timestamp(), clock_timestamp()
 );
+
+-- name: last_load
+-- The load of a file's version that ended at a byte.
+select id, xid::xid::text, first_byte, first_line, read, inserted, updated, unchanged, rejected
+from ingest_status.loads
+where source = 'file' and source_name = %(file_name)s and version = %(version)s
+    and last_byte = %(last_byte)s
+order by id desc limit 1;
+
+-- name: delete_written
+-- Delete the row, unchanged since, that a transaction has written.
+delete from {table} where xmin = %(xid)s::xid;
+
+-- name: step_back
+-- Set a file back to where one of its loads began, as if that had brought nothing.
+update ingest_status.rejected_rows
+set settled_at = clock_timestamp(), settled_as = 'superseded'
+where load_id = %(id)s and settled_at is null;
+update ingest_status.loads
+set read = 0, inserted = 0, updated = 0, unchanged = 0, rejected = 0, last_byte = first_byte
+where id = %(id)s;
+update ingest_status.ingest_status set
+    loaded_bytes = %(first_byte)s, loaded_lines = %(first_line)s - 1,
+    prefix_sha256 = %(prefix_sha256)s, read = read - %(read)s, inserted = inserted - %(inserted)s,
+    unchanged = unchanged - %(unchanged)s, rejected = rejected - %(rejected)s
+where file_name = %(file_name)s and version = %(version)s;
 
 -- name: restart
 -- Set the position of a rewritten file back to the first byte, as its next version.

@@ -3,6 +3,7 @@
 import gzip
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -101,6 +102,13 @@ def test_archiving_an_old_file_changes_nothing(boat: Boat) -> None:
     assert boat.departments() == [(1, "new"), (2, "x")]
 
 
+def test_an_emptied_table_knows_no_text(logs: Boat) -> None:
+    logs.query("truncate s.logs")
+    shutil.copy(logs.raw / "logs-1.csv", logs.raw / "logs-2.csv")
+    assert counts(logs.ingest()["logs-2.csv"]) == (3, 3, 0, 0, 0)
+    assert rows(logs) == ONCE
+
+
 def test_a_truncated_table_is_loaded_again(logs: Boat) -> None:
     logs.query("truncate s.logs")
     assert logs.ingest()["logs-1.csv"].state == "unchanged"
@@ -150,3 +158,66 @@ def test_many_tables_share_few_connections(
     found = boat.ingest()
     assert {each.state for each in found.values()} == {"loaded"}
     assert most == 2
+
+
+# A last line without newline
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "expected"),
+    [
+        ("1,a\n2,b", "1,a\n2,bcd\n3,e\n", [(1, "a"), (2, "bcd"), (3, "e")]),
+        ("1,a\n2,b", "1,a\n2,b\n3,e\n", [(1, "a"), (2, "b"), (3, "e")]),
+        ("1,a\n2", "1,a\n2,b\n", [(1, "a"), (2, "b")]),
+        ("1,a\n2,b", "1,a\n2,bcd", [(1, "a"), (2, "bcd")]),
+        ('1,a\n2,"b', '1,a\n2,"b\nc"\n', [(1, "a"), (2, "b\nc")]),
+        ("1,a\r\n2,b\r", "1,a\r\n2,b\r\n3,e\r\n", [(1, "a"), (2, "b"), (3, "e")]),
+        ("1,a\r", "1,a\r\n2,b\r\n", [(1, "a"), (2, "b")]),
+        ("1,a\n22,b", "1,a\n22,bb\n", [(1, "a"), (22, "bb")]),
+        ("1,a", "1,ab\n", [(1, "ab")]),
+    ],
+)
+@pytest.mark.parametrize("key", ["", ", primary key (at)"])
+def test_an_unfinished_last_line_heals(
+    boat: Boat, declare: Declare, key: str, first: str, then: str, expected: list[tuple[int, str]]
+) -> None:
+    declare(f"create schema s; create table s.logs (at integer not null, word text{key})")
+    boat.write("logs.csv", "at,word\n" * (first[0] != "1" or "\r" not in first) + first)
+    boat.ingest()
+    boat.write("logs.csv", "at,word\n" * (first[0] != "1" or "\r" not in first) + then)
+    report = boat.ingest()["logs.csv"]
+    assert (report.state, rows(boat)) == ("loaded", expected)
+    assert boat.rejects() == []
+    assert boat.query("select read, inserted, rejected from ingest_status.ingest_status") == [
+        (len(expected), len(expected), 0)
+    ]
+    assert boat.query("select sum(read), sum(inserted) from ingest_status.loads") == [
+        (len(expected), len(expected))
+    ]
+
+
+def test_a_key_that_was_cut_is_taken_back(boat: Boat) -> None:
+    boat.write("departments.csv", "id,department\n7,x\n1,Sail")
+    boat.ingest()
+    boat.query("update hired_employees.departments set department = 'mine' where id = 7")
+    boat.write("departments.csv", "id,department\n7,x\n1,Sails\n")
+    boat.ingest()
+    assert boat.departments() == [(1, "Sails"), (7, "mine")]
+
+
+def test_a_last_line_that_somebody_changed_stays(logs: Boat) -> None:
+    logs.write("logs-2.csv", "at,word\n5,e\n6,f")
+    logs.ingest()
+    logs.query("update s.logs set word = 'mine' where at = 6")
+    logs.write("logs-2.csv", "at,word\n5,e\n6,ff\n")
+    assert logs.ingest()["logs-2.csv"].state == "failed"
+    assert (6, "mine") in rows(logs)
+
+
+def test_a_last_line_is_waited_for(boat: Boat, setting: Callable[[str, str], None]) -> None:
+    setting("settle", "0.2")
+    path = boat.write("departments.csv", "1,a\n2,b")
+    writer = threading.Timer(0.5, path.write_text, ["1,a\n2,bcd\n"])
+    writer.start()
+    boat.ingest()
+    assert boat.departments() == [(1, "a"), (2, "bcd")]

@@ -186,6 +186,7 @@ def test_two_loaders_of_different_files_with_the_same_keys(parents: Boat) -> Non
         for turn, backwards in enumerate([False, True]):
             names = [f"hired_employees-{turn}-{each}.csv" for each in "ab"]
             texts = ["".join(first), "".join(reversed(second) if backwards else second)]
+            texts = [text.replace("-01-01T", f"-01-0{turn + 1}T") for text in texts]
             paths = [parents.write(*each) for each in zip(names, texts, strict=True)]
             reports = race(pair, *paths)
             assert [report["error"] for report in reports] == [None, None]

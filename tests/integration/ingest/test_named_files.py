@@ -82,7 +82,7 @@ class Context(dict[str, Any]):
 
     def __init__(self, **params: Any) -> None:
         self.left: dict[str, Any] = {}
-        params = {"files": None, "dry_run": False, "checksum": False} | params
+        params = {"files": None, "dry_run": False, "checksum": False, "again": False} | params
         run = type("DagRun", (), {"run_type": "manual", "triggering_user_name": "ann"})
         super().__init__(ti=self, params=params, dag_run=run, run_id="run")
 
