@@ -20,14 +20,15 @@ class Dialect:
 
     `fields` has for each field of a record its column, None if it is left out. `header` is the text
     of the header without its newline; None if there is none, so that the columns are known by their
-    positions. `start` is the byte at which the header or the first record begins, after a
-    byte-order mark and `lines_above` lines that are left out.
+    positions. A record with the same names is the header again, unless it `may_be_row`. The first
+    record begins at byte `start`, after a byte-order mark, the header, and `lines_above` it.
     """
 
     delimiter: str
     newline: str
     fields: tuple[str | None, ...]
     header: str | None = None
+    may_be_row: bool = False
     start: int = 0
     lines_above: int = 0
 

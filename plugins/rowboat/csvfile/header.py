@@ -20,11 +20,7 @@ def fold_name(name: str) -> str:
     NFC and NFD are alike (Unicode Standard Annex #15).
     """
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
-    return "".join(
-        sign
-        for sign in folded
-        if sign not in _IGNORED and not sign.isspace() and unicodedata.category(sign) != "Cf"
-    )
+    return "".join(sign for sign in folded if sign not in _IGNORED and not _is_invisible(sign))
 
 
 def has_no_name(field: str) -> bool:
@@ -86,4 +82,5 @@ class ColumnNames:
 
 
 def _is_invisible(sign: str) -> bool:
-    return sign.isspace() or unicodedata.category(sign) == "Cf"
+    # A tab is more likely a delimiter than a blank.
+    return sign != "\t" and (sign.isspace() or unicodedata.category(sign) == "Cf")

@@ -56,7 +56,7 @@ def recognise_dialect(
     found = _Sample(sample, table, is_whole)
     if not found.lines:
         above = sample.count(found.newline.encode())
-        return Dialect(",", found.newline, found.positions, None, len(sample), above)
+        return Dialect(",", found.newline, found.positions, None, False, len(sample), above)
     reading = _choose(found, file_name)
     if reading.header is not None:
         return _by_header(found, reading, reading.header)
@@ -258,9 +258,18 @@ def _by_header(sample: _Sample, reading: _Reading, at: int) -> Dialect:
         sample.newline,
         tuple(reading.columns[at]),
         text,
-        header.begin,
+        _may_be_row(sample.table, reading.columns[at], header.fields),
+        min(header.end + 1, len(sample.bytes)),
         header.line - 1,
     )
+
+
+def _may_be_row(table: Table, names: Sequence[str | None], fields: Sequence[str]) -> bool:
+    """Return whether a row may look like the header: its only name is a value of its column."""
+    named = [
+        (table.by_name[name], field) for name, field in zip(names, fields, strict=True) if name
+    ]
+    return len(named) == 1 and not named[0][0].is_text and may_be_value(*named[0])
 
 
 def _check_text(record: _Record) -> None:
@@ -313,7 +322,9 @@ def _by_position(sample: _Sample, reading: _Reading, others: Iterable[Table]) ->
     widths = [len(each.fields) for each in reading.records if fits(each.fields, len(fields))]
     if widths and min(widths) > len(fields):  # every record ends with a delimiter
         fields = (*fields, None)
-    return Dialect(reading.delimiter, sample.newline, fields, None, record.begin, record.line - 1)
+    return Dialect(
+        reading.delimiter, sample.newline, fields, None, False, record.begin, record.line - 1
+    )
 
 
 def _is_comment(sample: _Sample, record: _Record) -> bool:

@@ -131,7 +131,7 @@ def _quotes_are_regular(data: npt.NDArray[np.uint8], quotes: Positions, dialect:
 def _find_headers(records: Records) -> Positions:
     """Return the records that repeat the header, as files do that were appended to one another."""
     dialect = records.dialect
-    if dialect.header is None or not len(records):
+    if dialect.header is None or dialect.may_be_row or not len(records):
         return np.zeros(0, np.int64)
     header = dialect.header.encode()
     names = [fold_name(each) for each in _cells(dialect.header, dialect)]

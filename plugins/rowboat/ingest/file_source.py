@@ -58,7 +58,7 @@ class Opening:
         )
 
     def begin(self, others: Iterable[Table] = ()) -> Dialect:
-        """Return how the file is written, and read on to its header or first record.
+        """Return how the file is written, and read on to its first record.
 
         A partly loaded file keeps its dialect: a sample from its middle has no header. `others` are
         the tables that a header which does not fit may be meant for. Raises FileRefused.

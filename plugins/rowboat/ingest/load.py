@@ -235,7 +235,7 @@ class _Progress:
     """How far a pass has come, as of its last committed transaction.
 
     It is never changed: a chunk returns the next one. To undo chunks that were rolled back is to
-    keep the one from before them. `above` is the number of lines above the header or first record.
+    keep the one from before them. `above` is the number of lines above the first record.
     """
 
     prefix: Prefix
@@ -317,6 +317,8 @@ class _Pass:
                 start = position.restart_file(cursor, found.name, dialect)
             own = position.own_transactions(cursor, start, earlier=False)
             open_door(cursor, table, dialect.columns)
+        above = dialect.lines_above + (dialect.header or "").count(dialect.newline)
+        above += dialect.header is not None
         passage = Passage(
             "file",
             found.name,
@@ -330,7 +332,7 @@ class _Pass:
             setup,
             opened,
             dialect,
-            _Progress(opened.prefix, start, passage, Report(), dialect.lines_above),
+            _Progress(opened.prefix, start, passage, Report(), above),
         )
 
     def load(self) -> None:
@@ -352,11 +354,10 @@ class _Pass:
 
     def _notes(self) -> list[str]:
         """Return sentences about what was left out of the file, and how its columns were told."""
-        from_start = not self.opened.is_continued
-        repeated = self.headers - (from_start and self.dialect.header is not None)
-        found = self.dialect.notes() if from_start and self.progress.total.read else []
-        if repeated > 0:
-            found.append(f"the header again in {count(repeated, 'line')}: left out")
+        is_new = not self.opened.is_continued and self.progress.total.read
+        found = self.dialect.notes() if is_new else []
+        if self.headers:
+            found.append(f"the header again in {count(self.headers, 'line')}: left out")
         return found
 
     def _advance(self, progress: _Progress) -> None:

@@ -31,7 +31,7 @@ def test_odd_cells_are_judged_one_by_one(parents: Boat) -> None:
         "1005,Bob,yesterday,one,1",
         "1001,Bob,2021-11-07T02:48:42Z,1,1",
     ]
-    report = parents.ingest(parents.write("hired_employees.csv", "\n".join(rows)))
+    report = parents.ingest(parents.write("hired_employees.csv", "\n".join([*rows, ""])))
     assert report["hired_employees.csv"].report.inserted == GOOD + 1
     assert parents.rejects() == [
         (GOOD + 2, rows[GOOD + 1].encode(), ["type: 'x2' is not an integer"]),

@@ -10,16 +10,16 @@ from tests.support.tables import column, table
 def test_a_position_of_the_first_version_is_read() -> None:
     kept = {"delimiter": ";", "newline": "\n", "columns": ["name", "id"], "header": True,
             "start": 3, "first": 5}  # fmt: skip
-    assert Dialect.from_json(kept) == Dialect(";", "\n", ("name", "id"), None, 5)
+    assert Dialect.from_json(kept) == Dialect(";", "\n", ("name", "id"), start=5)
 
 
 @pytest.mark.parametrize(
     ("found", "notes"),
     [
         (Dialect(",", "\n", ("a", "b"), "a,b"), []),
-        (Dialect(",", "\n", (None, "b"), ",b", 9, 1),
+        (Dialect(",", "\n", (None, "b"), ",b", False, 9, 1),
          ["1 line above the header left out", "column 1 left out: no name"]),
-        (Dialect(",", "\n", (None, "b", None), None, 9, 2),
+        (Dialect(",", "\n", (None, "b", None), None, False, 9, 2),
          ["2 lines above the first row left out", "columns 1, 3 left out: no name",
           "no header: columns by position (b)"]),
     ],

@@ -69,7 +69,8 @@ def test_any_bytes_have_a_dialect_or_a_sentence(sample: bytes) -> None:
     assert set(found.columns) <= set(COLUMNS)
     assert found.header is not None or found.columns == COLUMNS
     assert 0 <= found.start <= len(sample)
-    assert sample[: found.start].count(found.newline.encode()) == found.lines_above
+    lines = sample[: found.start].count(found.newline.encode())
+    assert lines >= found.lines_above + (found.header or "").count(found.newline)
     records = tried(split_records, sample[found.start :], found, True)
     if isinstance(records, FileRefused):
         assert found.delimiter == "\t"
@@ -100,7 +101,7 @@ def test_what_is_well_written_is_recognised(
     found = recognise_dialect(sample, BOATS)
     assert (found.delimiter, found.fields) == (delimiter, tuple(order))
     records = split_records(sample[found.start :], found, at_end=True)
-    assert records.headers == 1
+    assert records.headers == 0
     assert [tuple(records.fields(n)[name] for name in COLUMNS) for n in range(len(rows))] == rows
 
 
