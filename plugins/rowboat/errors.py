@@ -92,6 +92,12 @@ class RowRefused(DatabaseRefused):
     status = 422
 
 
+class RowNotStored(RowRefused):
+    """the table did not store a row"""
+
+    hint = "a trigger, rule or policy of the table skips it; change that, or the row"
+
+
 class StillRefused(RowboatError):
     """the corrected row is refused again; nothing was changed"""
 

@@ -118,12 +118,17 @@ class Check:
 
 @dataclass(frozen=True)
 class Table:
-    """One managed table."""
+    """One managed table.
+
+    `guards` are the kinds of things of its own (trigger, rule, row-level security policy) that may
+    change, skip or refuse a row, which cannot be known beforehand.
+    """
 
     schema: str
     name: str
     comment: str | None
     has_triggers: bool
+    guards: tuple[str, ...]
     columns: tuple[Column, ...]
     key: Unique | None
     uniques: tuple[Unique, ...]
@@ -283,6 +288,7 @@ def _table(row: dict[str, Any]) -> Table:
         name=row["name"],
         comment=row["comment"],
         has_triggers=row["has_triggers"],
+        guards=tuple(row["guards"]),
         columns=tuple(
             Column(**(each | {"labels": each["labels"] and tuple(each["labels"])}))
             for each in row["columns"] or []

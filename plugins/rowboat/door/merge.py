@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg2 import sql
 from psycopg2.errors import ForeignKeyViolation, UniqueViolation
@@ -15,19 +15,23 @@ from rowboat.door import stage
 from rowboat.door.context import Judged
 from rowboat.door.stage import key_name
 from rowboat.door.staged_columns import Sql
-from rowboat.errors import RowRefused
+from rowboat.errors import RowNotStored, RowRefused
 
 _COMMA = sql.SQL(", ")
 
 
 @dataclass(frozen=True)
 class Merged:
-    """How many rows a merge inserted, updated and found equal; the greatest id of the good rows."""
+    """How many rows a merge inserted, updated and found equal; the greatest id of the good rows.
+
+    `judged` is what was judged before, with those rows refused, too, that the table did not store.
+    """
 
     inserted: int
     updated: int
     unchanged: int
     last_id: int | None
+    judged: Judged
 
 
 @dataclass(frozen=True)
@@ -36,14 +40,15 @@ class MergePlan:
 
     The table has the keys of `different` good rows with other values, and of `unchanged` ones with
     the same values. Of the different ones, `displaced` were deleted from the table and are inserted
-    again. `at_once` is true if all writes have to be one statement.
+    again. `updates` and `inserts` count the rows to be written; `at_once` is true if all writes
+    have to be one statement.
     """
 
     different: int
     unchanged: int
     displaced: int
-    updates: bool
-    inserts: bool
+    updates: int
+    inserts: int
     at_once: bool
 
     @property
@@ -61,14 +66,14 @@ def plan_merge(
     a statement ends, and after only a part of the writes they might not hold.
     """
     new = judged.rows.count - judged.refused - different - unchanged
-    updates = different > displaced and judged.terms.on_known != "leave"
+    updates = different - displaced if judged.terms.on_known != "leave" else 0
     return MergePlan(
         different,
         unchanged,
         displaced,
         updates=updates,
-        inserts=new + displaced > 0,
-        at_once=deletes or (updates and judged.terms.table.refers_to_itself),
+        inserts=new + displaced,
+        at_once=deletes or (updates > 0 and judged.terms.table.refers_to_itself),
     )
 
 
@@ -141,11 +146,14 @@ def merge_rows(cursor: Cursor, judged: Judged, leaving: Sql | None = None) -> Me
     else:
         updated = _write_updates(cursor, judged) if plan.updates else 0
         inserted = _write_inserts(cursor, judged, plan) if plan.inserts else 0
+    if judged.terms.table.guards and (inserted, updated) != (plan.inserts, plan.updates):
+        judged, inserted, updated = _refuse_lost(cursor, judged, plan, inserted, updated)
     # a displaced row was deleted and inserted: to the caller that is an update
     inserted, updated = inserted - displaced, updated + displaced
     name = judged.terms.table.serial_key
     last_id = _greatest(cursor, judged, name) if name and judged.columns.cover((name,)) else None
-    return Merged(inserted, updated, different + unchanged - updated, last_id)
+    left = different if judged.terms.on_known == "leave" else 0
+    return Merged(inserted, updated, unchanged + left, last_id, judged)
 
 
 def _write_at_once(
@@ -180,6 +188,71 @@ def _write_inserts(cursor: Cursor, judged: Judged, plan: MergePlan) -> int:
     return cursor.rowcount
 
 
+def _refuse_lost(
+    cursor: Cursor, judged: Judged, plan: MergePlan, inserted: int, updated: int
+) -> tuple[Judged, int, int]:
+    """Refuse the good rows that a guard of the table, such as a trigger, did not let it store.
+
+    Returns what is judged then, and how many rows were inserted and updated. A row that a trigger
+    stored elsewhere in the table's family counts as stored. Raises RowNotStored if the keys do not
+    show which rows are meant: the caller has to find out with fewer rows.
+    """
+    table = judged.terms.table
+    message = not_stored(table)
+    if not _knows_keys(judged):
+        raise RowNotStored(message)
+    parts = {"message": sql.Literal(message), "good": judged.good}
+    new, kept = 0, 0
+    if inserted < plan.inserts:
+        absent = {"new": query("merge.new"), "absent": _absent(judged)}
+        cursor.execute(query("merge.not_inserted", **absent, **parts))
+        new = cursor.rowcount
+    if updated < plan.updates:
+        cursor.execute(query("merge.not_updated", there=_there(table), **parts))
+        kept = cursor.rowcount
+    # a key that a trigger changed is not found, and a displaced row must not be lost
+    if new > plan.inserts - inserted or (new and plan.displaced):
+        raise RowNotStored(message)
+    refused = replace(judged, refused=judged.refused + new + kept)
+    return refused, plan.inserts - new, plan.updates - kept
+
+
+def not_stored(table: Table) -> str:
+    """Return the message for a row that a guard of its table did not let it store."""
+    return f"a {' or a '.join(table.guards)} of {table.full_name} did not store it"
+
+
+def _knows_keys(judged: Judged) -> bool:
+    key = judged.terms.table.key
+    return key is not None and judged.columns.cover(key.columns)
+
+
+def _absent(judged: Judged) -> Sql:
+    table = judged.terms.table
+    assert table.key is not None
+    theirs = [sql.Identifier("t", name) for name in table.key.columns]
+    joined = judged.columns.joined(table.key.columns, theirs)
+    return query("merge.absent", table=table.identifier, joined=joined)
+
+
+def _there(table: Table) -> Sql:
+    return query("merge.there", table=table.identifier)
+
+
+def _lost(judged: Judged) -> Sql:
+    """SQL: the row whose turn it is was not stored, if nothing was inserted or updated."""
+    if not judged.terms.table.guards or not _knows_keys(judged):
+        return sql.SQL("true" if judged.terms.table.guards else "false")
+    return query(
+        "merge.lost",
+        is_next=query("merge.is_next"),
+        new=query("merge.new"),
+        absent=_absent(judged),
+        updates=sql.SQL("true" if judged.terms.on_known == "update" else "false"),
+        there=_there(judged.terms.table),
+    )
+
+
 def count_matched(cursor: Cursor, judged: Judged) -> tuple[int, int]:
     """Count the good rows whose key the table has with other values, and with the same."""
     cursor.execute(query("merge.matched", good=judged.good))
@@ -212,13 +285,15 @@ def merge_one_by_one(cursor: Cursor, judged: Judged) -> list[tuple[int, str]]:
         good=judged.good,
         update=_update(judged, good) if known else query("merge.nothing"),
         insert=_insert(judged, query("merge.new"), good),
+        lost=_lost(judged),
+        message=sql.Literal(not_stored(judged.terms.table)),
     )
     cursor.execute(query("merge.one_by_one", body=sql.Literal(cursor.shown(body))))
     cursor.execute(query("merge.faults"))
     return [
         (n, fact)
         for n, state, rule, fact in cursor.fetchall()
-        if state.startswith(ROW_FAULTS) and not (state in RACES and rule in judged.rows.rule_names)
+        if state.startswith(ROW_FAULTS) and not (state in RACES and _is_judged(judged, rule))
     ]
 
 
@@ -232,9 +307,18 @@ def telling_own_rules(judged: Judged) -> Iterator[None]:
     try:
         yield
     except (UniqueViolation, ForeignKeyViolation) as error:
-        if error.diag.constraint_name in judged.rows.rule_names:
+        if _is_judged(judged, error.diag.constraint_name):
             raise
         raise RowRefused(driver_message(error)) from error
+
+
+def _is_judged(judged: Judged, rule: str | None) -> bool:
+    """Return whether the judge knows a key or reference, and the rows it let through keep it.
+
+    A guard of the table may change a row after it was judged, or skip its parent.
+    """
+    guarded = judged.terms.table.guards and judged.terms.origin != "backup"
+    return rule in judged.rows.rule_names and not guarded
 
 
 def record_overwritten(cursor: Cursor, judged: Judged, load_id: int) -> None:

@@ -13,6 +13,7 @@ from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import query
 from rowboat.door import judge, merge, quarantine, stage
 from rowboat.door.context import Judged, OnKnown, Origin, Terms
+from rowboat.door.merge import Merged
 from rowboat.door.stage import Cargo
 from rowboat.door.staged_columns import Sql, StagedColumns
 from rowboat.errors import BrokenPromise
@@ -87,7 +88,8 @@ def pass_through(
     Returns the report, and the greatest id if the key is one integer. Raises BrokenPromise if the
     counts do not add up, and RowRefused; the caller's rollback undoes everything.
     """
-    return let_in(cursor, cargo, examine(cursor, table, cargo, passage), passage)
+    report, merged = let_in(cursor, cargo, examine(cursor, table, cargo, passage), passage)
+    return report, merged.last_id
 
 
 def examine(cursor: Cursor, table: Table, cargo: Cargo, passage: Passage) -> Judged:
@@ -149,7 +151,7 @@ def foresee(cursor: Cursor, cargo: Cargo, judged: Judged) -> Report:
 
 def let_in(
     cursor: Cursor, cargo: Cargo, judged: Judged, passage: Passage, leaving: Sql | None = None
-) -> tuple[Report, int | None]:
+) -> tuple[Report, Merged]:
     """Merge what the judge let through, quarantine the rest, report.
 
     `leaving` deletes rows of the table, in the statement that writes the others.
@@ -157,6 +159,7 @@ def let_in(
     table = judged.terms.table
     with merge.telling_own_rules(judged):
         merged = merge.merge_rows(cursor, judged, leaving)
+    judged = merged.judged
     if merged.inserted and not passage.on_trial:
         merge.advance_sequences(cursor, judged)
     rejected = judged.refused + len(cargo.refused)
@@ -175,7 +178,7 @@ def let_in(
         keys = judged.rows.keys
         greatest = inf if keys is None or keys.greatest is None else keys.greatest
         passage.seen_until = max(greatest, passage.seen_until or greatest)
-    return report, merged.last_id
+    return report, merged
 
 
 def _record(cursor: Cursor, table: Table, passage: Passage, report: Report) -> tuple[int, str]:

@@ -6,13 +6,18 @@ select
     n.nspname as schema,
     c.relname as name,
     obj_description(c.oid, 'pg_class') as comment,
-    exists (
-        select from pg_trigger as t
-        where t.tgrelid = c.oid and not t.tgisinternal and t.tgname <> 'rowboat_written'
-    ) or exists (  -- Postgres checks these by a trigger of its own
+    own.has_triggers or exists (  -- Postgres checks these by a trigger of its own
         select from pg_constraint as k
         where k.conrelid = c.oid and k.contype in ('p', 'u', 'x') and k.condeferrable
     ) as has_triggers,
+    array_remove(
+        array[
+            case when own.has_triggers then 'trigger' end,
+            case when c.relhasrules then 'rule' end,
+            case when c.relrowsecurity then 'row-level security policy' end
+        ],
+        null
+    ) as guards,
     (
         select json_agg(
             json_build_object(
@@ -81,6 +86,13 @@ select
     ) as constraints
 from pg_class as c
 join pg_namespace as n on n.oid = c.relnamespace
+cross join lateral (  -- triggers of its own, and those of partitions only
+    select exists (
+        select from pg_trigger as t
+        where t.tgrelid in (select c.oid union all select relid from pg_partition_tree(c.oid))
+            and not t.tgisinternal and t.tgname <> 'rowboat_written'
+    ) as has_triggers
+) as own
 where
     c.relkind in ('r', 'p')
     and not c.relispartition

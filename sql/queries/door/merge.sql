@@ -51,6 +51,30 @@ select (select count(*) from updated), (select count(*) from inserted);
 -- The updates; counting the deletes makes Postgres do them before.
 {update} and (select count(*) from gone) >= 0 returning 1
 
+-- name: not_inserted
+-- Refuse good rows that were to be inserted, and whose key the table does not have even now.
+insert into pg_temp.verdict (n, place, rule, message)
+select s.n, 0, 'check', {message} from pg_temp.stage as s
+where {good} and {new} and {absent};
+
+-- name: not_updated
+-- Refuse good rows that were to be updates, if the table's row is where it was before.
+insert into pg_temp.verdict (n, place, rule, message)
+select s.n, 0, 'check', {message} from pg_temp.match as s
+where {good} and not s.same and {there};
+
+-- fragment: absent
+-- The table does not have the row's key.
+not exists (select from {table} as t where {joined})
+
+-- fragment: there
+-- The table's row is where it was when the keys were matched.
+exists (
+    select from {table} as t
+    where t.tableoid = s.home and t.ctid = s.place
+        and t.ctid = any (array(select place from pg_temp.match where not same))
+)
+
 -- name: one_by_one
 -- Run a block.
 do {body};
@@ -60,6 +84,8 @@ do {body};
 -- verdicts, without a place.
 declare
     this record;
+    updated bigint;
+    inserted bigint;
     state text;
     rule text;
     said text;
@@ -67,7 +93,12 @@ begin
     for this in select s.n from pg_temp.stage as s where {good} order by s.n loop
         begin
             {update};
+            get diagnostics updated = row_count;
             {insert};
+            get diagnostics inserted = row_count;
+            if updated + inserted = 0 and ({lost}) then
+                raise exception using message = {message};
+            end if;
             set constraints all immediate;
         exception when others then
             get stacked diagnostics
@@ -83,8 +114,13 @@ end
 s.n = this.n
 
 -- fragment: nothing
--- Leave the table as it is.
-null
+-- Leave the table as it is, which is 0 rows for GET DIAGNOSTICS.
+perform where false
+
+-- fragment: lost
+-- The row of the stage whose turn it is was to be written, and the table shows that it was not.
+exists (select from pg_temp.stage as s where {is_next} and {new} and {absent})
+or exists (select from pg_temp.match as s where {is_next} and not s.same and {updates} and {there})
 
 -- name: faults
 -- Return what the database said of the rows that it refused: number, SQLSTATE, rule, message.

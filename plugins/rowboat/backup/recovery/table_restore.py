@@ -20,7 +20,7 @@ from rowboat.door.dependents import Dependents, Reference, RowsToDelete, referen
 from rowboat.door.merge import fire_triggers, holds_wanted_value, skip_triggers
 from rowboat.door.passage import Passage, Report
 from rowboat.door.staged_columns import StagedColumns
-from rowboat.errors import BrokenPromise, RestoreRefused, WouldCascade
+from rowboat.errors import BrokenPromise, RestoreRefused, RowNotStored, WouldCascade
 
 _ON_KNOWN: dict[Mode, OnKnown] = {"replace": "update", "merge": "update", "missing": "leave"}
 
@@ -202,7 +202,15 @@ class TableRestore:
                 query("restore.supersede"), {"table": self.name, "source_name": self.source.name}
             )
         try:
-            report, _ = passage.let_in(cursor, self.cargo, judged, self._passage(), leaving)
+            report, merged = passage.let_in(cursor, self.cargo, judged, self._passage(), leaving)
+            if merged.judged is not judged:
+                raise RowNotStored
+        except RowNotStored as error:
+            raise RestoreRefused(
+                f"a {' or a '.join(self.table.guards)} of {self.name} did not store every row of "
+                "the backup; nothing was changed",
+                "let it pass all rows while you restore (`alter table … disable trigger …`)",
+            ) from error
         except UniqueViolation as error:  # not a race: other writers are locked out
             raise self._in_way() from error
         if self.silent:

@@ -16,7 +16,7 @@ from rowboat.door import merge
 from rowboat.door.context import Judged, OnKnown
 from rowboat.door.passage import Passage, Report, examine, let_in, open_door
 from rowboat.door.stage import Cargo, Refused
-from rowboat.errors import RowRefused
+from rowboat.errors import RowNotStored, RowRefused
 from rowboat.ingest import rejudge
 from rowboat.rows.write import audit, defaults
 from rowboat.rows.write.audit import Action
@@ -273,7 +273,9 @@ class Batch:
         passage, order = self._passage(own), self.order
         judged = self._examine(cursor, table, cargo, passage)
         before = audit.rows_before(cursor, judged) if order.on_known == "update" else "[]"
-        report, _ = let_in(cursor, cargo, judged, passage)
+        report, merged = let_in(cursor, cargo, judged, passage)
+        if merged.judged is not judged:  # the audit has rows that the table did not store after all
+            raise RowNotStored(merge.not_stored(table))
         if report.inserted or report.updated:
             if table.has_triggers:
                 # Deferred constraints are checked here, where an error can be told from a race.

@@ -98,16 +98,23 @@ def correct_row(
     open_door(cursor, table, cargo.columns)
     judged = examine(cursor, table, cargo, passage)
     if judged.refused:
-        cursor.execute(query("quarantine.why"))
-        raise StillRefused(errors=[Reason(*each).to_json() for each in cursor.fetchall()])
+        raise _still_refused(cursor)
     # Between the verdicts and the merge, the table still has the old row.
     was = audit.rows_before(cursor, judged)
     report, _ = let_in(cursor, cargo, judged, passage)
+    if report.rejected:  # by a trigger of the table
+        raise _still_refused(cursor)
     if not report.unchanged:
         action: audit.Action = "update" if report.updated else "insert"
         audit.record_change(cursor, actor, request, action, table, was, audit.rows_after(judged))
     cursor.execute(query("quarantine.correct"), {"id": case.id, "fields": Json(cells)})
     return report
+
+
+def _still_refused(cursor: Cursor) -> StillRefused:
+    """Return the error that tells the verdicts on the only row."""
+    cursor.execute(query("quarantine.why"))
+    return StillRefused(errors=[Reason(*each).to_json() for each in cursor.fetchall()])
 
 
 def _dialect(cursor: Cursor, case: RejectDetail) -> Dialect | None:
