@@ -32,7 +32,14 @@ RACES = {  # another writer committed between judging and merging: try again
     errorcodes.UNIQUE_VIOLATION,
     errorcodes.FOREIGN_KEY_VIOLATION,
 }
-ROW_FAULTS = ("22", "23", "P0", "44", "54")  # classes of errors that a single row can cause
+# Classes of errors that a single row can cause: its values, and what a trigger, a policy, or a
+# function in any language says of them (20 is a CASE without an ELSE, 2F a missing RETURN).
+_ROW_FAULTS = ("09", "20", "21", "22", "23", "27", "2F", "38", "39", "44", "54", "P0")
+# A trigger may choose any SQLSTATE, and a policy has that of a missing privilege. The server also
+# names its own function that raised the error, in no language: RAISE of PL/pgSQL, and the check of
+# policies and views.
+_RAISE, _CHECK_OPTION = "exec_stmt_raise", "ExecWithCheckOptions"
+_CLASSES = {code for name, code in vars(errorcodes).items() if name.startswith("CLASS_")}
 _ATTEMPTS = 12
 _LONGEST_PAUSE = 1.0  # seconds
 _SESSION = {
@@ -206,9 +213,9 @@ def wording_errors(address: str | None = None) -> Iterator[None]:
         yield
     except psycopg2.Error as error:
         fact = driver_message(error)
-        if error.pgcode in RACES:
+        if error.pgcode in RACES and error.diag.source_function != _RAISE:
             raise Contended(f"other writers keep changing the same rows: {fact}") from error
-        if (error.pgcode or "").startswith(ROW_FAULTS):
+        if is_row_fault(error.pgcode) or error.diag.source_function in (_RAISE, _CHECK_OPTION):
             raise RowRefused(fact) from error
         if _is_loss(error):
             place = f" at {_place(address)}" if address else ""
@@ -218,6 +225,11 @@ def wording_errors(address: str | None = None) -> Iterator[None]:
         raise DatabaseRefused(
             f"the database refused: {fact}", _HINTS.get(error.pgcode or "")
         ) from error
+
+
+def is_row_fault(state: str | None) -> bool:
+    """Return whether a single row can cause an SQLSTATE: also any that is not Postgres's own."""
+    return state is not None and (state.startswith(_ROW_FAULTS) or state[:2] not in _CLASSES)
 
 
 def fetch_rows(cursor_: Cursor) -> list[dict[str, Any]]:

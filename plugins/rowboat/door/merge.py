@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from psycopg2 import sql
+from psycopg2 import errorcodes, sql
 from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 
 from rowboat.catalog.tables import Catalog, Table
-from rowboat.database.connections import RACES, ROW_FAULTS, Cursor, driver_message, fetch_one
+from rowboat.database.connections import RACES, Cursor, driver_message, fetch_one, is_row_fault
 from rowboat.database.statements import join_names, query
 from rowboat.door import stage
 from rowboat.door.context import Judged
@@ -276,6 +276,8 @@ def advance_sequences(cursor: Cursor, judged: Judged) -> None:
 def merge_one_by_one(cursor: Cursor, judged: Judged) -> list[tuple[int, str]]:
     """Move the good rows into the table one at a time; return the numbers (from 1) of those that
     break a rule the judge does not know, such as a trigger's, each with the database's message.
+
+    Call it only if such a row is known to be among them: a privilege that one lacks is a policy's.
     """
     is_next = query("merge.is_next")
     good = sql.SQL(" and ").join([judged.good, is_next])
@@ -293,7 +295,8 @@ def merge_one_by_one(cursor: Cursor, judged: Judged) -> list[tuple[int, str]]:
     return [
         (n, fact)
         for n, state, rule, fact in cursor.fetchall()
-        if state.startswith(ROW_FAULTS) and not (state in RACES and _is_judged(judged, rule))
+        if (is_row_fault(state) or state == errorcodes.INSUFFICIENT_PRIVILEGE)
+        and not (state in RACES and _is_judged(judged, rule))
     ]
 
 

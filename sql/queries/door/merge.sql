@@ -89,6 +89,7 @@ declare
     state text;
     rule text;
     said text;
+    context text;
 begin
     for this in select s.n from pg_temp.stage as s where {good} order by s.n loop
         begin
@@ -100,9 +101,13 @@ begin
                 raise exception using message = {message};
             end if;
             set constraints all immediate;
-        exception when others then
+        exception when others or assert_failure then
             get stacked diagnostics
-                state = returned_sqlstate, rule = constraint_name, said = message_text;
+                state = returned_sqlstate, rule = constraint_name, said = message_text,
+                context = pg_exception_context;
+            if split_part(context, chr(10), 1) like '%% RAISE' then
+                state := 'P0001';  -- a trigger's own words, whichever SQLSTATE it chose
+            end if;
             insert into pg_temp.verdict (n, rule, column_name, message)
             values (this.n, state, rule, said);
         end;
