@@ -71,11 +71,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Unique:
-    """A primary key or unique constraint."""
+    """A primary key or unique constraint; a `deferrable` one is checked when a statement ends."""
 
     name: str
     columns: tuple[str, ...]
     nulls_equal: bool
+    deferrable: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ class Table:
     """One managed table.
 
     `guards` are the kinds of things of its own (trigger, rule, row-level security policy) that may
-    change, skip or refuse a row, which cannot be known beforehand.
+    change, skip or refuse a row, which cannot be known beforehand. `is_referenced` is true if a
+    foreign key of any table refers to it.
     """
 
     schema: str
@@ -129,6 +131,7 @@ class Table:
     comment: str | None
     has_triggers: bool
     guards: tuple[str, ...]
+    is_referenced: bool
     columns: tuple[Column, ...]
     key: Unique | None
     uniques: tuple[Unique, ...]
@@ -278,7 +281,7 @@ def read_catalog(cursor: Cursor) -> Catalog:
 def _table(row: dict[str, Any]) -> Table:
     constraints = row["constraints"] or []
     uniques = [
-        Unique(each["name"], tuple(each["columns"]), each["nulls_equal"])
+        Unique(each["name"], tuple(each["columns"]), each["nulls_equal"], each["deferrable"])
         for each in sorted(constraints, key=lambda each: str(each["kind"]))
         if each["kind"] in "pu"
     ]
@@ -289,6 +292,7 @@ def _table(row: dict[str, Any]) -> Table:
         comment=row["comment"],
         has_triggers=row["has_triggers"],
         guards=tuple(row["guards"]),
+        is_referenced=row["is_referenced"],
         columns=tuple(
             Column(**(each | {"labels": each["labels"] and tuple(each["labels"])}))
             for each in row["columns"] or []

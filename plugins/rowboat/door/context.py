@@ -29,8 +29,11 @@ class Terms:
     `seen_until` is the greatest key of equal rows in earlier cargoes of the source, infinite if
     keys have no order, None if there were none.
 
+    With `displaces` a row may be deleted and inserted anew, if it is to give up a unique value to
+    another row and can only do so in this way.
+
     For a restore: `gone` are rows of the table that will be deleted, `parents` maps a parent table
-    to what it will contain afterwards, and with `replaces` rows may exchange their unique values.
+    to what it will contain afterwards, and with `replaces` rows are to be equal to the last bit.
     """
 
     table: Table
@@ -46,11 +49,12 @@ class Terms:
     gone: Sql | None = None
     parents: Mapping[str, Sql] = field(default_factory=dict)
     replaces: bool = False
+    displaces: bool = False
 
     @property
     def exchanges(self) -> bool:
         """Whether a unique value may move from one row to another."""
-        return self.origin == "backup" and self.on_known == "update"
+        return self.on_known == "update"
 
 
 @dataclass(frozen=True)

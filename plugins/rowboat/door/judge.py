@@ -336,7 +336,7 @@ def _taken(rows: StagedRows, unique: Unique) -> Sql:
         joined=columns.joined(unique.columns, others, unique.nulls_equal),
         given=sql.SQL("true") if unique.nulls_equal else columns.given(unique.columns),
         other_row=_other_row(columns, lambda name: sql.Identifier("t", name)),
-        stays=_AND.join([_stays(terms), _keeps(terms)]),
+        stays=_AND.join([_stays(terms), _keeps(terms, unique)]),
         **_duplicate(rows, unique, _OTHER_ROW),
     )
 
@@ -346,13 +346,14 @@ def _stays(terms: Terms) -> Sql:
     return query("judge.stays", gone=terms.gone) if terms.gone else sql.SQL("true")
 
 
-def _keeps(terms: Terms) -> Sql:
+def _keeps(terms: Terms, unique: Unique) -> Sql:
     """SQL: the row t of the table will not give up its value before the row of the stage is
-    written: rows are updated first, then inserted.
+    written: rows are updated first, then inserted. Among updates there is no order.
     """
     if not terms.exchanges:
         return sql.SQL("true")
-    return query("judge.keeps", also=sql.SQL("false") if terms.replaces else query("judge.updates"))
+    in_any_order = terms.displaces or unique.deferrable
+    return query("judge.keeps", also=sql.SQL("false") if in_any_order else query("judge.updates"))
 
 
 def _other_row(columns: StagedColumns, its: Callable[[str], Sql]) -> Sql:
@@ -417,5 +418,9 @@ _KEY_RULES: tuple[_Rule[Unique], ...] = (
 )
 _UNIQUE_RULES: tuple[_Rule[Unique], ...] = (
     _Rule(applies=_is_covered, check=_repeated),
-    _Rule(applies=_is_covered, check=_taken, depends=lambda rows, _: rows.terms.exchanges),
+    _Rule(
+        applies=_is_covered,
+        check=_taken,
+        depends=lambda rows, _: rows.terms.exchanges and rows.matched > 0,
+    ),
 )

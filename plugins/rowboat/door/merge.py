@@ -1,14 +1,14 @@
 """Merges good rows of the stage into their table: inserts, updates, leaves equal rows alone."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from psycopg2 import errorcodes, sql
 from psycopg2.errors import ForeignKeyViolation, UniqueViolation
 
-from rowboat.catalog.tables import Catalog, Table
+from rowboat.catalog.tables import Catalog, Table, Unique
 from rowboat.database.connections import RACES, Cursor, driver_message, fetch_one, is_row_fault
 from rowboat.database.statements import join_names, query
 from rowboat.door import stage
@@ -97,6 +97,16 @@ def may_be_silent(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
     return bool(fetch_one(cursor)[0])
 
 
+def may_displace(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
+    """Return whether rows of a table may be deleted and inserted anew, with nobody the wiser.
+
+    No trigger or policy of the table takes part, and rows that refer to it do not notice.
+    """
+    if table.guards or not any(not unique.deferrable for unique in table.uniques):
+        return False
+    return not table.is_referenced or may_be_silent(cursor, catalog, table)
+
+
 def skip_triggers(cursor: Cursor, table: Table) -> None:
     """Lock the parents, and keep row triggers from firing until the transaction ends.
 
@@ -137,7 +147,7 @@ def merge_rows(cursor: Cursor, judged: Judged, leaving: Sql | None = None) -> Me
     """
     # counted here, not when they were matched: some have been refused since
     different, unchanged = count_matched(cursor, judged)
-    displaced = _displace(cursor, judged) if different and judged.terms.replaces else 0
+    displaced = _displace(cursor, judged) if different and judged.terms.displaces else 0
     plan = plan_merge(judged, different, unchanged, displaced, deletes=leaving is not None)
     if unchanged and judged.terms.origin == "file":  # only files have several cargoes
         cursor.execute(query("merge.remember", key=_key(judged), good=judged.good))
@@ -337,8 +347,8 @@ def _key(judged: Judged) -> Sql:
     return _COMMA.join(key_name(index) for index, _ in enumerate(judged.terms.table.key.columns))
 
 
-def holds_wanted_value(judged: Judged, stage_row: Sql) -> Sql:
-    """SQL: the row t has a unique value that a good row of the stage, not `stage_row`, brings."""
+def holds_wanted_value(judged: Judged, stage_row: Sql, uniques: Sequence[Unique]) -> Sql:
+    """SQL: another good row of the stage than `stage_row` brings a value of `uniques` that t has."""
     found = [
         query(
             "merge.wanted",
@@ -348,7 +358,7 @@ def holds_wanted_value(judged: Judged, stage_row: Sql) -> Sql:
                 unique.columns, [sql.Identifier("t", n) for n in unique.columns], unique.nulls_equal
             ),
         )
-        for unique in judged.terms.table.uniques
+        for unique in uniques
         if judged.columns.cover(unique.columns)
     ]
     return sql.SQL("({})").format(sql.SQL(" or ").join(found)) if found else sql.SQL("false")
@@ -359,16 +369,19 @@ def _displace(cursor: Cursor, judged: Judged) -> int:
 
     Two rows that exchange a unique value cannot be updated one after the other.
     """
-    rest, key = _rest(judged), judged.terms.table.key
-    assert key is not None
+    rest, table = _rest(judged), judged.terms.table
+    at_each_row = [unique for unique in table.uniques if not unique.deferrable]
     # An update cannot set a column that is GENERATED ALWAYS AS IDENTITY; an insert can override it.
-    if not rest or any(judged.terms.table.by_name[n].identity == "a" for n in rest):
+    if not rest or any(table.by_name[n].identity == "a" for n in rest):
         which: Sql = sql.SQL("true")
-    elif not judged.terms.table.uniques:
+    elif not at_each_row:
         return 0
     else:
-        which = holds_wanted_value(judged, sql.SQL("m.n"))
-    cursor.execute(query("merge.displace", table=judged.terms.table.identifier, which=which))
+        which = holds_wanted_value(judged, sql.SQL("m.n"), at_each_row)
+    if table.is_referenced and not judged.terms.replaces:
+        # the rows will be there again: nothing is to happen to those that refer to them
+        cursor.execute(query("merge.skip_triggers"))
+    cursor.execute(query("merge.displace", table=table.identifier, which=which))
     return cursor.rowcount
 
 

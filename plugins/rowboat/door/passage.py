@@ -52,8 +52,9 @@ class Passage:
     """Where a cargo comes from and who brings it; recorded with the report.
 
     `first_line` to `last_line` (from 1) and `first_byte` to `last_byte` are a piece of a file.
-    `on_known` decides what happens to rows whose key the table has. `on_trial` leaves sequences
-    alone, as no rollback resets them. The door updates two fields for the next cargo of the same
+    `on_known` decides what happens to rows whose key the table has; with `displaces` these may be
+    deleted and inserted anew. `on_trial` leaves sequences alone, as no rollback resets them. The
+    door updates two fields for the next cargo of the same
     source: `own`, the transactions in which it has written so far, and `seen_until`, the greatest
     key of rows that it found equal.
     """
@@ -70,6 +71,7 @@ class Passage:
     own: list[str] = field(default_factory=list)
     seen_until: float | None = None
     on_known: OnKnown = "update"
+    displaces: bool = False
     on_trial: bool = False
 
 
@@ -126,6 +128,7 @@ def terms_of(
         gone=gone,
         parents=dict(parents or {}),
         replaces=replaces,
+        displaces=replaces or (passage.displaces and len(cargo.columns) == len(table.stored)),
     )
 
 

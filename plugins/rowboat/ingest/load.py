@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rowboat.catalog.tables import Catalog, Table
@@ -20,7 +20,12 @@ from rowboat.database.connections import (
     transaction,
 )
 from rowboat.database.statements import query
-from rowboat.door.merge import hold_parents, may_skip_triggers, skip_triggers
+from rowboat.door.merge import (
+    hold_parents,
+    may_displace,
+    may_skip_triggers,
+    skip_triggers,
+)
 from rowboat.door.passage import Passage, Report, open_door, pass_through
 from rowboat.door.stage import Cargo
 from rowboat.errors import (
@@ -125,6 +130,7 @@ def _load(connection: Connection, catalog: Catalog, setup: "_Setup") -> None:
         with steps() as cursor:
             before = position.read_position(cursor, found.name)
             skips = not steps.on_trial and may_skip_triggers(cursor, catalog, table)
+            displaces = may_displace(cursor, catalog, table)
         if (
             before
             and before.covers(table.full_name, found.size, found.version)
@@ -139,11 +145,20 @@ def _load(connection: Connection, catalog: Catalog, setup: "_Setup") -> None:
                 report.state, report.notes = "unchanged", [known]
                 return
         managed = {key.parent for key in table.foreign_keys} <= set(catalog.by_name)
-        setup = replace(setup, skips_triggers=skips, holds_parents=managed and not steps.on_trial)
+        setup = replace(
+            setup,
+            skips_triggers=skips,
+            holds_parents=managed and not steps.on_trial,
+            displaces=displaces,
+        )
         if settings().reject_limit is not None and not steps.on_trial:
             # The limit is known only at the end: load all on trial, roll back, and load again.
             with transaction(connection, keep=False) as cursor:
-                _load_text(_Setup(Steps(connection, cursor), found, table, run, catalog), before)
+                trial = _Setup(
+                    Steps(connection, cursor), found, table, run, catalog,
+                    FileReport(found.name, table.full_name, "loading"), displaces=displaces,
+                )  # fmt: skip
+                _load_text(trial, before)
         text = _load_text(setup, before)
         interrupted = before is not None and before.state != "loaded"
         if report.report.inserted or report.report.updated or interrupted:
@@ -170,7 +185,8 @@ def _locked(connection: Connection, steps: Steps, file_name: str) -> Iterator[No
 
 @dataclass(frozen=True)
 class _Setup:
-    """What is to be loaded, and how its transactions keep parents from being deleted.
+    """What is to be loaded, how its transactions keep parents from being deleted, and whether its
+    rows may be deleted and inserted anew.
 
     `others` are all tables, to one of which the header may belong. `report` is kept true while the
     file is loaded: if the load fails midway, it tells what is in.
@@ -180,10 +196,11 @@ class _Setup:
     found: FoundFile
     table: Table
     run: Run
-    others: Iterable[Table] = ()
-    report: FileReport = field(default_factory=lambda: FileReport("", None, "loading"))
+    others: Iterable[Table]
+    report: FileReport
     skips_triggers: bool = False
     holds_parents: bool = False
+    displaces: bool = False
 
     def hold_parents(self, cursor: Cursor) -> None:
         """Lock the parents, as the first statement of a transaction.
@@ -326,6 +343,7 @@ class _Pass:
             run.run,
             start.version,
             own=own,
+            displaces=setup.displaces,
             on_trial=setup.steps.on_trial,
         )
         return cls(

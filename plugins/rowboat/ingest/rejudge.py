@@ -8,7 +8,7 @@ from rowboat.catalog.tables import Catalog, Table
 from rowboat.database.connections import Cursor, Steps, persistently
 from rowboat.database.statements import query
 from rowboat.door import quarantine
-from rowboat.door.merge import may_skip_triggers, skip_triggers
+from rowboat.door.merge import may_displace, may_skip_triggers, skip_triggers
 from rowboat.door.passage import Passage, Report, open_door, pass_through
 from rowboat.door.rejected_rows import RejectFilter
 from rowboat.errors import RowRefused
@@ -63,7 +63,8 @@ def rejudge_in_time(
     end = time.monotonic() + seconds
     with steps() as cursor:
         skips = may_skip_triggers(cursor, catalog, table) and not steps.on_trial
-    passage = Passage("retry", "", actor, run, on_trial=steps.on_trial)
+        displaces = may_displace(cursor, catalog, table)
+    passage = Passage("retry", "", actor, run, displaces=displaces, on_trial=steps.on_trial)
     again = _Again(table, passage, which, skips, after)
     total = Report()
     while (done := again.some(steps)) is not None:

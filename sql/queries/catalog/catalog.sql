@@ -18,6 +18,9 @@ select
         ],
         null
     ) as guards,
+    exists (
+        select from pg_constraint as k where k.confrelid = c.oid and k.contype = 'f'
+    ) as is_referenced,
     (
         select json_agg(
             json_build_object(
@@ -74,6 +77,7 @@ select
                 'match', k.confmatchtype,
                 'expression', case when k.contype = 'c' then pg_get_expr(k.conbin, k.conrelid) end,
                 'nulls_equal', coalesce(x.indnullsnotdistinct, false),
+                'deferrable', k.condeferrable,
                 'comment', obj_description(k.oid, 'pg_constraint')
             )
             order by k.contype, k.conname

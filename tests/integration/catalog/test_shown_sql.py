@@ -110,6 +110,8 @@ def test_every_rule_of_a_table_is_shown(boat: Boat, declare: Callable[[str], Non
         "judge.taken",
         "judge.own_reference",
         "judge.own_reference",
+        "judge.taken",
+        "judge.taken",
     ]
     merged = [each.name for each in merge_statements(boat.connect(), catalog, table)]
     assert "merge.at_once" in merged

@@ -193,7 +193,7 @@ class TableRestore:
         if self.silent:
             skip_triggers(cursor, self.table)
             if self.doomed and judged.terms.replaces:
-                in_way = holds_wanted_value(judged, sql.SQL("null"))
+                in_way = holds_wanted_value(judged, sql.SQL("null"), self.table.uniques)
                 self.cleared = self.doomed.delete_in_way(cursor, in_way, inside)
         elif self.doomed and self.doomed.count and self.table.refers_to_itself:
             leaving = self.doomed.leaving(set(inside) - {self.name})

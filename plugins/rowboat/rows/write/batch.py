@@ -270,7 +270,9 @@ class Batch:
         return examine(cursor, table, cargo, passage)
 
     def _pass(self, cursor: Cursor, table: Table, cargo: Cargo, own: list[str]) -> Report:
-        passage, order = self._passage(own), self.order
+        order, may = self.order, self.order.on_known == "update"
+        displaces = may and merge.may_displace(cursor, self.catalog, table)
+        passage = replace(self._passage(own), displaces=displaces)
         judged = self._examine(cursor, table, cargo, passage)
         before = audit.rows_before(cursor, judged) if order.on_known == "update" else "[]"
         report, merged = let_in(cursor, cargo, judged, passage)
