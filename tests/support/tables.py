@@ -15,4 +15,4 @@ def column(name: str, **facts: object) -> Column:
 
 def table(*columns: Column) -> Table:
     """Return the table s.boats of these columns, without keys."""
-    return Table("s", "boats", None, False, (), False, columns, None, (), (), ())
+    return Table("s", "boats", None, False, columns, None, (), (), ())

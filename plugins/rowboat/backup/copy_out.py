@@ -26,6 +26,7 @@ from rowboat.errors import BrokenPromise, Unholdable
 Take: TypeAlias = Callable[[list[Cells]], None]
 
 _PAGES = 64  # of a batch: some thousand short rows, which fit into the processor's caches
+_MOST = 1664  # columns that Postgres returns (MaxTupleAttributeNumber)
 _BYTES = 2**20  # of a batch if rows may be of any size
 # Types whose values all have the same size: the server need not send the sizes.
 _WIDTHS = {
@@ -49,6 +50,9 @@ def fetch_table(cursor: Cursor, table: Table, schema: Schema, take: Take) -> Non
             f"detach it from {table.full_name}, or copy its rows into a table of Postgres",
         )
     columns = [_Fetched(field, table.by_name[field.column]) for field in schema.fields]
+    if sum(len(column.parts) for column in columns) >= _MOST:
+        for column in columns:
+            column.join_parts()
     statement = query(
         "copy_out.fetch_wide" if is_wide else "copy_out.fetch",
         ranges=query("copy_out.ranges", family=family, pages=sql.Literal(_PAGES)),
@@ -70,7 +74,7 @@ def fetch_table(cursor: Cursor, table: Table, schema: Schema, take: Take) -> Non
 class _Fetched:
     """A column: the SQL of its value, and of its parts of a message.
 
-    These are the sizes, unless all are the same, and the values.
+    These are the sizes, unless all are the same, and the values; one part if `is_joined`.
     """
 
     def __init__(self, field: Field, column: Column) -> None:
@@ -79,8 +83,14 @@ class _Fetched:
         self.value = query("copy_out.value", send=send, value=_expression(field, column))
         self.width = None if field.nullable else _WIDTHS.get(field.kind.send)
         self.parts = [query("copy_out.values", value=self.value)]
+        self.is_joined = False
         if self.width is None:
             self.parts.insert(0, query("copy_out.sizes", value=self.value))
+
+    def join_parts(self) -> None:
+        """Fetch sizes and values as one part: this costs a copy of them, but half the columns."""
+        self.is_joined = len(self.parts) > 1
+        self.parts = [sql.SQL(" || ").join(self.parts)]
 
 
 def _expression(field: Field, column: Column) -> sql.Composable:
@@ -104,11 +114,12 @@ def _batch(message: bytes, columns: Sequence[_Fetched]) -> list[Cells]:
     rows = int.from_bytes(message[slice(*next(parts))])
     found = []
     for column in columns if rows else ():
+        begin, end = next(parts)
         if column.width:
             size = np.full(rows, column.width, np.int64)
         else:
-            size = np.frombuffer(message, ">i4", rows, next(parts)[0]).astype(np.int64)
-        begin, end = next(parts)
+            size = np.frombuffer(message, ">i4", rows, begin).astype(np.int64)
+            begin, end = (begin + 4 * rows, end) if column.is_joined else next(parts)
         behind = begin + np.cumsum(np.maximum(size, 0))
         if behind[-1] != end:
             raise BrokenPromise(f"the server did not send every {column.name}")

@@ -130,13 +130,13 @@ class Table:
     name: str
     comment: str | None
     has_triggers: bool
-    guards: tuple[str, ...]
-    is_referenced: bool
     columns: tuple[Column, ...]
     key: Unique | None
     uniques: tuple[Unique, ...]
     foreign_keys: tuple[ForeignKey, ...]
     checks: tuple[Check, ...]
+    guards: tuple[str, ...] = ()
+    is_referenced: bool = False
 
     @property
     def full_name(self) -> str:

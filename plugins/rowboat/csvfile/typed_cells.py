@@ -6,7 +6,7 @@ by one. If more than 5 % of the cells of a column are odd, the whole column is s
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ _DIGITS = {"int2": 4, "int4": 9, "int8": 18}  # any integer of so many digits fi
 _BITS = {"int2": 16, "int4": 32, "int8": 64}
 _INTEGER = re.compile(r"(-?)0*([0-9]{1,19})")  # as in literals.sql; more digits never fit
 _MOST_ODD = 0.05
+_WIDE = 300  # columns: so much text of up to 24 bytes, which is never moved to TOAST, fits a page
 _ZERO, _MINUS = ord("0"), ord("-")
 _DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
@@ -67,6 +68,13 @@ def may_be_typed(column: Column) -> bool:
     return column.base in _FORMS and not column.is_domain
 
 
+def is_wide(columns: Collection[str]) -> bool:
+    """Return whether these are so many columns that their cells, if each is staged in a column of
+    its own, may exceed a page, or the number of columns that a table can have.
+    """
+    return len(columns) > _WIDE
+
+
 @dataclass(frozen=True)
 class IntegerKeys:
     """The integer keys of staged rows.
@@ -109,7 +117,10 @@ def find_typed_cells(
 
     `key` names the column of an integer key, if there is one.
     """
-    found = {name: columns[name] for name in records.dialect.columns if may_be_typed(columns[name])}
+    names = records.dialect.columns
+    found = {name: columns[name] for name in names if may_be_typed(columns[name])}
+    if is_wide(names):
+        return TypedCells()
     bounds = records.bounds() if found else None
     if bounds is None or not len(records.staged()):
         return TypedCells()

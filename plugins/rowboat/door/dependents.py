@@ -70,8 +70,8 @@ class Dependents:
 class RowsToDelete:
     """The doomed rows of one table: those that a backup lacks, or one that a request deletes.
 
-    They are copied into a temporary table, with their places in the table, until the transaction
-    ends: what is found out about them must not change while rows are written.
+    Their places and what `known` references refer to are copied into a temporary table, until the
+    transaction ends: what is found out about them must not change while rows are written.
     """
 
     def __init__(
@@ -86,7 +86,13 @@ class RowsToDelete:
         self.name = sql.Identifier(_NAMES.format(number))
         self._number, self._names = number, count()
         cursor.execute(
-            query("restore.doomed", doomed=self.name, table=table.identifier, which=which)
+            query(
+                "restore.doomed",
+                doomed=self.name,
+                columns=_referred("t", known),
+                table=table.identifier,
+                which=which,
+            )
         )
         self.count: int = cursor.rowcount
 
@@ -127,12 +133,14 @@ class RowsToDelete:
         first: Sequence[Reference],
         stays: Mapping[str, sql.Composable],
         skip: Collection[str] = (),
+        whole: bool = False,
     ) -> dict[str, Dependents]:
         """Count the rows that refer to doomed rows by the `first` foreign keys, and those that
         cascading deletes would reach from there, at any depth.
 
         `stays` maps a child to SQL that chooses which of its rows c count. Children in `skip` are
-        ignored below the first level. Returns label of the foreign key → its rows.
+        ignored below the first level. Returns label of the foreign key → its rows, which are kept
+        `whole` if told to: of a very wide table that is not possible.
         """
         found: dict[str, Dependents] = {}
         seen: dict[str, list[sql.Composable]] = {}
@@ -141,10 +149,12 @@ class RowsToDelete:
             doomed, each = waiting.pop(0)
             known = seen.setdefault(each.label, [stays.get(each.child_name, _TRUE)])
             name = sql.Identifier(_NAMES.format(f"{self._number}_{next(self._names)}"))
+            below = _references(cursor, each.child) if each.on_delete == "c" else []
             cursor.execute(
                 query(
                     "restore.dependents",
                     dependents=name,
+                    columns=sql.SQL(", c.*") if whole else _referred("c", below),
                     child=each.child,
                     doomed=doomed,
                     joined=each.joined("c", "d"),
@@ -156,8 +166,7 @@ class RowsToDelete:
             known.append(query("restore.not_in", rows=name))
             before = found.get(each.label, Dependents(0, each))
             found[each.label] = Dependents(before.rows + rows_, each, (*before.kept, name))
-            if each.on_delete == "c" and rows_:
-                below = _references(cursor, each.child)
+            if rows_:
                 waiting += [(name, other) for other in below if other.child_name not in skip]
         return found
 
@@ -193,6 +202,12 @@ def _references(cursor: Cursor, table: sql.Identifier) -> list[Reference]:
         )
         for row in fetch_rows(cursor)
     ]
+
+
+def _referred(alias: str, references: Sequence[Reference]) -> sql.Composed:
+    """SQL: the columns to which these foreign keys refer, to be added to others."""
+    names = sorted({name for each in references for name in each.parent_columns})
+    return sql.SQL("").join(sql.SQL(", {}").format(sql.Identifier(alias, name)) for name in names)
 
 
 def _all(conditions: Sequence[sql.Composable]) -> sql.Composable:

@@ -98,9 +98,8 @@ def may_be_silent(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
 
 
 def may_displace(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
-    """Return whether rows of a table may be deleted and inserted anew, with nobody the wiser.
-
-    No trigger or policy of the table takes part, and rows that refer to it do not notice.
+    """Return whether rows of a table may be deleted and inserted anew without a trace: no trigger
+    or policy of the table takes part, and rows that refer to it stay as they are.
     """
     if table.guards or not any(not unique.deferrable for unique in table.uniques):
         return False
@@ -348,7 +347,7 @@ def _key(judged: Judged) -> Sql:
 
 
 def holds_wanted_value(judged: Judged, stage_row: Sql, uniques: Sequence[Unique]) -> Sql:
-    """SQL: another good row of the stage than `stage_row` brings a value of `uniques` that t has."""
+    """SQL: a good row of the stage, not `stage_row`, brings a value that t has in `uniques`."""
     found = [
         query(
             "merge.wanted",

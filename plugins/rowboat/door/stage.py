@@ -11,7 +11,7 @@ from psycopg2 import sql
 
 from rowboat.catalog.tables import Table
 from rowboat.csvfile.records import Reason
-from rowboat.csvfile.typed_cells import IntegerKeys, may_be_typed
+from rowboat.csvfile.typed_cells import IntegerKeys, is_wide, may_be_typed
 from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import as_printed, query
 from rowboat.errors import BrokenPromise, PartLost
@@ -19,6 +19,9 @@ from rowboat.errors import BrokenPromise, PartLost
 NAME = sql.Identifier("pg_temp", "stage")
 _AT_ONCE = 2**20  # bytes that COPY asks for
 _LARGE = 10_000  # rows of a stage
+_COMMA = sql.SQL(", ")
+_STAGE, _INTAKE = sql.SQL("pg_temp.stage"), sql.SQL("pg_temp.intake")
+_IN_ARRAY = 32  # cells: each is found by walking over those before it
 
 
 @dataclass(frozen=True)
@@ -107,15 +110,19 @@ def build_stage(
 
     They are kept from one cargo to the next: creating tables costs more than emptying them. A
     column whose values may be recognised as such (`plain`) has one column for text, one for values.
+    Rows of very many columns have their cells in arrays of text.
     """
     cells = declare_columns(stage_columns(table, columns, typed))
     key = [
         sql.SQL("{} {}").format(key_name(index), as_printed(table.by_name[name].type))
         for index, name in enumerate(table.key.columns if table.key else ())
     ]
-    key_ = sql.SQL(", ").join(key)
+    key_ = _COMMA.join(key)
     keys = sql.SQL("").join(sql.SQL(", ") + each for each in key)
-    form = sql.SQL(", ").join([cells, key_])
+    form = _COMMA.join([cells, key_])
+    if is_wide(columns):
+        taken_in = _separate_cells(table, columns, typed)
+        form = _COMMA.join([form, declare_columns(taken_in)])
     # the form is kept as the comment of the stage: the session's memory of what it has built
     said = sql.Literal(form.as_string(cursor))
     cursor.execute(query("stage.is_built", form=said))
@@ -123,31 +130,55 @@ def build_stage(
         cursor.execute(query("stage.renew"))
         return
     cursor.execute(query("stage.build", cells=cells, key=key_, keys=keys, form=said))
+    if is_wide(columns):
+        _build_intake(cursor, taken_in)
 
 
 def stage_columns(
     table: Table, columns: tuple[str, ...], typed: frozenset[str] = frozenset()
 ) -> list[tuple[sql.Identifier, str]]:
-    """Return the stage's columns and their types: first the cells, then those for the values of
-    cells that are text.
+    """Return the stage's columns and how they are declared: first the cells, then those for the
+    values of cells that are text.
     """
+    if is_wide(columns):
+        # `main`: compressed within the page first, which is four times as fast to read as TOAST
+        firsts = range(0, len(columns), _IN_ARRAY)
+        return [(array_name(first), "text[] storage main") for first in firsts]
     by_name = table.by_name
-    cells = [
-        (cell_name(index), by_name[name].type if name in typed else "text")
-        for index, name in enumerate(columns)
-    ]
-    return cells + [
+    return _separate_cells(table, columns, typed) + [
         (value_name(index), by_name[name].type)
         for index, name in enumerate(columns)
         if name not in typed and may_be_typed(by_name[name])
     ]
 
 
+def _separate_cells(
+    table: Table, columns: tuple[str, ...], typed: frozenset[str]
+) -> list[tuple[sql.Identifier, str]]:
+    return [
+        (cell_name(index), table.by_name[name].type if name in typed else "text")
+        for index, name in enumerate(columns)
+    ]
+
+
+def _build_intake(cursor: Cursor, cells: list[tuple[sql.Identifier, str]]) -> None:
+    nulls = [sql.SQL("null::{} as {}").format(as_printed(type_), name) for name, type_ in cells]
+    texts = [sql.SQL("new.{}::text").format(name) for name, _ in cells]
+    firsts = range(0, len(cells), _IN_ARRAY)
+    arrays = [
+        sql.SQL("array[{}]").format(_COMMA.join(texts[first : first + _IN_ARRAY]))
+        for first in firsts
+    ]
+    names = _COMMA.join(map(array_name, firsts))
+    body = query("stage.take_in", arrays=names, cells=_COMMA.join(arrays))
+    cursor.execute(
+        query("stage.build_intake", nulls=_COMMA.join(nulls), body=sql.Literal(cursor.shown(body)))
+    )
+
+
 def declare_columns(columns: Sequence[tuple[sql.Identifier, str]]) -> sql.Composed:
     """SQL: columns and their types, as `create table` has them."""
-    return sql.SQL(", ").join(
-        sql.SQL("{} {}").format(name, as_printed(type_)) for name, type_ in columns
-    )
+    return _COMMA.join(sql.SQL("{} {}").format(name, as_printed(type_)) for name, type_ in columns)
 
 
 def fill_stage(cursor: Cursor, table: Table, cargo: Cargo) -> None:
@@ -162,9 +193,10 @@ def fill_stage(cursor: Cursor, table: Table, cargo: Cargo) -> None:
         value_name(index) if name in cargo.plain else cell_name(index)
         for index, name in enumerate(cargo.columns)
     ]
-    names = sql.SQL(", ").join(cells)
+    names = _COMMA.join(cells)
     if cargo.delimiter is None:
-        statement = query("stage.fill_binary", cells=names)
+        into = _INTAKE if is_wide(cargo.columns) else _STAGE
+        statement = query("stage.fill_binary", stage=into, cells=names)
     else:
         statement = _fill_csv(table, cargo, cells)
     content = _FailureKept(cargo.content())
@@ -187,7 +219,7 @@ def fill_stage(cursor: Cursor, table: Table, cargo: Cargo) -> None:
 
 def _fill_from(cursor: Cursor, table: Table, cargo: Cargo, part: Staged) -> None:
     rows = {"before": part.before, "last": part.before + cargo.staged}
-    cells = sql.SQL(", ").join(name for name, _ in stage_columns(table, cargo.columns))
+    cells = _COMMA.join(name for name, _ in stage_columns(table, cargo.columns))
     cursor.execute(query("stage.fill_from", cells=cells, part=part.table), rows)
     if cursor.rowcount != cargo.staged:
         raise PartLost
@@ -201,7 +233,7 @@ def _put_odd(cursor: Cursor, cargo: Cargo) -> None:
     for column, cell in cells.items():
         for n, text in cargo.odd[column].items():
             found[n] |= {"n": n + 1, cell.strings[0]: text}
-    changes = sql.SQL(", ").join(
+    changes = _COMMA.join(
         sql.SQL("{} = {}").format(cell, sql.Identifier("o", *cell.strings))
         for cell in cells.values()
     )
@@ -258,12 +290,11 @@ def _fill_csv(table: Table, cargo: Cargo, cells: list[sql.Identifier]) -> sql.Co
         for cell, name in zip(cells, cargo.columns, strict=True)
         if not table.by_name[name].is_text
     ]
-    force_null = (
-        query("stage.force_null", cells=sql.SQL(", ").join(plain)) if plain else sql.SQL("")
-    )
+    force_null = query("stage.force_null", cells=_COMMA.join(plain)) if plain else sql.SQL("")
     return query(
         "stage.fill_csv",
-        cells=sql.SQL(", ").join(cells),
+        stage=_INTAKE if is_wide(cargo.columns) else _STAGE,
+        cells=_COMMA.join(cells),
         delimiter=sql.Literal(cargo.delimiter),
         force_null=force_null,
     )
@@ -272,6 +303,17 @@ def _fill_csv(table: Table, cargo: Cargo, cells: list[sql.Identifier]) -> sql.Co
 def cell_name(index: int) -> sql.Identifier:
     """Return the name of the stage's column for the cells of a cargo's nth column."""
     return sql.Identifier(f"c{index}")
+
+
+def array_name(index: int) -> sql.Identifier:
+    """Return the name of the column that has the cell of a cargo's nth column, if it is wide."""
+    return sql.Identifier(f"a{index // _IN_ARRAY}")
+
+
+def cell_in_array(index: int) -> sql.Composed:
+    """SQL: the column and the place in it where the cell of a wide cargo's nth column is."""
+    place = sql.SQL(str(index % _IN_ARRAY + 1))
+    return sql.SQL("{}[{}]").format(array_name(index), place)
 
 
 def value_name(index: int) -> sql.Identifier:

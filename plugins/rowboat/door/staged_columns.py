@@ -8,8 +8,9 @@ from psycopg2 import sql
 
 from rowboat.catalog import literals
 from rowboat.catalog.tables import Table
+from rowboat.csvfile.typed_cells import is_wide
 from rowboat.database.statements import query
-from rowboat.door.stage import Cargo, cell_name, value_name
+from rowboat.door.stage import Cargo, cell_in_array, cell_name, value_name
 
 Sql: TypeAlias = sql.Composable
 SHOWN = 80  # characters of a cell that a sentence shows
@@ -22,8 +23,9 @@ class StagedColumns:
 
     A column of the stage holds text (c0, c1, …), values of the table's type (c0, … of `typed`
     columns), or values beside the text of those cells that were not recognised as values (v0, v1, …
-    of `plain` columns; only `odd` ones have such cells). Text of the columns in `doubtful` may be
-    no value of its type. `as_written` is true if Postgres itself wrote the text, in any form.
+    of `plain` columns; only `odd` ones have such cells). If there are very many columns, all cells
+    are text in arrays (a0, a1, …). Text of the columns in `doubtful` may be no value of its type.
+    `as_written` is true if Postgres itself wrote the text, in any form.
     """
 
     table: Table
@@ -37,15 +39,12 @@ class StagedColumns:
     @classmethod
     def of_cargo(cls, table: Table, cargo: Cargo, as_written: bool) -> "StagedColumns":
         """Return the columns of a cargo of which no cell has been judged: all are doubtful."""
-        return cls(
-            table,
-            cargo.columns,
-            cargo.typed,
-            cargo.plain,
-            frozenset(cargo.odd),
-            frozenset(cargo.columns),
-            as_written,
-        )
+        every = frozenset(cargo.columns)
+        none = frozenset[str]()
+        if is_wide(cargo.columns):  # all cells are staged as text
+            return cls(table, cargo.columns, none, none, none, every, as_written)
+        odd = frozenset(cargo.odd)
+        return cls(table, cargo.columns, cargo.typed, cargo.plain, odd, every, as_written)
 
     def doubting(self, names: Collection[str]) -> "StagedColumns":
         """Return the columns once their cells were judged: only those named have faulty cells."""
@@ -72,7 +71,9 @@ class StagedColumns:
 
     def raw(self, name: str, alias: str = "s") -> Sql:
         """SQL: the stage's own column for a column of the table, text unless it is typed."""
-        return sql.SQL("{}.{}").format(sql.Identifier(alias), cell_name(self.names.index(name)))
+        index = self.names.index(name)
+        place = cell_in_array(index) if is_wide(self.names) else cell_name(index)
+        return sql.SQL("{}.{}").format(sql.Identifier(alias), place)
 
     def _recognised(self, name: str, alias: str) -> Sql:
         return sql.SQL("{}.{}").format(sql.Identifier(alias), value_name(self.names.index(name)))

@@ -9,9 +9,9 @@ lock table {table} in share row exclusive mode;
 lock table {table} in share mode;
 
 -- name: doomed
--- Collect the rows that are to be deleted, with their tableoid and ctid.
+-- Collect the rows that are to be deleted: their tableoid, ctid and the columns that others refer to.
 create temporary table {doomed} on commit drop as
-select t.tableoid as "rowboat home", t.ctid as "rowboat place", t.*
+select t.tableoid as "rowboat home", t.ctid as "rowboat place"{columns}
 from {table} as t
 where {which};
 
@@ -44,7 +44,7 @@ order by 2, 3, 1;
 -- name: dependents
 -- Collect the rows of a child table that refer to doomed rows and are not doomed themselves.
 create temporary table {dependents} on commit drop as
-select c.tableoid as "rowboat home", c.ctid as "rowboat place", c.*
+select c.tableoid as "rowboat home", c.ctid as "rowboat place"{columns}
 from {child} as c
 where exists (select from {doomed} as d where {joined}) and {stays};
 

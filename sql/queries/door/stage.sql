@@ -22,6 +22,22 @@ create temporary table seen ({key});
 comment on table pg_temp.stage is {form};
 comment on table pg_temp.rest is {form};
 
+-- name: build_intake
+-- Make the view into which rows of very many columns are copied. Its trigger stages their cells as
+-- text, many in one column: such a column is compressed or moved out if the row exceeds a page.
+drop view if exists pg_temp.intake;
+create temporary view intake as select {nulls};
+create or replace function pg_temp.take_in() returns trigger language plpgsql as {body};
+create trigger take_in instead of insert on pg_temp.intake
+for each row execute function pg_temp.take_in();
+
+-- fragment: take_in
+-- Stage a row.
+begin
+    insert into pg_temp.stage ({arrays}) values ({cells});
+    return new;
+end
+
 -- name: is_built
 -- Return whether the session already has the tables for rows of this form.
 select coalesce(obj_description(to_regclass('pg_temp.stage'), 'pg_class') = {form}, false);
@@ -79,11 +95,11 @@ comment on table pg_temp.stage is null;
 
 -- name: fill_binary
 -- Copy rows in as values and text.
-copy pg_temp.stage ({cells}) from stdin (format binary);
+copy {stage} ({cells}) from stdin (format binary);
 
 -- name: fill_csv
 -- Copy rows in; an unquoted empty field is NULL, a quoted one an empty text.
-copy pg_temp.stage ({cells}) from stdin (
+copy {stage} ({cells}) from stdin (
     format csv, delimiter {delimiter}, encoding 'UTF8'{force_null}
 );
 

@@ -51,9 +51,9 @@ end $$;
 copy pg_temp.stage ("c0", "c1", "c2", "c3", "c4") from stdin (format binary);
 
 -- restore.doomed
--- Collect the rows that are to be deleted, with their tableoid and ctid.
+-- Collect the rows that are to be deleted: their tableoid, ctid and the columns that others refer to.
 create temporary table "rowboat_doomed_0" on commit drop as
-select t.tableoid as "rowboat home", t.ctid as "rowboat place", t.*
+select t.tableoid as "rowboat home", t.ctid as "rowboat place"
 from "hired_employees"."hired_employees" as t
 where not exists (select from pg_temp.stage as s where "t"."id" = "s"."c0");
 

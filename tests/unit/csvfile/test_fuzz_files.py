@@ -232,7 +232,7 @@ def test_a_harmed_schema_is_read_or_refused(of: tuple[str, Any], data: st.DataOb
 # Names
 
 CATALOG = Catalog(tuple(
-    Table(schema, name, None, False, (), False, (column("id"),), None, (), (), ())
+    Table(schema, name, None, False, (column("id"),), None, (), (), ())
     for schema, name in [("s", "boats"), ("s", "boat crews"), ("t", "boats"), ("s", "Jobs%")]
 ))  # fmt: skip
 named = st.lists(

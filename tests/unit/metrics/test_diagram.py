@@ -26,9 +26,7 @@ def table(name: str, *columns: Column | str, **parents: str) -> Table:
         for child, parent in parents.items()
     )
     every = (column("id"), *given, *map(column, parents))
-    return Table(
-        "s", name, None, False, (), False, every, Unique("key", ("id",), False), (), keys, ()
-    )
+    return Table("s", name, None, False, every, Unique("key", ("id",), False), (), keys, ())
 
 
 def draw(*tables: Table) -> Element:

@@ -105,7 +105,7 @@ def _dependents(cursor: Cursor, table: Table, condition: sql.Composable) -> list
     if not known:
         return []
     doomed = RowsToDelete(cursor, table, 0, condition, known)
-    found = doomed.dependents(cursor, known, {table.full_name: doomed.stays})
+    found = doomed.dependents(cursor, known, {table.full_name: doomed.stays}, whole=True)
     return [each for each in found.values() if each.rows]
 
 
