@@ -81,7 +81,10 @@ class Unique:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """Columns that refer to a row of a parent table."""
+    """Columns that refer to a row of a parent table.
+
+    With `period` the last column is a range, which one or more rows of the parent have to cover.
+    """
 
     name: str
     columns: tuple[str, ...]
@@ -90,6 +93,7 @@ class ForeignKey:
     parent_columns: tuple[str, ...]
     on_delete: str
     all_or_none: bool
+    period: bool = False
 
     @property
     def parent(self) -> str:
@@ -176,6 +180,15 @@ class Table:
         if not given.
         """
         return all(name in columns or self.by_name[name].has_constant_default for name in names)
+
+    @property
+    def judged_references(self) -> tuple[ForeignKey, ...]:
+        """The foreign keys that are judged in sets: not those of periods within the table, which
+        rows of one cargo may cover together.
+        """
+        return tuple(
+            key for key in self.foreign_keys if not (key.period and key.parent == self.full_name)
+        )
 
     @property
     def refers_to_itself(self) -> bool:
@@ -274,7 +287,8 @@ class Catalog:
 
 def read_catalog(cursor: Cursor) -> Catalog:
     """Read the catalog of the managed tables."""
-    cursor.execute(query("catalog.tables"), {"schemas": list(settings().schemas)})
+    statement = query("catalog.tables", enforced=query("catalog.enforced"))
+    cursor.execute(statement, {"schemas": list(settings().schemas)})
     return Catalog(tuple(_table(row) for row in fetch_rows(cursor)))
 
 
@@ -308,6 +322,7 @@ def _table(row: dict[str, Any]) -> Table:
                 tuple(each["parent_columns"]),
                 each["on_delete"],
                 each["match"] == "f",
+                each["period"],
             )
             for each in constraints
             if each["kind"] == "f"

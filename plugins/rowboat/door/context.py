@@ -76,7 +76,7 @@ class StagedRows:
     def rule_names(self) -> set[str]:
         """The names of the keys and references that the judge checks."""
         table = self.terms.table
-        rules: list[Unique | ForeignKey] = [*table.uniques, *table.foreign_keys]
+        rules: list[Unique | ForeignKey] = [*table.uniques, *table.judged_references]
         if table.key:
             rules.append(table.key)
         return {rule.name for rule in rules if self.columns.cover(rule.columns)}

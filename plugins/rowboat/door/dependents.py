@@ -23,7 +23,7 @@ _NAMES = "rowboat_doomed_{}"
 
 @dataclass(frozen=True)
 class Reference:
-    """A foreign key onto a table, from any table of the database."""
+    """A foreign key onto a table, from any table of the database; a `period` is a range."""
 
     name: str
     child: sql.Identifier
@@ -31,6 +31,7 @@ class Reference:
     columns: tuple[str, ...]
     parent_columns: tuple[str, ...]
     on_delete: str
+    period: bool = False
 
     @property
     def label(self) -> str:
@@ -48,10 +49,15 @@ class Reference:
         return ACTIONS[self.on_delete]
 
     def joined(self, child: str, parent: str) -> sql.Composed:
-        """SQL: the row of the child refers to that of the parent."""
+        """SQL: the row of the child refers to that of the parent, or to its range among others."""
+        signs = ["="] * len(self.columns)
+        if self.period:
+            signs[-1] = "&&"
         return sql.SQL(" and ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(child, name), sql.Identifier(parent, other))
-            for name, other in zip(self.columns, self.parent_columns, strict=True)
+            sql.SQL("{} {} {}").format(
+                sql.Identifier(child, name), sql.SQL(sign), sql.Identifier(parent, other)
+            )
+            for name, sign, other in zip(self.columns, signs, self.parent_columns, strict=True)
         )
 
 
@@ -190,7 +196,13 @@ def references_to(cursor: Cursor, table: Table) -> list[Reference]:
 
 
 def _references(cursor: Cursor, table: sql.Identifier) -> list[Reference]:
-    cursor.execute(query("restore.references", table=sql.Literal(table.as_string(cursor))))
+    cursor.execute(
+        query(
+            "restore.references",
+            table=sql.Literal(table.as_string(cursor)),
+            enforced=query("catalog.enforced"),
+        )
+    )
     return [
         Reference(
             row["name"],
@@ -199,6 +211,7 @@ def _references(cursor: Cursor, table: sql.Identifier) -> list[Reference]:
             tuple(row["columns"]),
             tuple(row["parent_columns"]),
             row["on_delete"],
+            row["period"],
         )
         for row in fetch_rows(cursor)
     ]

@@ -81,7 +81,7 @@ def _checks_of(rows: StagedRows) -> list[_Check]:
     """Return the checks of a table's constraints that apply to the staged rows, in order."""
     table = rows.terms.table
     return [
-        *_checks_of_kind(rows, table.foreign_keys, _FOREIGN_KEY_RULES),
+        *_checks_of_kind(rows, table.judged_references, _FOREIGN_KEY_RULES),
         *_checks_of_kind(rows, [table.key] if table.key else [], _KEY_RULES),
         *_checks_of_kind(rows, table.uniques, _UNIQUE_RULES),
     ]
@@ -251,6 +251,10 @@ def _reference(rows: StagedRows, key: ForeignKey) -> Sql:
         "parent": terms.parents.get(key.parent, key.parent_identifier),
         "joined": columns.joined(key.columns, parents),
     }
+    if key.period:
+        parts["joined"] = columns.joined(key.columns[:-1], parents[:-1])
+        parts |= {"parents": parents[-1], "period": columns.value(key.columns[-1])}
+        return query("judge.period_reference", **parts)
     if not _is_within_table(rows, key):
         return query("judge.reference", **parts)
     # In a restore, rows of the table that the backup lacks are deleted at the end: they are in the

@@ -87,7 +87,9 @@ def may_skip_triggers(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
 
 def may_be_silent(cursor: Cursor, catalog: Catalog, table: Table) -> bool:
     """Return whether row triggers may be disabled for a table, with or without foreign keys."""
-    if table.has_triggers or {key.parent for key in table.foreign_keys} - set(catalog.by_name):
+    if table.has_triggers or table.judged_references != table.foreign_keys:
+        return False
+    if {key.parent for key in table.foreign_keys} - set(catalog.by_name):
         return False
     referring = [table.by_name[name] for key in table.foreign_keys for name in key.columns]
     if any(column.default and not column.has_constant_default for column in referring):

@@ -23,6 +23,7 @@ not exists (select from pg_temp.stage as s where {joined})
 -- All foreign keys that refer to a table, from any schema.
 select
     k.conname as name, n.nspname as schema, c.relname as child, k.confdeltype as on_delete,
+    coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false) as period,
     array(
         select a.attname::text
         from unnest(k.conkey) with ordinality as i (attnum, ordinal)
@@ -39,6 +40,7 @@ from pg_constraint as k
 join pg_class as c on c.oid = k.conrelid
 join pg_namespace as n on n.oid = c.relnamespace
 where k.confrelid = {table}::regclass and k.contype = 'f' and k.conparentid = 0
+    and {enforced}
 order by 2, 3, 1;
 
 -- name: dependents

@@ -19,7 +19,8 @@ select
         null
     ) as guards,
     exists (
-        select from pg_constraint as k where k.confrelid = c.oid and k.contype = 'f'
+        select from pg_constraint as k
+        where k.confrelid = c.oid and k.contype = 'f' and {enforced}
     ) as is_referenced,
     (
         select json_agg(
@@ -78,6 +79,7 @@ select
                 'expression', case when k.contype = 'c' then pg_get_expr(k.conbin, k.conrelid) end,
                 'nulls_equal', coalesce(x.indnullsnotdistinct, false),
                 'deferrable', k.condeferrable,
+                'period', coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false),
                 'comment', obj_description(k.oid, 'pg_constraint')
             )
             order by k.contype, k.conname
@@ -86,7 +88,7 @@ select
         left join pg_class as p on p.oid = k.confrelid
         left join pg_namespace as pn on pn.oid = p.relnamespace
         left join pg_index as x on x.indexrelid = k.conindid and k.contype in ('p', 'u')
-        where k.conrelid = c.oid and k.contype in ('p', 'u', 'f', 'c')
+        where k.conrelid = c.oid and k.contype in ('p', 'u', 'f', 'c') and {enforced}
     ) as constraints
 from pg_class as c
 join pg_namespace as n on n.oid = c.relnamespace
@@ -111,6 +113,10 @@ where
         )
     end
 order by n.nspname, c.relname;
+
+-- fragment: enforced
+-- The constraint is not declared NOT ENFORCED, which Postgres has since 18.
+coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
 
 -- fragment: family
 -- A table and all below it: partitions and those that inherit.

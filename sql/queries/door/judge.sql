@@ -73,6 +73,15 @@ select s.n, {place}, 'reference', {column}, {message}
 from pg_temp.stage as s
 where {given} and not exists (select from {parent} as p where {joined});
 
+-- name: period_reference
+-- Refuse rows whose period is not covered by the periods of their parents.
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select s.n, {place}, 'reference', {column}, {message}
+from pg_temp.stage as s
+where {given} and (
+    select range_agg({parents}) @> {period} from {parent} as p where {joined}
+) is not true;
+
 -- name: halves
 -- Refuse rows that give only a part of a parent's key (MATCH FULL: all or nothing).
 insert into pg_temp.verdict (n, place, rule, column_name, message)
