@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -84,6 +84,8 @@ class ForeignKey:
     """Columns that refer to a row of a parent table.
 
     With `period` the last column is a range, which one or more rows of the parent have to cover.
+    `ring` are the tables of a ring in which each row requires a row of the next table, so that the
+    first rows can only be inserted together.
     """
 
     name: str
@@ -94,6 +96,7 @@ class ForeignKey:
     on_delete: str
     all_or_none: bool
     period: bool = False
+    ring: tuple[str, ...] = ()
 
     @property
     def parent(self) -> str:
@@ -289,7 +292,36 @@ def read_catalog(cursor: Cursor) -> Catalog:
     """Read the catalog of the managed tables."""
     statement = query("catalog.tables", enforced=query("catalog.enforced"))
     cursor.execute(statement, {"schemas": list(settings().schemas)})
-    return Catalog(tuple(_table(row) for row in fetch_rows(cursor)))
+    return Catalog(tuple(_with_rings([_table(row) for row in fetch_rows(cursor)])))
+
+
+def _with_rings(tables: Sequence[Table]) -> Iterator[Table]:
+    """Yield the tables; their foreign keys know the rings of which they are a part."""
+    required = {
+        table.full_name: {
+            key.parent
+            for key in table.foreign_keys
+            if key.parent != table.full_name
+            and all(table.by_name[name].not_null for name in key.columns)
+        }
+        for table in tables
+    }
+
+    def ring(child: str, parent: str) -> tuple[str, ...]:
+        """Return the tables on the shortest way from a required parent back to the child."""
+        ways: list[tuple[str, ...]] = [(parent,)] if parent in required[child] else []
+        seen = {parent}
+        for way in ways:
+            if way[-1] == child:
+                return way
+            following = sorted(required.get(way[-1], set()) - seen)
+            seen.update(following)
+            ways += [(*way, each) for each in following]
+        return ()
+
+    for table in tables:
+        keys = [replace(key, ring=ring(table.full_name, key.parent)) for key in table.foreign_keys]
+        yield replace(table, foreign_keys=tuple(keys))
 
 
 def _table(row: dict[str, Any]) -> Table:

@@ -246,7 +246,7 @@ def _reference(rows: StagedRows, key: ForeignKey) -> Sql:
     parts = {
         "place": _place(columns, key.columns[0], "reference"),
         "column": sql.Literal(", ".join(key.columns)),
-        "message": _CONCAT.join([sql.Literal(f"{key.parent} has no "), wanted]),
+        "message": _CONCAT.join([sql.Literal(f"{key.parent} has no "), wanted, *_ring(key)]),
         "given": columns.given(key.columns),
         "parent": terms.parents.get(key.parent, key.parent_identifier),
         "joined": columns.joined(key.columns, parents),
@@ -264,6 +264,20 @@ def _reference(rows: StagedRows, key: ForeignKey) -> Sql:
     parts["own_key"] = _key_value(columns, key.parent_columns)
     parts["child_key"] = _key_value(columns, key.columns)
     return query("judge.own_reference", **parts)
+
+
+def _ring(key: ForeignKey) -> list[Sql]:
+    """SQL: what to do if neither the row nor its parent can be loaded first."""
+    if not key.ring:
+        return []
+    names = sorted(key.ring)
+    tables = f"{', '.join(names[:-1])} and {names[-1]}"
+    return [
+        sql.Literal(
+            f"; rows of {tables} require each other, and no file or request can bring both: "
+            "insert those that do so in one transaction of SQL"
+        )
+    ]
 
 
 def _halves(rows: StagedRows, key: ForeignKey) -> Sql:
