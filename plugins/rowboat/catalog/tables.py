@@ -130,7 +130,8 @@ class Table:
 
     `guards` are the kinds of things of its own (trigger, rule, row-level security policy) that may
     change, skip or refuse a row, which cannot be known beforehand. `is_referenced` is true if a
-    foreign key of any table refers to it.
+    foreign key of any table refers to it, `has_deferred` if a constraint of the table, or one that
+    refers to it, is only checked at the commit.
     """
 
     schema: str
@@ -144,6 +145,7 @@ class Table:
     checks: tuple[Check, ...]
     guards: tuple[str, ...] = ()
     is_referenced: bool = False
+    has_deferred: bool = False
 
     @property
     def full_name(self) -> str:
@@ -339,6 +341,7 @@ def _table(row: dict[str, Any]) -> Table:
         has_triggers=row["has_triggers"],
         guards=tuple(row["guards"]),
         is_referenced=row["is_referenced"],
+        has_deferred=row["has_deferred"],
         columns=tuple(
             Column(**(each | {"labels": each["labels"] and tuple(each["labels"])}))
             for each in row["columns"] or []

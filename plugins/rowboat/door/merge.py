@@ -331,8 +331,7 @@ def _is_judged(judged: Judged, rule: str | None) -> bool:
 
     A guard of the table may change a row after it was judged, or skip its parent.
     """
-    guarded = judged.terms.table.guards and judged.terms.origin != "backup"
-    return rule in judged.rows.rule_names and not guarded
+    return rule in judged.rows.rule_names and not judged.terms.table.guards
 
 
 def record_overwritten(cursor: Cursor, judged: Judged, load_id: int) -> None:

@@ -22,6 +22,9 @@ select
         select from pg_constraint as k
         where k.confrelid = c.oid and k.contype = 'f' and {enforced}
     ) as is_referenced,
+    exists (select from pg_constraint as k where k.conrelid = c.oid and k.condeferred) or exists (
+        select from pg_constraint as k where k.confrelid = c.oid and k.condeferred
+    ) as has_deferred,
     (
         select json_agg(
             json_build_object(

@@ -75,6 +75,10 @@ exists (
         and t.ctid = any (array(select place from pg_temp.match where not same))
 )
 
+-- name: check_now
+-- Check deferred constraints now, while it can be told which rows break them.
+set constraints all immediate;
+
 -- name: one_by_one
 -- Run a block.
 do {body};

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from psycopg2 import sql
-from psycopg2.errors import UndefinedTable
+from psycopg2.errors import ForeignKeyViolation, UndefinedTable, UniqueViolation
 from psycopg2.extras import Json
 
 from rowboat.backup import sets, shelf
@@ -24,6 +24,7 @@ from rowboat.catalog.tables import Catalog, read_catalog
 from rowboat.database.connections import (
     Connection,
     Cursor,
+    driver_message,
     fetch_one,
     fetch_rows,
     persistently,
@@ -262,11 +263,28 @@ def carry_out(
     # The rows that referred to other doomed rows have been updated or deleted by now.
     for step in reversed(steps):
         step.delete_rest(cursor, steps)
+    _check_deferred(cursor, steps)
     done = Plan(order.set, order.mode, [step.plan for step in steps])
     _check_plan(done, order.expected)
     for step, report in zip(steps, reports, strict=True):
         step.check(cursor, report)
     return done
+
+
+def _check_deferred(cursor: Cursor, steps: Sequence[TableRestore]) -> None:
+    """Check deferred constraints before the commit, where a broken one would pass for a race.
+
+    Other writers are locked out, so there is none. Raises RestoreRefused.
+    """
+    if not any(step.table.has_deferred for step in steps):
+        return
+    try:
+        cursor.execute(query("merge.check_now"))
+    except (ForeignKeyViolation, UniqueViolation) as error:
+        raise RestoreRefused(
+            f"the rows of the backup break a deferred constraint: {driver_message(error)}",
+            "restore the tables that belong together (--all), or restore --into a new table",
+        ) from error
 
 
 def _check_plan(done: Plan, expected: Plan | None) -> None:

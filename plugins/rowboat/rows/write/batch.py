@@ -279,10 +279,6 @@ class Batch:
         if merged.judged is not judged:  # the audit has rows that the table did not store after all
             raise RowNotStored(merge.not_stored(table))
         if report.inserted or report.updated:
-            if table.has_triggers:
-                # Deferred constraints are checked here, where an error can be told from a race.
-                with merge.telling_own_rules(judged):
-                    cursor.execute(query("batch.check_now"))
             facts = (order.actor, order.request, order.action, table)
             audit.record_change(cursor, *facts, before, audit.rows_after(judged))
         own[:] = passage.own
