@@ -292,7 +292,8 @@ class Catalog:
 
 def read_catalog(cursor: Cursor) -> Catalog:
     """Read the catalog of the managed tables."""
-    statement = query("catalog.tables", enforced=query("catalog.enforced"))
+    family = query("catalog.family", table=sql.SQL("c.oid"))
+    statement = query("catalog.tables", family=family, enforced=query("catalog.enforced"))
     cursor.execute(statement, {"schemas": list(settings().schemas)})
     return Catalog(tuple(_with_rings([_table(row) for row in fetch_rows(cursor)])))
 

@@ -378,20 +378,32 @@ def _displace(cursor: Cursor, judged: Judged) -> int:
         return 0
     else:
         which = holds_wanted_value(judged, sql.SQL("m.n"), at_each_row)
-    if table.is_referenced and not judged.terms.replaces:
-        # the rows will be there again: nothing is to happen to those that refer to them
+    # the rows will be there again: nothing is to happen to those that refer to them
+    quietly = table.is_referenced and not judged.terms.replaces and _fires_triggers(cursor)
+    if quietly:
         cursor.execute(query("merge.skip_triggers"))
     cursor.execute(query("merge.displace", table=table.identifier, which=which))
-    return cursor.rowcount
+    displaced = cursor.rowcount
+    if quietly:
+        fire_triggers(cursor)
+    return displaced
+
+
+def _fires_triggers(cursor: Cursor) -> bool:
+    cursor.execute(query("merge.fires_triggers"))
+    return bool(fetch_one(cursor)[0])
 
 
 def _rest(judged: Judged) -> tuple[str, ...]:
-    """Return the columns that an update sets; of the key only those that it may change."""
+    """Return the columns that an update sets; of the key only those that it may change.
+
+    If there is nothing but the key, that is it: equal keys may be written differently (1.0, 1.00).
+    """
     assert judged.terms.table.key is not None
     keys = judged.terms.table.key.columns
     if judged.terms.replaces:
         keys = tuple(name for name in keys if judged.terms.table.by_name[name].identity == "a")
-    return tuple(name for name in judged.columns.names if name not in keys)
+    return tuple(name for name in judged.columns.names if name not in keys) or keys
 
 
 def _update(judged: Judged, good: Sql | None = None) -> sql.Composed:

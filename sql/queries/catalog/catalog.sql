@@ -95,11 +95,12 @@ select
     ) as constraints
 from pg_class as c
 join pg_namespace as n on n.oid = c.relnamespace
-cross join lateral (  -- triggers of its own, and those of partitions only
+cross join lateral (
+    {family}
     select exists (
         select from pg_trigger as t
-        where t.tgrelid in (select c.oid union all select relid from pg_partition_tree(c.oid))
-            and not t.tgisinternal and t.tgname <> 'rowboat_written'
+        join family as f on f.id = t.tgrelid
+        where not t.tgisinternal and t.tgname <> 'rowboat_written'
     ) as has_triggers
 ) as own
 where

@@ -15,6 +15,10 @@ select has_parameter_privilege('session_replication_role', 'set') and not exists
 -- For this transaction only: the judge has checked the parents of all rows at once.
 set local session_replication_role = replica;
 
+-- name: fires_triggers
+-- Return whether row triggers fire.
+select current_setting('session_replication_role') = 'origin';
+
 -- name: fire_triggers
 -- For the rest of this transaction.
 set local session_replication_role = origin;

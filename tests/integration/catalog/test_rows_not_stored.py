@@ -132,6 +132,20 @@ def test_a_trigger_of_a_partition_only(boat: Boat, declare: Declare) -> None:
     assert reasons(boat) == {4: [NOT_STORED]}
 
 
+def test_a_trigger_of_a_table_that_inherits_only(boat: Boat, declare: Declare) -> None:
+    """An update of the parent is one of the child's row."""
+    declare(
+        f"create schema s; create table s.t (id integer primary key, v text);"
+        f"create table s.t_old (primary key (id)) inherits (s.t); {FUNCTION}"
+        + TRIGGER.replace(" s.t ", " s.t_old ")
+        + "grant insert, select, update on s.t_old to rowboat_loader"
+    )
+    boat.query("insert into s.t values (1, 'a'), (2, 'b'); insert into s.t_old values (3, 'c')")
+    boat.write("t.csv", "1,A\n2,skip\n3,skip\n")
+    assert loaded_counts(boat.ingest()["t.csv"]) == (3, 0, 2, 0, 1)
+    assert reasons(boat) == {3: [NOT_STORED]}
+
+
 def test_a_rule_that_does_nothing_instead(boat: Boat, declare: Declare) -> None:
     declare(
         declared(

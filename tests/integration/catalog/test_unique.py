@@ -117,6 +117,20 @@ def test_unique_index(boat: Boat, declare: Declare) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("key", "type_", "again"),
+    [("1.0", "numeric", "1.00"), ("-0", "double precision", "0"), ("1", "integer", "1")],
+)
+def test_nothing_but_a_key(boat: Boat, declare: Declare, key: str, type_: str, again: str) -> None:
+    declare(f"create schema s; create table s.k (k {type_} primary key)")
+    boat.write("k.csv", f"{key}\n")
+    boat.ingest()
+    boat.write("k-2.csv", f"{again}\n2\n")
+    changed = key != again
+    assert loaded_counts(boat.ingest()["k-2.csv"]) == (2, 1, changed, not changed, 0)
+    assert boat.query("select k::text from s.k order by k") == [again, "2"]
+
+
 CODES = "create schema s; create table s.u (id integer primary key, code text{});"
 CHILD = "create table s.c (id integer primary key, u integer not null references s.u on delete {});"
 EXCHANGES = [
