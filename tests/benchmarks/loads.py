@@ -166,7 +166,9 @@ def unchanged(at: Place, _: int) -> list[Ratio]:
         with at.session() as connection:
             with transaction(connection) as cursor:
                 known = tables.read_catalog(cursor)
-            todo, _ = triage_files(connection, discovery.scan_folder(known), Run("benchmark"))
+            todo, _ = triage_files(
+                connection, known, discovery.scan_folder(known), Run("benchmark")
+            )
             assert not todo
 
     def stat() -> None:

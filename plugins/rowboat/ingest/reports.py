@@ -63,7 +63,8 @@ class FileReport:
             head += f": {self.error}"
         if self.vanished_count:
             head += f"; {self.vanished_count:,} rows of its earlier version are no longer in it"
-        return "; ".join([head, *self.notes, *self.shown_reasons])
+        # an error over refused rows has their reasons in it
+        return "; ".join([head, *self.notes, *([] if self.error else self.shown_reasons)])
 
     @property
     def outcome(self) -> str:

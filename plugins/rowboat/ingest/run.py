@@ -31,7 +31,7 @@ def ingest_files(paths: Sequence[Address], run: Run) -> list[FileReport]:
         with transaction(connection) as cursor:
             catalog = read_catalog(cursor)
         found = find_files(paths, catalog)
-        todo, reports = triage_files(connection, found, run)
+        todo, reports = triage_files(connection, catalog, found, run)
         if run.dry_run:
             with transaction(connection, keep=False) as cursor:
                 for each in order_files(todo, catalog):
@@ -57,7 +57,7 @@ def find_files(paths: Sequence[Address], catalog: Catalog) -> list[FoundFile]:
 
 
 def triage_files(
-    connection: Connection, found: Sequence[FoundFile], run: Run
+    connection: Connection, catalog: Catalog, found: Sequence[FoundFile], run: Run
 ) -> tuple[list[FoundFile], list[FileReport]]:
     """Return the files to be loaded, and reports of those that are unchanged or cannot be."""
     with transaction(connection) as cursor:
@@ -74,7 +74,22 @@ def triage_files(
             reports.append(FileReport(each.name, each.table.full_name, "unchanged"))
         else:
             todo.append(each)
+    _note_emptied(connection, catalog, reports)
     return todo, reports
+
+
+def _note_emptied(connection: Connection, catalog: Catalog, reports: list[FileReport]) -> None:
+    """Add a note to the reports of unchanged files whose table has been emptied."""
+    unchanged = [each for each in reports if each.state == "unchanged" and each.table]
+    with transaction(connection) as cursor:
+        emptied = position.emptied_tables(
+            cursor, [catalog.by_name[name] for name in {each.table for each in unchanged} if name]
+        )
+    for each in unchanged:
+        if each.table in emptied:
+            each.notes.append(
+                f"{each.table} has been emptied: `rowboat ingest --again` loads the file again"
+            )
 
 
 def _refuse(connection: Connection, found: FoundFile, run: Run) -> FileReport:

@@ -92,7 +92,7 @@ def detect(names: dict[str, str]) -> list[str]:
         named = _paths(context)
         found = find_files(named, catalog)
         # Only names go through XCom: each task reads the position of its file again.
-        todo, reports = triage_files(connection, found, run)
+        todo, reports = triage_files(connection, catalog, found, run)
         with transaction(connection) as cursor:
             parts.sweep_parts(cursor)  # parts that a killed run has left
             large = {file.name for file in todo if split.is_large_file(cursor, file)}

@@ -111,7 +111,11 @@ def test_an_emptied_table_knows_no_text(logs: Boat) -> None:
 
 def test_a_truncated_table_is_loaded_again(logs: Boat) -> None:
     logs.query("truncate s.logs")
-    assert logs.ingest()["logs-1.csv"].state == "unchanged"
+    report = logs.ingest()["logs-1.csv"]
+    assert (report.state, report.notes) == (
+        "unchanged",
+        ["s.logs has been emptied: `rowboat ingest --again` loads the file again"],
+    )
     report = logs.ingest(logs.raw / "logs-1.csv", again=True)["logs-1.csv"]
     assert (counts(report), rows(logs)) == ((3, 3, 0, 0, 0), ONCE)
     report = logs.ingest(logs.raw / "logs-1.csv", again=True)["logs-1.csv"]
