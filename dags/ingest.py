@@ -9,9 +9,9 @@ are read, to find changes that size and time do not show. To start it by hand, u
 #### What
 `detect` compares every file with its position in `ingest_status.ingest_status`. Each table has its
 own tasks, ordered by foreign keys: parents are loaded before children, other tables in parallel,
-with one mapped task for each file, one after the other. A large file is `cut` into parts, which all
-workers `stage` at the same time; its `load` then merges them in one transaction. A new table
-appears here by itself.
+with one mapped task for each file, one after the other (for each group of files, if there are more
+than a hundred). A large file is `cut` into parts, which all workers `stage` at the same time; its
+`load` then merges them in one transaction. A new table appears here by itself.
 
 #### Rows
 Valid rows are loaded. Rejected rows are kept in `ingest_status.rejected_rows` with their original
@@ -61,7 +61,7 @@ with DAG(
     for each in tables:
         with TaskGroup(names[each.table], tooltip=each.table):
             changed, parts = files(each.table), cut(each.table)
-            loads[each.table] = load.expand(file=changed)
+            loads[each.table] = load.expand(group=changed)
             stage.expand(part=parts) >> loads[each.table]
         found >> [changed, parts]
         [loads[parent] for parent in each.parents] >> loads[each.table] >> end

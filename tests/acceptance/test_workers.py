@@ -234,7 +234,7 @@ def run(fleet: Fleet) -> str:
         for number in range(FILES):
             text = rows(table, number * ROWS + 1, ROWS)
             (fleet.raw / f"{table}-{number:02}.csv").write_text(text)
-    (fleet.raw / "goods.csv").write_text(rows("goods", FILES * ROWS + 1, LARGE))
+    (fleet.raw / "goods-99.csv").write_text(rows("goods", FILES * ROWS + 1, LARGE))
     started = fleet.airflow.trigger("ingest")
 
     def both_stage() -> bool:
@@ -284,7 +284,7 @@ def test_the_large_file_is_staged_by_both_and_merged_in_one_transaction(
     assert {each["hostname"] for each in stages if each["state"] == "success"} == {"one", "two"}
     assert fleet.query(
         "select count(distinct xid), sum(read) from ingest_status.loads"
-        " where source_name = 'goods.csv'"
+        " where source_name = 'goods-99.csv'"
     ) == [(1, LARGE)]
     assert fleet.query(PARTS) == [0]
 

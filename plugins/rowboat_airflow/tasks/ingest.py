@@ -31,6 +31,7 @@ from rowboat_airflow.watcher import RawDataChanged
 log = logging.getLogger(__name__)
 
 REPORT = "report"
+GROUPS = 100  # of the files of one table: Airflow maps a task at most 1,024 times
 FIRST = 100  # priority weight: parts of large files are staged before small files are loaded
 
 RAW_DATA = Asset("raw_data", watchers=[AssetWatcher(name="raw_data", trigger=RawDataChanged())])  # type: ignore[no-untyped-call]
@@ -116,10 +117,16 @@ def detect(names: dict[str, str]) -> list[str]:
 
 
 @task(retries=RETRIES, retry_policy=POLICY)
-def files(table: str) -> list[str]:
-    """Return the changed files of one table; one load is mapped to each."""
+def files(table: str) -> list[list[str]]:
+    """Return the changed files of one table in groups; one load is mapped to each group."""
     changed: dict[str, list[str]] = get_current_context()["ti"].xcom_pull("detect", key="changed")
-    return changed[table]
+    return group_files(changed[table])
+
+
+def group_files(names: list[str]) -> list[list[str]]:
+    """Return names in at most GROUPS groups, in the same order; each alone if there are few."""
+    size = -(-len(names) // GROUPS)
+    return [names[at : at + size] for at in range(0, len(names), size or 1)]
 
 
 @task(priority_weight=FIRST, retries=RETRIES, retry_policy=POLICY)
@@ -165,25 +172,36 @@ def stage(part: dict[str, Any]) -> None:
     retry_policy=POLICY,
     show_return_value_in_logs=False,  # so that the report is the last line of the log
 )
-def load(file: str) -> dict[str, Any]:
-    """Load one file from its position on; rejected rows do not fail the task."""
+def load(group: list[str]) -> list[dict[str, Any]]:
+    """Load files from their positions on, one after the other; rejected rows fail no task, and a
+    failed file keeps no other from being loaded.
+    """
     use_connection()
     context = get_current_context()
-    context["file_name"] = file  # type: ignore[typeddict-unknown-key]  # for the map index
+    last = f" … {group[-1]}" if len(group) > 1 else ""
+    context["file_name"] = f"{group[0]}{last}"  # type: ignore[typeddict-unknown-key]  # for the map index
     run = _run(context)
     run.progress = percent()
+    done = []
     with connections.session("loader") as connection:
         with transaction(connection) as cursor:
             catalog = tables.read_catalog(cursor)
-        found = discovery.locate_file(settings().raw_data / file, catalog)
-        into = {found.path: found.table.full_name} if found.table else {}
-        with lineage.told(connection, into) as reports:
-            report = load_file(connection, catalog, found, run)
-            reports[found.path] = report.report
-    if report.state == "failed":
-        raise FileRefused(f"{file} {report.error}", report.hint)
-    log.info("%s", report)
-    return report.to_json()
+        for file in group:
+            found = discovery.find_file(settings().raw_data / file, catalog)
+            if found.table is None:
+                error = FileRefused(found.problem, found.remedy)
+                done.append(FileReport(file, None, "failed", error=error.fact, hint=error.hint))
+                continue
+            with lineage.told(connection, {found.path: found.table.full_name}) as reports:
+                report = load_file(connection, catalog, found, run)
+                reports[found.path] = report.report
+            done.append(report)
+            log.info("%s", report)
+    failed = [each for each in done if each.state == "failed"]
+    if failed:
+        facts = "\n".join(f"{each.file} {each.error}" for each in failed)
+        raise FileRefused(facts, failed[0].hint if len(failed) == 1 else None)
+    return [each.to_json() for each in done]
 
 
 @task(task_id=REPORT, trigger_rule=TriggerRule.ALL_DONE, retries=RETRIES, retry_policy=POLICY)

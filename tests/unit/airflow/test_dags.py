@@ -71,3 +71,16 @@ def test_dag_files_hold_no_sql_and_no_variables() -> None:
         assert not [
             word for word in ("select ", "insert ", "variable.get", "pandas") if word in text
         ]
+
+
+@pytest.mark.parametrize(
+    ("files", "groups", "largest"),
+    [(0, 0, 0), (1, 1, 1), (100, 100, 1), (101, 51, 2), (2_500, 100, 25)],
+)
+def test_many_files_of_a_table_share_tasks(files: int, groups: int, largest: int) -> None:
+    from rowboat_airflow.tasks.ingest import group_files
+
+    names = [f"t-{n}.csv" for n in range(files)]
+    found = group_files(names)
+    assert (len(found), max(map(len, found), default=0)) == (groups, largest)
+    assert [name for group in found for name in group] == names
