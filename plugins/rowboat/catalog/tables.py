@@ -18,8 +18,12 @@ INTEGERS = {"int2", "int4", "int8"}
 
 @dataclass(frozen=True)
 class Column:
-    """One column; `type` as Postgres writes it, `base` the plain type below a domain, `element`
-    that of an array's elements.
+    """One column, or a part of one whose type is made of others.
+
+    `type` is as Postgres writes it, `base` the plain type below a domain, or below domains over
+    domains, and `element` that of an array's elements. `kind` is a of arrays, otherwise as in
+    pg_type: c of composites, r of ranges, m of multiranges; their `parts` are the element, the
+    fields, the subtype, the range.
     """
 
     name: str
@@ -36,6 +40,8 @@ class Column:
     labels: tuple[str, ...] | None
     element: str | None
     comment: str | None
+    kind: str = "b"
+    parts: tuple["Column", ...] = ()
 
     @property
     def is_text(self) -> bool:
@@ -327,6 +333,28 @@ def _with_rings(tables: Sequence[Table]) -> Iterator[Table]:
         yield replace(table, foreign_keys=tuple(keys))
 
 
+def _column(row: dict[str, Any]) -> Column:
+    nodes = {tuple(each.pop("path")): each for each in row.pop("nodes") or ()}
+    column = Column(**row | {"labels": row["labels"] and tuple(row["labels"]), "element": None})
+    return _of_node(column, nodes, ()) if nodes else column
+
+
+def _of_node(column: Column, nodes: dict[tuple[int, ...], Any], path: tuple[int, ...]) -> Column:
+    """Return a column with the type that is at a place in its own, and its parts; domains are
+    taken for what they are over.
+    """
+    node = nodes[path]
+    below = [each for each in nodes if each and each[:-1] == path]
+    parts = tuple(_of_node(column, nodes, each) for each in below)
+    if node["kind"] == "d":
+        [plain] = parts
+        not_null = plain.not_null or node["not_null"]
+        return replace(plain, type=node["type"], is_domain=True, not_null=not_null)
+    element = nodes[below[0]]["base"] if node["kind"] == "a" else None
+    own = node | {"not_null": column.not_null, "is_domain": False}
+    return replace(column, **own, element=element, parts=parts)
+
+
 def _table(row: dict[str, Any]) -> Table:
     constraints = row["constraints"] or []
     uniques = [
@@ -343,10 +371,7 @@ def _table(row: dict[str, Any]) -> Table:
         guards=tuple(row["guards"]),
         is_referenced=row["is_referenced"],
         has_deferred=row["has_deferred"],
-        columns=tuple(
-            Column(**(each | {"labels": each["labels"] and tuple(each["labels"])}))
-            for each in row["columns"] or []
-        ),
+        columns=tuple(map(_column, row["columns"] or [])),
         key=uniques[0] if has_key else None,
         uniques=tuple(uniques[1:] if has_key else uniques),
         foreign_keys=tuple(

@@ -30,10 +30,8 @@ select
             json_build_object(
                 'name', a.attname,
                 'type', format_type(a.atttypid, a.atttypmod),
-                'base', coalesce(
-                    (select b.typname from pg_type as b where b.oid = t.typbasetype), t.typname
-                ),
-                'modifier', case when t.typtype = 'd' then t.typtypmod else a.atttypmod end,
+                'base', t.typname,
+                'modifier', a.atttypmod,
                 'category', t.typcategory,
                 'is_domain', t.typtype = 'd',
                 'not_null', a.attnotnull or t.typnotnull,
@@ -45,13 +43,48 @@ select
                     select json_agg(e.enumlabel order by e.enumsortorder)
                     from pg_enum as e where e.enumtypid = t.oid
                 ),
-                'element', (
-                    select e.typname from pg_type as b
-                    join pg_type as e on e.oid = b.typelem
-                    where b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
-                        and b.typcategory = 'A'
-                ),
-                'comment', col_description(c.oid, a.attnum)
+                'comment', col_description(c.oid, a.attnum),
+                -- a type that is made of others, and all of these: by their place in it
+                'nodes', case when t.typtype in ('d', 'c', 'r', 'm') or t.typcategory = 'A' then (
+                    with recursive node (path, id, modifier) as (
+                        select array[]::bigint[], a.atttypid, a.atttypmod
+                        union all
+                        select f.path || m.place, m.id, m.modifier
+                        from node as f
+                        join pg_type as y on y.oid = f.id
+                        cross join lateral (
+                            select 1, y.typbasetype, y.typtypmod where y.typtype = 'd'
+                            union all
+                            select 1, y.typelem, f.modifier where y.typinput = 'array_in'::regproc
+                            union all
+                            select 1, g.rngsubtype, -1 from pg_range as g where g.rngtypid = y.oid
+                            union all
+                            select 1, g.rngtypid, -1 from pg_range as g where g.rngmultitypid = y.oid
+                            union all
+                            select row_number() over (order by p.attnum), p.atttypid, p.atttypmod
+                            from pg_attribute as p
+                            where
+                                y.typtype = 'c' and p.attrelid = y.typrelid
+                                and p.attnum > 0 and not p.attisdropped
+                        ) as m (place, id, modifier)
+                    )
+                    select json_agg(
+                        json_build_object(
+                            'path', f.path,
+                            'kind', case
+                                when y.typinput = 'array_in'::regproc then 'a' else y.typtype
+                            end,
+                            'type', format_type(f.id, f.modifier),
+                            'base', y.typname,
+                            'modifier', f.modifier,
+                            'category', y.typcategory,
+                            'not_null', y.typnotnull
+                        )
+                        order by f.path
+                    )
+                    from node as f
+                    join pg_type as y on y.oid = f.id
+                ) end
             )
             order by a.attnum
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from rowboat.catalog.tables import Column
 from tests.conftest import Boat
 from tests.support.loading import loaded_counts, reasons
 
@@ -63,6 +64,41 @@ def test_catalog(boat: Boat, declare: Declare) -> None:
     assert {name: depth for name, depth in found.depths.items() if name.startswith("s.")} == {
         "s.a": 0, "s.b": 1, "s.c": 2,
     }  # fmt: skip
+
+
+def test_what_a_type_is_made_of(boat: Boat, declare: Declare) -> None:
+    """Domains are taken for what they are over, dropped fields are no parts."""
+    declare(
+        """
+        create schema s;
+        create domain s.amount as numeric(6,2) not null;
+        create domain s.price as s.amount;
+        create type s.span as range (subtype = s.price);
+        create type s.pair as (gone text, d date, p s.price[]);
+        alter type s.pair drop attribute gone;
+        create domain s.pairs as s.pair[];
+        create table s.t (
+            id integer primary key, price s.price, span s.span_multirange, pairs s.pairs,
+            digits numeric(9,1)[], old int2vector
+        );
+        """
+    )
+    columns = boat.catalog().table("t").by_name
+
+    def made(column: Column) -> tuple[object, ...]:
+        return (column.kind, column.base, *map(made, column.parts))
+
+    price = columns["price"]
+    assert (price.type, price.base, price.digits) == ("s.price", "numeric", (6, 2))
+    assert (price.is_domain, price.not_null) == (True, True)
+    assert made(columns["span"]) == ("m", "span_multirange", ("r", "span", ("b", "numeric")))
+    assert made(columns["pairs"]) == (
+        "a", "_pair", ("c", "pair", ("b", "date"), ("a", "_price", ("b", "numeric"))),
+    )  # fmt: skip
+    assert (columns["pairs"].type, columns["pairs"].element) == ("s.pairs", "pair")
+    assert (columns["digits"].digits, columns["digits"].element) == ((9, 1), "numeric")
+    assert [each.type for each in columns["digits"].parts] == ["numeric(9,1)"]
+    assert (columns["old"].kind, columns["old"].element, columns["old"].parts) == ("b", None, ())
 
 
 def test_ring_of_tables(boat: Boat, declare: Declare) -> None:
