@@ -1,11 +1,9 @@
 """JSON Schemas of columns: in rows that are read, in rows that are written, in addresses."""
 
-import re
 from typing import Any, TypeAlias
 
 from rowboat.catalog import literals
-from rowboat.catalog.tables import Column
-from rowboat.database.statements import read_statements
+from rowboat.catalog.tables import INTEGERS, Column
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -29,6 +27,11 @@ _EXAMPLES: dict[str, Any] = {
 }
 _NO_NUMBER = (
     "^(NaN|-?Infinity)$"  # Postgres writes these as strings, since JSON has no such numbers
+)
+_BLANKS = f"[{literals.BLANKS}]*"
+_BOOLEAN = (  # bool.c, parse_bool_with_len
+    "[tT]([rR]([uU][eE]?)?)?|[fF]([aA]([lL]([sS][eE]?)?)?)?|[yY]([eE][sS]?)?|[nN][oO]?"
+    "|[oO]([nN]|[fF][fF]?)|[01]"
 )
 _AS_TEXT = "EDSTRGIV"  # categories of types (pg_type) whose values are strings in JSON
 _MOST_DIGITS = 300  # before the decimal point; larger bounds overflow a double
@@ -126,7 +129,7 @@ def _or_text(found: Schema, pattern: str | None = None) -> Schema:
     """Extend a schema so that it also accepts the value as a string."""
     form = {"pattern": pattern} if pattern else {}
     if found.get("type") == "boolean":
-        return {"enum": [True, False, "true", "false", "t", "f"]}
+        return {"type": ["boolean", "string"], "pattern": _between_blanks(_BOOLEAN)}
     if found.get("type") in ("integer", "number"):
         return found | {"type": [found["type"], "string"]} | form
     # RFC 3339 times are a format of JSON Schema; Postgres accepts more, which a pattern describes.
@@ -142,9 +145,13 @@ def _pattern(column: Column) -> str | None:
 
     It is taken from the SQL that recognises literals, so the two cannot differ.
     """
-    statement = read_statements("literals")[literals.literal_of(column).form].replace("{{", "{")
-    found = re.search(r" ~ '(.*)'$", statement.replace("}}", "}"))
-    return found[1] if found and not column.labels else None
+    found = literals.pattern_of(column)
+    zeros = r"(\.0*)?" if column.base in INTEGERS else ""  # the judge drops them, as it does blanks
+    return _between_blanks(found + zeros) if found else None
+
+
+def _between_blanks(pattern: str) -> str:
+    return f"^{_BLANKS}({pattern}){_BLANKS}$"
 
 
 def _array(items: Schema, *kinds: str) -> Schema:

@@ -16,10 +16,15 @@ EMPTY_TABLES = (
 )
 # How a refusal begins where a first line, or a quote in a file with tabs, has several meanings.
 UNCERTAIN = ("the header ", "its header ", "line ", "it can be read in ", "a quote opens ")
-keys = st.one_of(st.integers(1, 12).map(str), st.sampled_from(["", "x", "+1", "01", "2147483648"]))
+keys = st.one_of(
+    st.integers(1, 12).map(str),
+    st.sampled_from(["", "x", "+1", "01", "2147483648", " 3", "4.0", "4.5", " "]),
+)
 words = st.sampled_from(["a", "b c", "é", "🚣", "", " ", "NULL", "\\N", "\\.", "it's", "%s", "{}"])
-dates = st.sampled_from(["2021-01-01", "2021-02-03T04:05:06Z", "2021-02-30", "soon", ""])
-parents = st.sampled_from(["1", "2", "3", "9", "", "x"])
+dates = st.sampled_from(
+    ["2021-01-01", " 2021-01-01", "2021-02-03T04:05:06Z", "2021-02-30", "soon", ""]
+)
+parents = st.sampled_from(["1", "2", "3", "9", "", "x", "2.0", " 3 "])
 quoting = st.sampled_from(["{}", "{}", "{}", '"{}"', '"{}""{}"', '"{}', '{}"{}', '"{}"x', '"{}\n"'])
 delimiters = st.sampled_from([b",", b";", b"\t", b"|"])
 newlines = st.sampled_from([[b"\n"], [b"\r\n"], [b"\r"], [b"\n", b"\r\n"], [b"\n", b"\n", b"\r"]])

@@ -46,7 +46,7 @@ class Column:
     @property
     def is_text(self) -> bool:
         """Whether an empty string is a value of its type."""
-        return self.category == "S"
+        return self.category == "S" or "" in (self.labels or ())
 
     @property
     def digits(self) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from rowboat.catalog.literals import BLANKS
 from rowboat.catalog.tables import Column
 from rowboat.csvfile.records import QUOTE, Positions, Records
 
@@ -21,7 +22,8 @@ Numbers = npt.NDArray[np.int64]
 
 _DIGITS = {"int2": 4, "int4": 9, "int8": 18}  # any integer of so many digits fits
 _BITS = {"int2": 16, "int4": 32, "int8": 64}
-_INTEGER = re.compile(r"(-?)0*([0-9]{1,19})")  # as in literals.sql; more digits never fit
+# as in literals.sql, before it is tidied; more digits never fit
+_INTEGER = re.compile(rf"[{BLANKS}]*([-+]?)0*([0-9]{{1,19}})(?:\.0*)?[{BLANKS}]*")
 _MOST_ODD = 0.05
 _WIDE = 300  # columns: so much text of up to 24 bytes, which is never moved to TOAST, fits a page
 _ZERO, _MINUS = ord("0"), ord("-")

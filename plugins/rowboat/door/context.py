@@ -11,10 +11,9 @@ from psycopg2 import sql
 from rowboat.catalog.tables import ForeignKey, Table, Unique
 from rowboat.csvfile.typed_cells import IntegerKeys
 from rowboat.database.statements import query
-from rowboat.door.staged_columns import Sql, StagedColumns
+from rowboat.door.staged_columns import Origin, Sql, StagedColumns
 
 OnKnown: TypeAlias = Literal["update", "refuse", "leave"]
-Origin: TypeAlias = Literal["file", "request", "backup"]
 
 
 @dataclass(frozen=True)

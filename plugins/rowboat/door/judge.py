@@ -131,9 +131,10 @@ def _refuse_dependents(
 def _judge_cells(cursor: Cursor, columns: StagedColumns) -> StagedColumns:
     """Judge every cell by itself; return the columns, which are doubtful only if a cell is faulty.
 
-    All columns are judged in one pass over the stage.
+    All columns are judged in one pass over the stage, which brings odd cells into a form that
+    Postgres takes if they mean one thing only.
     """
-    reasons, broken = [], []
+    reasons, broken, changes = [], [], []
     for name in columns.names:
         column, cell = columns.table.by_name[name], columns.raw(name)
         has_text = name not in columns.typed and (name not in columns.plain or name in columns.odd)
@@ -148,15 +149,19 @@ def _judge_cells(cursor: Cursor, columns: StagedColumns) -> StagedColumns:
             # may have had a wider type then, and a cast would silently drop what it cannot hold.
             if columns.as_written:
                 valid = query("judge.valid_whole", valid=valid, whole=_whole(column, cell))
+            elif literals.is_tidied(column):
+                change = literals.tidied(column, cell, columns.origin == "file")
+                changes.append(sql.SQL("{} = {}").format(columns.stage_name(name), change))
             is_no_value = query("judge.is_no_value", cell=cell, valid=valid)
             message_ = _type_message(columns, column, cell)
             reasons.append(_reason(columns, "type", name, message_, is_no_value))
             broken.append(is_no_value)
     if not reasons:  # every cell is known to be a value: no pass over the stage is needed
         return columns.doubting(())
-    cursor.execute(
-        query("judge.cells", reasons=_LINES.join(reasons), broken=_OR_LINES.join(broken))
-    )
+    parts: dict[str, Sql] = {"broken": _OR_LINES.join(broken)}
+    odd = query("judge.tidied", changes=_LINES.join(changes), **parts) if changes else None
+    odd = odd or query("judge.odd", **parts)
+    cursor.execute(query("judge.cells", reasons=_LINES.join(reasons), odd=odd))
     return columns.doubting(_dirty_columns(cursor) if cursor.rowcount else ())
 
 
@@ -170,6 +175,8 @@ def _whole(column: Column, cell: Sql) -> Sql:
     no time of day, no part of a second; NaN, which no digits can hold, is no number.
     """
     wide = {"date": "timestamp", "timestamp": "timestamp", "timestamptz": "timestamptz"}
+    if column.modifier >= 0:
+        wide |= {each: each for each in ("time", "timetz", "interval")}
     if column.base in wide:
         names = wide[column.base], column.type
         return query(
@@ -184,15 +191,12 @@ def _whole(column: Column, cell: Sql) -> Sql:
 
 
 def _type_message(columns: StagedColumns, column: Column, cell: Sql) -> Sql:
-    words = literals.literal_of(column)
     return query(
         "judge.type_message",
         cell=cell,
         whole=_whole(column, cell) if columns.as_written else sql.SQL("true"),
-        more=sql.Literal(f"more than {column.type} holds"),
-        form=literals.form_of(column, cell),
-        beyond=sql.Literal(words.beyond.replace("{type}", column.type)),
-        not_noun=sql.Literal(f"not {words.noun}"),
+        more=sql.Literal(f"is more than {column.type} holds"),
+        fault=literals.fault(column, cell),
     )
 
 

@@ -12,10 +12,10 @@ from rowboat.catalog.tables import Table
 from rowboat.database.connections import Cursor, fetch_one
 from rowboat.database.statements import query
 from rowboat.door import judge, merge, quarantine, stage
-from rowboat.door.context import Judged, OnKnown, Origin, Terms
+from rowboat.door.context import Judged, OnKnown, Terms
 from rowboat.door.merge import Merged
 from rowboat.door.stage import Cargo
-from rowboat.door.staged_columns import Sql, StagedColumns
+from rowboat.door.staged_columns import Origin, Sql, StagedColumns
 from rowboat.errors import BrokenPromise
 
 Source = Literal["file", "retry", "api", "backup"]
@@ -134,7 +134,7 @@ def terms_of(
 
 def staged_columns_of(table: Table, cargo: Cargo, passage: Passage) -> StagedColumns:
     """Return the columns of a cargo before any of its cells is judged."""
-    return StagedColumns.of_cargo(table, cargo, as_written=_origin(passage) == "backup")
+    return StagedColumns.of_cargo(table, cargo, _origin(passage))
 
 
 def _origin(passage: Passage) -> Origin:

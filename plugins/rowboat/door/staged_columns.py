@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from psycopg2 import sql
 
@@ -13,6 +13,7 @@ from rowboat.database.statements import query
 from rowboat.door.stage import Cargo, cell_in_array, cell_name, value_name
 
 Sql: TypeAlias = sql.Composable
+Origin: TypeAlias = Literal["file", "request", "backup"]
 SHOWN = 80  # characters of a cell that a sentence shows
 _AND = sql.SQL(" and ")
 
@@ -25,7 +26,7 @@ class StagedColumns:
     columns), or values beside the text of those cells that were not recognised as values (v0, v1, …
     of `plain` columns; only `odd` ones have such cells). If there are very many columns, all cells
     are text in arrays (a0, a1, …). Text of the columns in `doubtful` may be no value of its type.
-    `as_written` is true if Postgres itself wrote the text, in any form.
+    `origin` is where the text comes from.
     """
 
     table: Table
@@ -34,17 +35,22 @@ class StagedColumns:
     plain: frozenset[str]
     odd: frozenset[str]
     doubtful: frozenset[str]
-    as_written: bool
+    origin: Origin
+
+    @property
+    def as_written(self) -> bool:
+        """Whether Postgres itself wrote the text, in any of its forms."""
+        return self.origin == "backup"
 
     @classmethod
-    def of_cargo(cls, table: Table, cargo: Cargo, as_written: bool) -> "StagedColumns":
+    def of_cargo(cls, table: Table, cargo: Cargo, origin: Origin) -> "StagedColumns":
         """Return the columns of a cargo of which no cell has been judged: all are doubtful."""
         every = frozenset(cargo.columns)
         none = frozenset[str]()
         if is_wide(cargo.columns):  # all cells are staged as text
-            return cls(table, cargo.columns, none, none, none, every, as_written)
+            return cls(table, cargo.columns, none, none, none, every, origin)
         odd = frozenset(cargo.odd)
-        return cls(table, cargo.columns, cargo.typed, cargo.plain, odd, every, as_written)
+        return cls(table, cargo.columns, cargo.typed, cargo.plain, odd, every, origin)
 
     def doubting(self, names: Collection[str]) -> "StagedColumns":
         """Return the columns once their cells were judged: only those named have faulty cells."""
@@ -71,9 +77,12 @@ class StagedColumns:
 
     def raw(self, name: str, alias: str = "s") -> Sql:
         """SQL: the stage's own column for a column of the table, text unless it is typed."""
+        return sql.SQL("{}.{}").format(sql.Identifier(alias), self.stage_name(name))
+
+    def stage_name(self, name: str) -> Sql:
+        """SQL: that column, or its place in an array, as the target of an update."""
         index = self.names.index(name)
-        place = cell_in_array(index) if is_wide(self.names) else cell_name(index)
-        return sql.SQL("{}.{}").format(sql.Identifier(alias), place)
+        return cell_in_array(index) if is_wide(self.names) else cell_name(index)
 
     def _recognised(self, name: str, alias: str) -> Sql:
         return sql.SQL("{}.{}").format(sql.Identifier(alias), value_name(self.names.index(name)))

@@ -3,16 +3,28 @@
 
 -- name: cells
 -- Refuse empty cells of required columns, and cells that are no value of their type. One pass over
--- the stage: only rows with a fault get to the list of reasons.
+-- the stage: only odd rows get to the list of reasons.
+with s as (
+    {odd}
+)
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select s.n, r.place, r.rule, r.column_name, r.message
-from pg_temp.stage as s
+from s
 cross join lateral (values
     {reasons}
 ) as r (place, rule, column_name, message, broken)
-where (
-    {broken}
-) and r.broken;
+where r.broken;
+
+-- fragment: odd
+-- Rows with a cell that has a fault.
+select s.* from pg_temp.stage as s
+    where {broken}
+
+-- fragment: tidied
+-- Rows with a cell that has a fault, or had one until it was tidied.
+update pg_temp.stage as s set {changes}
+    where {broken}
+    returning s.*
 
 -- fragment: reason
 -- One possible reason against a row.
@@ -28,8 +40,8 @@ where (
 
 -- fragment: type_message
 -- What is wrong with a cell: its form, or a value that the type cannot hold.
-'''' || left({cell}, 80) || case when length({cell}) > 80 then '…' else '' end || ''' is '
-    || case when not {whole} then {more} when {form} then {beyond} else {not_noun} end
+'''' || left({cell}, 80) || case when length({cell}) > 80 then '…' else '' end || ''' '
+    || case when not {whole} then {more} else {fault} end
 
 -- fragment: valid_whole
 -- A value of the type, of which nothing is lost.

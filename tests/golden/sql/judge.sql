@@ -55,39 +55,68 @@ set local enable_nestloop = off;
 
 -- judge.cells
 -- Refuse empty cells of required columns, and cells that are no value of their type. One pass over
--- the stage: only rows with a fault get to the list of reasons.
-insert into pg_temp.verdict (n, place, rule, column_name, message)
-select s.n, r.place, r.rule, r.column_name, r.message
-from pg_temp.stage as s
-cross join lateral (values
-    (0, 'required', 'id'::text, 'id is empty', "s"."c0" is null),
-    (1, 'type', 'id'::text, '''' || left("s"."c0", 80) || case when length("s"."c0") > 80 then '…' else '' end || ''' is '
-    || case when not true then 'more than integer holds' when "s"."c0" ~ '^-?[0-9]+$' then 'out of the range of integer' else 'not an integer' end, ("s"."c0" is not null and not (pg_input_is_valid("s"."c0", 'integer') and ("s"."c0" ~ '^-?[0-9]+$') and (true)))),
-    (5, 'required', 'employee_name'::text, 'employee_name is empty', "s"."c1" is null),
-    (10, 'required', 'hired_date'::text, 'hired_date is empty', "s"."c2" is null),
-    (11, 'type', 'hired_date'::text, '''' || left("s"."c2", 80) || case when length("s"."c2") > 80 then '…' else '' end || ''' is '
-    || case when not true then 'more than timestamp with time zone holds' when ("s"."c2" like '____-__-__T__:__:__Z' and translate("s"."c2", '0123456789', '') = '--T::Z')
-or "s"."c2" ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[-+][0-9]{2}(:?[0-9]{2})?)?)?$' then 'not a day of the calendar' else 'not an ISO 8601 timestamp' end, ("s"."c2" is not null and not (pg_input_is_valid("s"."c2", 'timestamp with time zone') and (("s"."c2" like '____-__-__T__:__:__Z' and translate("s"."c2", '0123456789', '') = '--T::Z')
-or "s"."c2" ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[-+][0-9]{2}(:?[0-9]{2})?)?)?$') and (true)))),
-    (15, 'required', 'department_id'::text, 'department_id is empty', "s"."c3" is null),
-    (16, 'type', 'department_id'::text, '''' || left("s"."c3", 80) || case when length("s"."c3") > 80 then '…' else '' end || ''' is '
-    || case when not true then 'more than integer holds' when "s"."c3" ~ '^-?[0-9]+$' then 'out of the range of integer' else 'not an integer' end, ("s"."c3" is not null and not (pg_input_is_valid("s"."c3", 'integer') and ("s"."c3" ~ '^-?[0-9]+$') and (true)))),
-    (20, 'required', 'job_id'::text, 'job_id is empty', "s"."c4" is null),
-    (21, 'type', 'job_id'::text, '''' || left("s"."c4", 80) || case when length("s"."c4") > 80 then '…' else '' end || ''' is '
-    || case when not true then 'more than integer holds' when "s"."c4" ~ '^-?[0-9]+$' then 'out of the range of integer' else 'not an integer' end, ("s"."c4" is not null and not (pg_input_is_valid("s"."c4", 'integer') and ("s"."c4" ~ '^-?[0-9]+$') and (true))))
-) as r (place, rule, column_name, message, broken)
-where (
-    "s"."c0" is null
-    or ("s"."c0" is not null and not (pg_input_is_valid("s"."c0", 'integer') and ("s"."c0" ~ '^-?[0-9]+$') and (true)))
+-- the stage: only odd rows get to the list of reasons.
+with s as (
+    update pg_temp.stage as s set "c0" = (select case when tidy.cell = '' then null when ((pg_input_is_valid("tidy"."cell", 'integer')) and ("tidy"."cell" ~ '^[-+]?[0-9]+$')) then tidy.cell else "s"."c0" end from (values (regexp_replace(btrim("s"."c0", E' \t\n\r\f\x0B\u00A0'), '^([-+]?[0-9]+)\.0*$', '\1'))) as tidy (cell)),
+    "c2" = (select case when tidy.cell = '' then null when ((pg_input_is_valid("tidy"."cell", 'timestamp with time zone')) and (("tidy"."cell" like '____-__-__T__:__:__Z' and translate("tidy"."cell", '0123456789', '') = '--T::Z'
+    and "tidy"."cell" not like '%T24:%' and "tidy"."cell" not like '%:60Z')
+or "tidy"."cell" ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]([013-9][0-9]|2[0-35-9]):[0-9]{2}(:([0-57-9][0-9]|6[1-9])(\.[0-9]{0,6}0*)?)?(Z|[-+][0-9]{2}(:?[0-9]{2})?)?)?$')) then tidy.cell else "s"."c2" end from (values (btrim("s"."c2", E' \t\n\r\f\x0B\u00A0'))) as tidy (cell)),
+    "c3" = (select case when tidy.cell = '' then null when ((pg_input_is_valid("tidy"."cell", 'integer')) and ("tidy"."cell" ~ '^[-+]?[0-9]+$')) then tidy.cell else "s"."c3" end from (values (regexp_replace(btrim("s"."c3", E' \t\n\r\f\x0B\u00A0'), '^([-+]?[0-9]+)\.0*$', '\1'))) as tidy (cell)),
+    "c4" = (select case when tidy.cell = '' then null when ((pg_input_is_valid("tidy"."cell", 'integer')) and ("tidy"."cell" ~ '^[-+]?[0-9]+$')) then tidy.cell else "s"."c4" end from (values (regexp_replace(btrim("s"."c4", E' \t\n\r\f\x0B\u00A0'), '^([-+]?[0-9]+)\.0*$', '\1'))) as tidy (cell))
+    where "s"."c0" is null
+    or ("s"."c0" is not null and not ((pg_input_is_valid("s"."c0", 'integer')) and ("s"."c0" ~ '^[-+]?[0-9]+$')))
     or "s"."c1" is null
     or "s"."c2" is null
-    or ("s"."c2" is not null and not (pg_input_is_valid("s"."c2", 'timestamp with time zone') and (("s"."c2" like '____-__-__T__:__:__Z' and translate("s"."c2", '0123456789', '') = '--T::Z')
-or "s"."c2" ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[-+][0-9]{2}(:?[0-9]{2})?)?)?$') and (true)))
+    or ("s"."c2" is not null and not ((pg_input_is_valid("s"."c2", 'timestamp with time zone')) and (("s"."c2" like '____-__-__T__:__:__Z' and translate("s"."c2", '0123456789', '') = '--T::Z'
+    and "s"."c2" not like '%T24:%' and "s"."c2" not like '%:60Z')
+or "s"."c2" ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]([013-9][0-9]|2[0-35-9]):[0-9]{2}(:([0-57-9][0-9]|6[1-9])(\.[0-9]{0,6}0*)?)?(Z|[-+][0-9]{2}(:?[0-9]{2})?)?)?$')))
     or "s"."c3" is null
-    or ("s"."c3" is not null and not (pg_input_is_valid("s"."c3", 'integer') and ("s"."c3" ~ '^-?[0-9]+$') and (true)))
+    or ("s"."c3" is not null and not ((pg_input_is_valid("s"."c3", 'integer')) and ("s"."c3" ~ '^[-+]?[0-9]+$')))
     or "s"."c4" is null
-    or ("s"."c4" is not null and not (pg_input_is_valid("s"."c4", 'integer') and ("s"."c4" ~ '^-?[0-9]+$') and (true)))
-) and r.broken;
+    or ("s"."c4" is not null and not ((pg_input_is_valid("s"."c4", 'integer')) and ("s"."c4" ~ '^[-+]?[0-9]+$')))
+    returning s.*
+)
+insert into pg_temp.verdict (n, place, rule, column_name, message)
+select s.n, r.place, r.rule, r.column_name, r.message
+from s
+cross join lateral (values
+    (0, 'required', 'id'::text, 'id is empty', "s"."c0" is null),
+    (1, 'type', 'id'::text, '''' || left("s"."c0", 80) || case when length("s"."c0") > 80 then '…' else '' end || ''' '
+    || case when not true then 'is more than integer holds' else case
+    when "s"."c0" ~ '^[-+]?[0-9]+$' then 'is out of the range of integer'
+    else 'is not an integer'
+end end, ("s"."c0" is not null and not ((pg_input_is_valid("s"."c0", 'integer')) and ("s"."c0" ~ '^[-+]?[0-9]+$')))),
+    (5, 'required', 'employee_name'::text, 'employee_name is empty', "s"."c1" is null),
+    (10, 'required', 'hired_date'::text, 'hired_date is empty', "s"."c2" is null),
+    (11, 'type', 'hired_date'::text, '''' || left("s"."c2", 80) || case when length("s"."c2") > 80 then '…' else '' end || ''' '
+    || case when not true then 'is more than timestamp with time zone holds' else case
+    when ("s"."c2" like '____-__-__T__:__:__Z' and translate("s"."c2", '0123456789', '') = '--T::Z'
+    and "s"."c2" not like '%T24:%' and "s"."c2" not like '%:60Z')
+or "s"."c2" ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]([013-9][0-9]|2[0-35-9]):[0-9]{2}(:([0-57-9][0-9]|6[1-9])(\.[0-9]{0,6}0*)?)?(Z|[-+][0-9]{2}(:?[0-9]{2})?)?)?$' then 'is not a day of the calendar'
+    when "s"."c2" ~ '^\s*[0-9]{1,2}[-./ ][0-9]{1,2}[-./ ][0-9]{2}'
+    then 'is not an ISO 8601 timestamp' || ': write the year first, as in 2018-03-31'
+    when "s"."c2" ~ '[T ]24:' then 'has hour 24: write 00:00 of the next day'
+    when "s"."c2" ~ ':[0-9]{2}:60' then 'has second 60: write second 59 or the next minute'
+    when "s"."c2" ~ '[0-9]\.[0-9]{6}[0-9]*[1-9]'
+    then 'is more digits than ' || 'timestamp with time zone' || ' holds'
+    else 'is not an ISO 8601 timestamp'
+end end, ("s"."c2" is not null and not ((pg_input_is_valid("s"."c2", 'timestamp with time zone')) and (("s"."c2" like '____-__-__T__:__:__Z' and translate("s"."c2", '0123456789', '') = '--T::Z'
+    and "s"."c2" not like '%T24:%' and "s"."c2" not like '%:60Z')
+or "s"."c2" ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]([013-9][0-9]|2[0-35-9]):[0-9]{2}(:([0-57-9][0-9]|6[1-9])(\.[0-9]{0,6}0*)?)?(Z|[-+][0-9]{2}(:?[0-9]{2})?)?)?$')))),
+    (15, 'required', 'department_id'::text, 'department_id is empty', "s"."c3" is null),
+    (16, 'type', 'department_id'::text, '''' || left("s"."c3", 80) || case when length("s"."c3") > 80 then '…' else '' end || ''' '
+    || case when not true then 'is more than integer holds' else case
+    when "s"."c3" ~ '^[-+]?[0-9]+$' then 'is out of the range of integer'
+    else 'is not an integer'
+end end, ("s"."c3" is not null and not ((pg_input_is_valid("s"."c3", 'integer')) and ("s"."c3" ~ '^[-+]?[0-9]+$')))),
+    (20, 'required', 'job_id'::text, 'job_id is empty', "s"."c4" is null),
+    (21, 'type', 'job_id'::text, '''' || left("s"."c4", 80) || case when length("s"."c4") > 80 then '…' else '' end || ''' '
+    || case when not true then 'is more than integer holds' else case
+    when "s"."c4" ~ '^[-+]?[0-9]+$' then 'is out of the range of integer'
+    else 'is not an integer'
+end end, ("s"."c4" is not null and not ((pg_input_is_valid("s"."c4", 'integer')) and ("s"."c4" ~ '^[-+]?[0-9]+$'))))
+) as r (place, rule, column_name, message, broken)
+where r.broken;
 
 -- judge.dirty_columns
 -- Return the columns with at least one cell that is no value of its type.

@@ -106,10 +106,18 @@ set local enable_nestloop = off;
 
 -- judge.cells
 -- Refuse empty cells of required columns, and cells that are no value of their type. One pass over
--- the stage: only rows with a fault get to the list of reasons.
+-- the stage: only odd rows get to the list of reasons.
+with s as (
+    select s.* from pg_temp.stage as s
+    where "s"."c0" is null
+    or "s"."c1" is null
+    or "s"."c2" is null
+    or "s"."c3" is null
+    or "s"."c4" is null
+)
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select s.n, r.place, r.rule, r.column_name, r.message
-from pg_temp.stage as s
+from s
 cross join lateral (values
     (0, 'required', 'id'::text, 'id is empty', "s"."c0" is null),
     (5, 'required', 'employee_name'::text, 'employee_name is empty', "s"."c1" is null),
@@ -117,13 +125,7 @@ cross join lateral (values
     (15, 'required', 'department_id'::text, 'department_id is empty', "s"."c3" is null),
     (20, 'required', 'job_id'::text, 'job_id is empty', "s"."c4" is null)
 ) as r (place, rule, column_name, message, broken)
-where (
-    "s"."c0" is null
-    or "s"."c1" is null
-    or "s"."c2" is null
-    or "s"."c3" is null
-    or "s"."c4" is null
-) and r.broken;
+where r.broken;
 
 -- judge.dirty_columns
 -- Return the columns with at least one cell that is no value of its type.

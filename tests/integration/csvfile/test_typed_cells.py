@@ -55,13 +55,15 @@ def test_a_rewritten_file_updates_what_differs(parents: Boat) -> None:
     again = lines()
     again[5] = again[5].replace("2021-11-07T02:48:42Z", "2021-11-07T04:48:42+02:00")  # the same
     again[6] = again[6].replace("2021-11-07T02:48:42Z", "2021-11-07T04:48:42+01:00")
-    again[7] = again[7].replace("8,", "+8,", 1)
+    again[7] = again[7].replace("8,", "+8,", 1)  # the same
+    again[8] = again[8].replace("9,", " 9.00 ,", 1)  # the same
+    again[9] = again[9].replace("10,", "0x0a,", 1)
     report = parents.ingest(parents.write("hired_employees.csv", "\n".join(again)))
     counts = vars(report["hired_employees.csv"].report)
     assert counts == {
         "read": GOOD, "inserted": 0, "updated": 1, "unchanged": GOOD - 2, "rejected": 1,
     }  # fmt: skip
-    assert [why for _, _, why in parents.rejects()] == [["type: '+8' is not an integer"]]
+    assert [why for _, _, why in parents.rejects()] == [["type: '0x0a' is not an integer"]]
 
 
 def test_equal_rows_of_earlier_chunks_are_remembered(parents: Boat, setting: Setting) -> None:
@@ -78,3 +80,22 @@ def test_equal_rows_of_earlier_chunks_are_remembered(parents: Boat, setting: Set
         ["duplicate: id 390 occurs earlier in this file with the same values"],
         ["duplicate: id 391 occurs earlier in this file with other values"],
     ]
+
+
+def test_odd_keys_are_keys(boat: Boat) -> None:
+    """A key that is an integer once it is tidied is looked for in the table and in the file."""
+    good = [f"{n},a" for n in range(GOOD)]
+    boat.ingest(boat.write("departments.csv", "\n".join([*good, "500.0,b", "\u00a0501,c"])))
+    rows = [*good, " 502 ,d", "+502,e", "501.00,f", "503,g", "503.,g", "500,b", "  ,h", "504.5,i"]
+    report = boat.ingest(boat.write("departments.csv", "\n".join(rows)))
+    counts = vars(report["departments.csv"].report)
+    assert counts == {
+        "read": GOOD + 8, "inserted": 2, "updated": 1, "unchanged": GOOD + 1, "rejected": 4,
+    }  # fmt: skip
+    assert [(line - GOOD, why) for line, _, why in boat.rejects()] == [
+        (2, ["duplicate: id +502 occurs earlier in this file with other values"]),
+        (5, ["duplicate: id 503 occurs earlier in this file with the same values"]),
+        (7, ["required: id is empty"]),
+        (8, ["type: '504.5' is not an integer"]),
+    ]
+    assert boat.departments()[-4:] == [(500, "b"), (501, "f"), (502, "d"), (503, "g")]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rowboat.catalog.literals import BLANKS
 from tests.conftest import Boat
 from tests.support.dirty_files import WHOLE, account, departments, hires, load
 from tests.support.fuzzing import thorough
@@ -41,9 +42,10 @@ def is_good(raw: bytes, dialect: dict[str, Any], taken: set[int]) -> bool:
     if stray in raw or b"\0" in raw or len(fields) != len(names):
         return False
     row = dict(zip(names, fields, strict=True))
-    if not re.fullmatch(r"-?[0-9]+", row["id"]) or not row["department"].strip():
+    key = re.fullmatch(r"([-+]?[0-9]+)(\.0*)?", row["id"].strip(BLANKS))
+    if not key or not row["department"].strip():
         return False
-    number = int(row["id"])
+    number = int(key[1])
     return number < 2**31 and number not in taken and not taken.add(number)
 
 

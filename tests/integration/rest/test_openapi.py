@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 from api.shared import context
+from rowboat.catalog.literals import BLANKS
 from rowboat.database.connections import transaction
 from tests.conftest import Boat
 from tests.support.every_type import declared, generated
@@ -212,7 +213,7 @@ def test_a_table_is_told_by_its_columns(document: Document) -> None:
         "format": "int32",
         "minimum": -(2**31),
         "maximum": 2**31 - 1,
-        "pattern": "^-?[0-9]+$",
+        "pattern": f"^[{BLANKS}]*([-+]?[0-9]+(\\.0*)?)[{BLANKS}]*$",
         "description": "The department that the employee was hired into. (integer)",
     }
     body = document["paths"]["/api/hired_employees"]["post"]["requestBody"]["content"]
@@ -229,6 +230,12 @@ ROWS: list[tuple[Any, bool]] = [
     ({"id": "0x1F", "department": "Boats"}, False),
     ({"id": True, "department": "Boats"}, False),
     ({"id": 1.5, "department": "Boats"}, False),
+    ({"id": 8.0, "department": "Boats"}, True),
+    ({"id": " 8.00 ", "department": "Boats"}, True),
+    ({"id": "+8", "department": "Boats"}, True),
+    ({"id": "8.5", "department": "Boats"}, False),
+    ({"id": "", "department": "Boats"}, False),
+    ({"id": " ", "department": "Boats"}, False),
     ({"id": None, "department": "Boats"}, False),
     ({"department": None}, False),
     ({"department": 12}, False),

@@ -146,7 +146,24 @@ def test_refused_records_and_stray_quotes() -> None:
         st.one_of(
             st.integers(-(2**31), 2**31 - 1).map(str),
             st.integers(-20, 20).map(str),
-            st.sampled_from(["", "007", "-0", "0" * 5000 + "7", "2147483648", "9" * 5000]),
+            st.sampled_from(
+                [
+                    "",
+                    "007",
+                    "-0",
+                    "0" * 5000 + "7",
+                    "2147483648",
+                    "9" * 5000,
+                    "5.0",
+                    " +6 ",
+                    "\u00a07.",
+                    "-8.000",
+                    "8.5",
+                    ".0",
+                    "  ",
+                    "1 2",
+                ]
+            ),
         ),
         max_size=60,
     )
@@ -160,8 +177,13 @@ def test_keys(cells: list[str]) -> None:
     records = split_records(text, Dialect(",", "\n", ("a", "b")), True)
     keys = find_typed_cells(records, columns, "a").keys
     assert keys is not None
-    shorts = [cell.lstrip("0") or "0" if cell else "" for cell in cells]
-    values = {n: int(cell) for n, cell in enumerate(shorts, 1) if cell and len(cell) < 12}
+    tidy = [re.sub(r"(\d)\.0*$", r"\1", cell.strip()) for cell in cells]
+    shorts = [cell.lstrip("0") or "0" if cell else "" for cell in tidy]
+    values = {
+        n: int(cell)
+        for n, cell in enumerate(shorts, 1)
+        if len(cell) < 12 and re.fullmatch(r"[-+]?\d+", cell)
+    }
     values = {n: value for n, value in values.items() if -(2**31) <= value < 2**31}
     assert (keys.least, keys.greatest) == (min(values.values()), max(values.values()))
     assert keys.last is not None

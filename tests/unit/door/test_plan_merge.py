@@ -23,7 +23,7 @@ def judged(
     found = replace(BOATS, foreign_keys=(PARENT,)) if refers_to_itself else BOATS
     terms = Terms(found, "file", count, on_known=on_known)
     columns = StagedColumns.of_cargo(
-        found, Cargo(("id",), lambda: pytest.fail("staged"), count), False
+        found, Cargo(("id",), lambda: pytest.fail("staged"), count), "file"
     )
     return Judged(StagedRows(terms, columns, count, None), refused)
 

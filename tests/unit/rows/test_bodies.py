@@ -12,11 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowboat.catalog.tables import Table
+from rowboat.catalog.tables import Column, Table
 from rowboat.errors import BatchRefused, BodyRefused, FileRefused
 from rowboat.rows.exact_json import write_json
 from rowboat.rows.write import bodies
 from tests.support.tables import column, table
+
+
+def array(name: str, type_: str, base: str, category: str) -> Column:
+    """Return a column of arrays."""
+    element = column(name, type=type_, base=base, category=category)
+    facts = {"base": f"_{base}", "category": "A", "element": base, "parts": (element,)}
+    return column(name, type=f"{type_}[]", **facts)
+
 
 BOATS = table(
     column("id", type="integer", base="int4", category="N", not_null=True),
@@ -28,10 +36,10 @@ BOATS = table(
     column("stay", type="interval", base="interval", category="T"),
     column("doc", type="jsonb", base="jsonb", category="U"),
     column("old", type="json", base="json", category="U"),
-    column("crew", type="text[]", base="_text", category="A", element="text"),
-    column("ports", type="integer[]", base="_int4", category="A", element="int4"),
-    column("flags", type="boolean[]", base="_bool", category="A", element="bool"),
-    column("docs", type="jsonb[]", base="_jsonb", category="A", element="jsonb"),
+    array("crew", "text", "text", "S"),
+    array("ports", "integer", "int4", "N"),
+    array("flags", "boolean", "bool", "B"),
+    array("docs", "jsonb", "jsonb", "U"),
     column("double", type="integer", base="int4", category="N", generated=True, default="id * 2"),
     column("number", type="integer", base="int4", category="N", identity="a"),
 )
@@ -226,7 +234,6 @@ def test_depth(depth: int, ends: tuple[str, str]) -> None:
         ("afloat", "true", "true"),
         ("afloat", "false", "false"),
         ("afloat", '"t"', "t"),
-        ("afloat", "1", 1),
         ("built", '"2021-01-01"', "2021-01-01"),
         ("built", "20210101", 20210101),
         ("kind", '"row"', "row"),
@@ -283,8 +290,9 @@ def test_digits(digits: int) -> None:
         ("name", '{"a": "é"}', '{"a": "é"} is not text'),
         ("kind", "5", "5 is not one of row, sail"),
         ("kind", "false", "false is not one of row, sail"),
-        ("stay", "5", "5 is not a value of type interval"),
-        ("stay", "[]", "[] is not a value of type interval"),
+        ("afloat", "1", "1 is not true or false"),
+        ("afloat", "0.0", "0.0 is not true or false"),
+        ("flags", "[true, 0]", "[true, 0] is not a value of type boolean[]"),
         ("crew", "5", "5 is not a value of type text[]"),
         ("crew", "true", "true is not a value of type text[]"),
         ("crew", '{"0": "a"}', '{"0": "a"} is not a value of type text[]'),
@@ -425,7 +433,7 @@ def test_csv_as_the_reader_has_it(rows: list[tuple[str, str]], delimiter: str) -
         if delimiter == "\t":  # whose quotes may be text
             return
         raise
-    assert found == [{"id": a or None, "name": b} for a, b in rows]
+    assert found == [{"id": a if a.strip() else None, "name": b} for a, b in rows]
 
 
 @given(st.binary(max_size=60))

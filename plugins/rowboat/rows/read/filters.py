@@ -62,7 +62,7 @@ class FilterCells:
 def operators_of(column: Column) -> tuple[str, ...]:
     """Return the filter operators of a column."""
     compared = (*_SIGNS, "in") if is_comparable(column) else ()
-    return (*compared, *(("prefix",) if column.is_text else ()), "null")
+    return (*compared, *(("prefix",) if column.category == "S" else ()), "null")
 
 
 def is_comparable(column: Column) -> bool:
@@ -143,16 +143,13 @@ def all_conditions(found: Sequence[sql.Composable]) -> sql.Composable:
 
 def _unfit(place: int, each: FilterCells) -> sql.Composed:
     cell = sql.Identifier("v", "cell")
-    words = literals.literal_of(each.column)
     # The message is the judge's own, so that a filter and a load say the same about a value.
     message = query(
         "judge.type_message",
         cell=cell,
         whole=sql.SQL("true"),
         more=sql.SQL("null"),
-        form=literals.form_of(each.column, cell),
-        beyond=sql.Literal(words.beyond.replace("{type}", each.column.type)),
-        not_noun=sql.Literal(f"not {words.noun}"),
+        fault=literals.fault(each.column, cell),
     )
     return query(
         "rows.unfit",

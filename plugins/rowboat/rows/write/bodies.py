@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, TypeAlias
 
 from rowboat.catalog import literals
-from rowboat.catalog.tables import INTEGERS, Column, Table
+from rowboat.catalog.tables import Column, Table
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.recognise import recognise_dialect
 from rowboat.csvfile.records import Reason
@@ -26,7 +26,6 @@ from rowboat.rows.exact_json import (
 )
 
 _JSON = ("json", "jsonb")
-_NUMBERS = INTEGERS | {"float4", "float8", "numeric", "money", "oid"}
 MOST_ROWS = 1000
 _MOST_NAMES = 100  # wrong fields of a row that get a reason each
 
@@ -135,17 +134,22 @@ def row_of_texts(texts: Mapping[str, str | None], table: Table) -> IncomingRow:
 def _fields(table: Table, known: Dialect) -> Callable[[str], dict[str, Cell]]:
     """Return a function that splits a record of CSV into cells.
 
-    As in files, an empty field is NULL unless it is quoted and its column is of a text type.
+    As in files, an empty field is NULL unless it is quoted and its column is of a text type, and so
+    are blanks in others.
     """
     border = re.escape(known.delimiter)
     field_ = re.compile(f'(?:^|{border})(?:"((?:[^"]|"")*)"|([^{border}]*))')
-    empty = {name: "" if table.by_name[name].is_text else None for name in known.columns}
+
+    def cell(column: Column, quoted: str | None, plain: str) -> Cell:
+        if quoted == "" and column.is_text:
+            return ""
+        text = plain if quoted is None else quoted.replace('""', '"')
+        return text if text.strip(literals.BLANKS if literals.is_tidied(column) else "") else None
 
     def split(record: str) -> dict[str, Cell]:
-        cells = (each.groups() for each in field_.finditer(record))
         return {
-            name: quoted.replace('""', '"') or empty[name] if quoted is not None else plain or None
-            for name, (quoted, plain) in zip(known.fields, cells, strict=False)
+            name: cell(table.by_name[name], *found.groups())
+            for name, found in zip(known.fields, field_.finditer(record), strict=False)
             if name is not None
         }
 
@@ -265,10 +269,11 @@ def _hides(column: Column, value: Any) -> bool:
     """Return whether a value that is not text would only be accepted because it became text."""
     if type(value) is str or column.base in _JSON:
         return False
+    if column.base == "bool":
+        return type(value) is not bool
     if isinstance(value, list) and column.element is not None:
-        element = _element(column)
         return any(
-            _hides(column if isinstance(each, list) else element, each)
+            _hides(column if isinstance(each, list) else column.parts[0], each)
             for each in value
             if each is not None
         )
@@ -276,13 +281,6 @@ def _hides(column: Column, value: Any) -> bool:
         return False
     # For other types, the judge sees in the text that it is not a literal of the type.
     return literals.literal_of(column).form == "any"
-
-
-def _element(column: Column) -> Column:
-    """Return a column of the element type of an array column."""
-    base = column.element or ""
-    category = "N" if base in _NUMBERS else ""
-    return replace(column, base=base, category=category, element=None, labels=None)
 
 
 def _as_text(column: Column, value: Any) -> str:
