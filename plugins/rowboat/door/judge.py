@@ -243,7 +243,7 @@ def _reference(rows: StagedRows, key: ForeignKey) -> Sql:
     pairs = zip(key.parent_columns, key.columns, strict=True)
     wanted = sql.SQL(" || ', ' || ").join(
         sql.SQL("{} || left({}, {})").format(
-            sql.Literal(f"{parent} "), columns.cell(name), sql.Literal(SHOWN)
+            sql.Literal(f"{parent} "), columns.said(name), sql.Literal(SHOWN)
         )
         for parent, name in pairs
     )

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from psycopg2 import sql
 
 from rowboat.catalog import literals
-from rowboat.catalog.tables import Table
+from rowboat.catalog.tables import INTEGERS, Table
 from rowboat.csvfile.typed_cells import is_wide
 from rowboat.database.statements import query
 from rowboat.door.stage import Cargo, cell_in_array, cell_name, value_name
@@ -71,6 +71,14 @@ class StagedColumns:
             return _coalesce(self.raw(name, alias), value) if name in self.odd else value
         return self.raw(name, alias)
 
+    def said(self, name: str) -> Sql:
+        """SQL: the cell of a column in a sentence: an integer as a number, as it may be staged as a
+        value in one cargo and as text, such as 007, in another.
+        """
+        if self.table.by_name[name].base in INTEGERS:
+            return query("literals.as_text", value=self.value(name))
+        return self.cell(name)
+
     def named_cell(self, name: str) -> Sql:
         """SQL: the cell of a column as text, under the column's name."""
         return sql.SQL("{} as {}").format(self.cell(name), sql.Identifier(name))
@@ -127,7 +135,7 @@ class StagedColumns:
         """SQL: the columns and their text in a sentence, as `id 7`."""
         return sql.SQL(" || ', ' || ").join(
             sql.SQL("{} || coalesce(left({}, {}), '(empty)')").format(
-                sql.Literal(f"{name} "), self.cell(name), sql.Literal(SHOWN)
+                sql.Literal(f"{name} "), self.said(name), sql.Literal(SHOWN)
             )
             for name in names
         )

@@ -168,14 +168,14 @@ where (
 -- judge.reference
 -- Refuse rows that refer to a parent that does not exist.
 insert into pg_temp.verdict (n, place, rule, column_name, message)
-select s.n, 18, 'reference', 'department_id', 'hired_employees.departments has no ' || 'id ' || left("s"."c3", 80)
+select s.n, 18, 'reference', 'department_id', 'hired_employees.departments has no ' || 'id ' || left(("s"."c3"::integer)::text, 80)
 from pg_temp.stage as s
 where ("s"."c3"::integer) is not null and not exists (select from "hired_employees"."departments" as p where "p"."id" = "s"."c3"::integer);
 
 -- judge.reference
 -- Refuse rows that refer to a parent that does not exist.
 insert into pg_temp.verdict (n, place, rule, column_name, message)
-select s.n, 23, 'reference', 'job_id', 'hired_employees.jobs has no ' || 'id ' || left("s"."c4", 80)
+select s.n, 23, 'reference', 'job_id', 'hired_employees.jobs has no ' || 'id ' || left(("s"."c4"::integer)::text, 80)
 from pg_temp.stage as s
 where ("s"."c4"::integer) is not null and not exists (select from "hired_employees"."jobs" as p where "p"."id" = "s"."c4"::integer);
 
@@ -184,7 +184,7 @@ where ("s"."c4"::integer) is not null and not exists (select from "hired_employe
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select
     s.n, 4, 'duplicate', 'id',
-    'id ' || coalesce(left("s"."c0", 80), '(empty)') || ' occurs earlier in this file' || case when m.same then ' with the same values' else ' with other values' end
+    'id ' || coalesce(left(("s"."c0"::integer)::text, 80), '(empty)') || ' occurs earlier in this file' || case when m.same then ' with the same values' else ' with other values' end
 from pg_temp.match as m
 join pg_temp.stage as s on s.n = m.n
 where m.own or %(refuse)s or false;
@@ -204,7 +204,7 @@ with rivals as (
     where ("s"."c0"::integer) is not null and s.n = any(%(repeated)s::integer[])
 )
 insert into pg_temp.verdict (n, place, rule, column_name, message)
-select s.n, 4, 'duplicate', 'id', 'id ' || coalesce(left("s"."c0", 80), '(empty)') || ' occurs earlier in this file' || case
+select s.n, 4, 'duplicate', 'id', 'id ' || coalesce(left(("s"."c0"::integer)::text, 80), '(empty)') || ' occurs earlier in this file' || case
     when row("s"."c0", "s"."c1", "s"."c2", "s"."c3", "s"."c4") is not distinct from row("f"."c0", "f"."c1", "f"."c2", "f"."c3", "f"."c4") then ' with the same values'
     else ' with other values'
 end

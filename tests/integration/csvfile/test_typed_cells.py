@@ -93,7 +93,7 @@ def test_odd_keys_are_keys(boat: Boat) -> None:
         "read": GOOD + 8, "inserted": 2, "updated": 1, "unchanged": GOOD + 1, "rejected": 4,
     }  # fmt: skip
     assert [(line - GOOD, why) for line, _, why in boat.rejects()] == [
-        (2, ["duplicate: id +502 occurs earlier in this file with other values"]),
+        (2, ["duplicate: id 502 occurs earlier in this file with other values"]),
         (5, ["duplicate: id 503 occurs earlier in this file with the same values"]),
         (7, ["required: id is empty"]),
         (8, ["type: '504.5' is not an integer"]),

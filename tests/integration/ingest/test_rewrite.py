@@ -198,10 +198,10 @@ def test_keys_that_stand_twice_in_a_rewritten_file(
     setting("chunk_bytes", chunk_bytes)
     rows = [b"%d,department %d\n" % (n, n) for n in range(1, 31)]
     file(b"".join(rows))
-    report = file(b"".join([*rows[:29], b"+30,x\n", rows[3], b"5,other\n", b"0031,new\n"]))
+    report = file(b"".join([*rows[:29], b"0x1E,x\n", rows[3], b"5,other\n", b"0031,new\n"]))
     assert counts(report) == (33, 1, 0, 29, 3)
     assert boat.rejects() == [
-        (30, b"+30,x", ["type: '+30' is not an integer"]),
+        (30, b"0x1E,x", ["type: '0x1E' is not an integer"]),
         (
             31,
             b"4,department 4",
