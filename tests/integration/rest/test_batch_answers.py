@@ -41,10 +41,10 @@ DEPARTMENTS = "hired_employees.departments"
             ],
         ),
         (
-            "", [hire(1.0), hire(2, employee_name=5), hire(3, employee_name=" ")], 422,
+            "", [hire(1.5), hire(2, employee_name=5), hire(3, employee_name=" ")], 422,
             (3, 0, 0, 0, 3), [None] * 3,
             [
-                (0, "id", "type", "'1.0' is not an integer"),
+                (0, "id", "type", "'1.5' is not an integer"),
                 (1, "employee_name", "type", "5 is not text"),
                 (2, "employee_name", "check", "employee_name is blank"),
             ],

@@ -192,8 +192,8 @@ def test_kinds(boat: Boat, client: FlaskClient, declare: Declare) -> None:
         bare | {"id": 5, "numbers": [[1, 2], [3, 4]], "twice": 8},
     ]  # fmt: skip
     assert [each[:3] for each in told(answer)] == [
-        (2, "at", "type"), (2, "mood", "type"), (2, "code", "type"), (2, "numbers", "type"),
-        (2, "made", "type"), (2, "flag", "type"), (2, "part", "type"),
+        (2, "flag", "type"), (2, "at", "type"), (2, "mood", "type"), (2, "code", "type"),
+        (2, "numbers", "type"), (2, "made", "type"), (2, "part", "type"),
         (3, "id", "shape"), (3, "twice", "shape"),
     ]  # fmt: skip
     assert boat.query("select after from rowboat.audit") == [
