@@ -15,8 +15,9 @@ from concurrent.futures import ProcessPoolExecutor
 from rowboat.catalog import tables
 from rowboat.database import connections
 from rowboat.database.connections import Connection, transaction
-from rowboat.ingest import discovery, split
-from rowboat.ingest.parts import Part
+from rowboat.ingest import discovery
+from rowboat.ingest.large_files import split
+from rowboat.ingest.large_files.parts import Part
 from rowboat.settings import settings
 from tests.benchmarks.places import TABLE, Place, hires, place
 

@@ -41,9 +41,10 @@ from rowboat.errors import (
     Stopped,
     Unmatched,
 )
-from rowboat.ingest import file_source, known_content, outcome, parts, position, rejudge, unfinished
+from rowboat.ingest import file_source, known_content, outcome, position, rejudge, unfinished
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.file_source import Opening, TextChunk
+from rowboat.ingest.large_files import parts
 from rowboat.ingest.position import Position
 from rowboat.ingest.reports import FileReport, Run
 from rowboat.settings import settings

@@ -14,10 +14,11 @@ from rowboat.catalog.outline import Outline, write_outline
 from rowboat.database import connections
 from rowboat.database.connections import Connection, transaction
 from rowboat.errors import FileRefused
-from rowboat.ingest import discovery, parts, split
+from rowboat.ingest import discovery
 from rowboat.ingest.discovery import FoundFile
+from rowboat.ingest.large_files import parts, split
+from rowboat.ingest.large_files.parts import Part
 from rowboat.ingest.load import load_file
-from rowboat.ingest.parts import Part
 from rowboat.ingest.reports import FileReport, Run
 from rowboat.ingest.run import add_up_run, find_files, ingest_files, order_files, triage_files
 from rowboat.rendering import loads

@@ -8,7 +8,8 @@ from flask.testing import FlaskClient
 
 from rowboat.database.connections import Steps
 from rowboat.door.rejected_rows import RejectFilter
-from rowboat.ingest import discovery, split
+from rowboat.ingest import discovery
+from rowboat.ingest.large_files import split
 from rowboat.ingest.rejudge import rejudge_rows
 from tests.conftest import Boat
 from tests.support.loading import loaded_counts, reasons

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from rowboat.database import connections
 from rowboat.database.connections import transaction
 from rowboat.errors import DatabaseRefused, FileChanged
-from rowboat.ingest import discovery, parts, split
+from rowboat.ingest import discovery
 from rowboat.ingest.discovery import FoundFile
-from rowboat.ingest.parts import Part
+from rowboat.ingest.large_files import parts, split
+from rowboat.ingest.large_files.parts import Part
 from tests.conftest import Boat
 from tests.support.dirty_files import (
     EMPTY_TABLES,

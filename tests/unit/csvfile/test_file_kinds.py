@@ -73,6 +73,7 @@ def test_databases(path: Path) -> None:
         (zipped(), "it is an empty zip archive"),
         (b"PK\x03\x04\x00id,amount\n5,1.00\n", "it is a damaged zip archive"),
     ],
+    ids=lambda each: each if isinstance(each, str) else "",  # archives have the time in them
 )
 def test_what_a_file_is_is_told_by_its_first_bytes(path: Path, content: bytes, fact: str) -> None:
     found, hint = refusal(path, content)

@@ -48,7 +48,7 @@ ELSEWHERE = {
     "integration/ingest/test_changing_files.py": ("ingest/position",),
     "integration/ingest/test_dry_run_and_limit.py": ("ingest/load", "ingest/reports"),
     "integration/ingest/test_exactly_once.py": ("ingest/run",),
-    "integration/ingest/test_parts.py": ("ingest/split",),
+    "integration/ingest/test_parts.py": ("ingest/large_files/split",),
     "integration/ingest/test_reject_rules.py": (
         "door/judge", "door/match", "door/passage", "door/stage",
     ),

@@ -19,7 +19,7 @@ from rowboat.errors import FileChanged
 from rowboat.ingest import position
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.file_source import cut_text, open_at_position, stageable_cargo
-from rowboat.ingest.parts import (
+from rowboat.ingest.large_files.parts import (
     Chunk,
     Part,
     StagedPart,
