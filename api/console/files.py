@@ -18,8 +18,9 @@ from api.shared.incoming import FORM, Chosen
 from api.shared.problems import Problem
 from rowboat.catalog.tables import Catalog, Table
 from rowboat.errors import FileExists
-from rowboat.ingest import file_states, upload
+from rowboat.ingest import file_states, outcome, upload
 from rowboat.ingest.file_states import STATES, FileState
+from rowboat.ingest.reports import MOST_REASONS
 
 blueprint = Blueprint("files", __name__)
 
@@ -80,7 +81,13 @@ def one() -> str:
     file = next((each for each in _files()[0] if each.name == name), None)
     if file is None:
         raise Problem(404, f"there is no file {name or '(no name)'}", "the page Files lists all")
-    return render_template("file.html", file=file, kinds=_KINDS, live=_pause([file]))
+    reasons = []
+    if file.position and file.position.rejected:
+        with reading() as cursor:
+            reasons = outcome.refused_rows(cursor, file.position)
+    return render_template(
+        "file.html", file=file, kinds=_KINDS, live=_pause([file]), reasons=reasons[:MOST_REASONS]
+    )
 
 
 @blueprint.post("/files")

@@ -37,5 +37,5 @@ def check_cells(
         for line, sentence in enumerate(bad.values(), 2 + len(good))
     }
     assert loaded_counts(report) == (len(rows) - 1, len(good), 0, 0, len(bad))
-    boat.write("t-2.csv", in_csv(rows[: 1 + len(good)]))
+    boat.write("t-2.csv", in_csv(rows[: 1 + len(good)]) + "\n")  # another text, or it is known
     assert loaded_counts(boat.ingest()["t-2.csv"]) == (len(good), 0, 0, len(good), 0)

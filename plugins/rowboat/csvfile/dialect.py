@@ -74,9 +74,9 @@ class Dialect:
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> "Dialect":
         """Return the dialect that `to_json` wrote, in this version or in 0.1.0."""
-        if "columns" in kept:  # 0.1.0, which kept no header: it is past, where a position is kept
-            names = tuple(kept["columns"])
-            return cls(kept["delimiter"], kept["newline"], names, start=kept["first"])
+        if "columns" in kept:  # 0.1.0 kept no text of the header, which is past by now
+            names, header = tuple(kept["columns"]), "" if kept["header"] else None
+            return cls(kept["delimiter"], kept["newline"], names, header, True, kept["first"])
         return cls(**(kept | {"fields": tuple(kept["fields"])}))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rowboat.catalog.tables import Catalog
+from rowboat.csvfile.dialect import Dialect
 from rowboat.database.connections import Cursor
 from rowboat.errors import FileRefused
 from rowboat.ingest import discovery, position
@@ -33,6 +34,12 @@ class FileState:
     def outcome(self) -> str:
         """The state, and how many rows are refused of a file that is loaded."""
         return told_state(self.state, self.position.rejected if self.position else 0)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about how its columns were found, and what of it was left out."""
+        known = self.position
+        return Dialect.from_json(known.dialect).notes() if known and known.dialect else []
 
     @property
     def packed(self) -> bool:

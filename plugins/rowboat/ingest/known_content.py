@@ -22,10 +22,10 @@ def take_known(cursor: Cursor, found: FoundFile, catalog: Catalog, run: Run) -> 
     If the other file is gone, this one is its continuation and gets its history.
     """
     assert found.table is not None
-    candidates = position.loaded_positions(cursor, found.table)
     # Reading the file to hash it is only worth while if its size allows it to be another one.
-    sizes = {each.loaded_bytes + more for each in candidates for more in (-_MARK, 0, _MARK)}
-    if not candidates or (found.size not in sizes and not _is_encoded(found)):
+    sizes = None if _is_encoded(found) else [found.size + more for more in (-_MARK, 0, _MARK)]
+    candidates = position.loaded_positions(cursor, found.table, sizes)
+    if not candidates:
         return None
     digests, size = _digests(found)
     known = next(

@@ -117,12 +117,12 @@ def emptied_tables(cursor: Cursor, tables: Sequence[Table]) -> set[str]:
     return {name for (name,) in cursor.fetchall()}
 
 
-def loaded_positions(cursor: Cursor, table: Table) -> list[Position]:
-    """Return the positions of files with rows that are loaded completely into a table; none if it
-    is empty.
+def loaded_positions(cursor: Cursor, table: Table, sizes: list[int] | None) -> list[Position]:
+    """Return the positions of files with rows that are loaded completely into a table, none if it
+    is empty; of texts with one of these sizes in bytes, or with any.
     """
     statement = query("position.loaded_into", table=table.identifier)
-    cursor.execute(statement, {"table_name": table.full_name})
+    cursor.execute(statement, {"table_name": table.full_name, "sizes": sizes})
     return [Position(**row) for row in fetch_rows(cursor)]
 
 

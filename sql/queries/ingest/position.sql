@@ -62,6 +62,7 @@ where not exists (select from {table}) and exists (
 -- The files with rows that are loaded completely into a table, unless it is empty.
 select * from ingest_status.ingest_status
 where table_name = %(table_name)s and state = 'loaded' and read > 0
+    and (%(sizes)s::bigint[] is null or loaded_bytes = any(%(sizes)s::bigint[]))
     and exists (select from {table})
 order by file_name;
 

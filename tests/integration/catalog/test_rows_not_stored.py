@@ -238,11 +238,11 @@ def test_batch_that_updates(boat: Boat, client: FlaskClient, declare: Declare) -
 
 def test_correction(boat: Boat, signed_in: Callable[..., Visitor], declare: Declare) -> None:
     declare(declared("id integer primary key, v text"))
-    boat.ingest(boat.write("t.csv", "x,a\n"))
+    boat.ingest(boat.write("t.csv", "id,v\nx,a\n"))
     cells = {"cell.id": "1", "cell.v": "skip"}
-    answer = signed_in("write").post_form(address(boat, 1, "t.csv"), **cells)
+    answer = signed_in("write").post_form(address(boat, 2, "t.csv"), **cells)
     assert (answer.status_code, "a trigger of s.t did not store it" in answer.text) == (422, True)
-    assert reasons(boat) == {1: ["type: 'x' is not an integer"]}
+    assert reasons(boat) == {2: ["type: 'x' is not an integer"]}
 
 
 @pytest.mark.parametrize("table", ["id integer primary key, v text", "id integer, v text"])

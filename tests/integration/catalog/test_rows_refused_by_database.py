@@ -120,7 +120,7 @@ def test_no_policy_for_the_role(boat: Boat, declare: Declare) -> None:
     declare(TABLE + POLICY + "drop policy new on s.t")
     boat.write("t.csv", "id,v\n1,a\n2,b\n")
     report = boat.ingest()["t.csv"]
-    assert (report.state, report.report.rejected) == ("loaded", 2)
+    assert (report.state, report.report.rejected) == ("failed", 2)
     assert reasons(boat) == {2: [VIOLATED], 3: [VIOLATED]}
 
 

@@ -10,7 +10,7 @@ from tests.support.tables import column, table
 def test_a_position_of_the_first_version_is_read() -> None:
     kept = {"delimiter": ";", "newline": "\n", "columns": ["name", "id"], "header": True,
             "start": 3, "first": 5}  # fmt: skip
-    assert Dialect.from_json(kept) == Dialect(";", "\n", ("name", "id"), start=5)
+    assert Dialect.from_json(kept) == Dialect(";", "\n", ("name", "id"), "", True, 5)
 
 
 @pytest.mark.parametrize(
