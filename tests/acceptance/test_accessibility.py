@@ -51,7 +51,7 @@ def addresses(system: System, key: Callable[[str], str]) -> dict[str, str]:
     hires = [(9_000 + n, SCRIPT, "2021-03-01T00:00:00Z", 960 + max(0, n - 499), 960)
              for n in range(503)]  # fmt: skip
     system.put("hired_employees-hostile.csv", as_csv(*hires))
-    system.put(FILE, as_csv(*bad))
+    system.put(FILE, as_csv(("id", "department"), (970, "Good"), *bad))
     until(lambda: system.query(
         "select 1 from ingest_status.ingest_status having count(*) filter (where state = 'loaded'"
         " and file_name in ('hired_employees-hostile.csv', %s)) = 2", (FILE,)
