@@ -98,7 +98,7 @@ def detect(names: dict[str, str]) -> list[str]:
         with transaction(connection) as cursor:
             parts.sweep_parts(cursor)  # parts that a killed run has left
             large = {file.name for file in todo if split.is_large_file(cursor, file)}
-    _tell([report for report in reports if report.state != "unchanged"])
+    _tell([report for report in reports if report.state != "unchanged" or report.notes])
     changed: dict[str, list[str]] = {}
     for file in order_files(todo, catalog):
         changed.setdefault(str(file.table and file.table.full_name), []).append(file.name)

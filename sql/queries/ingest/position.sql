@@ -98,8 +98,9 @@ where source = 'file' and source_name = %(file_name)s and version = %(version)s
 order by id desc limit 1;
 
 -- name: delete_written
--- Delete the row, unchanged since, that a transaction has written.
-delete from {table} where xmin = %(xid)s::xid;
+-- Delete the row, unchanged since, that a transaction has written; nothing if it has written more.
+delete from {table}
+where xmin = %(xid)s::xid and (select count(*) from {table} where xmin = %(xid)s::xid) = 1;
 
 -- name: step_back
 -- Set a file back to where one of its loads began, as if that had brought nothing.

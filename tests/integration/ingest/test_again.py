@@ -225,3 +225,16 @@ def test_a_last_line_is_waited_for(boat: Boat, setting: Callable[[str, str], Non
     writer.start()
     boat.ingest()
     assert boat.departments() == [(1, "a"), (2, "bcd")]
+
+
+def test_only_one_row_is_ever_taken_back(logs: Boat) -> None:
+    """The last load may share its transaction with all others, as that of parts does."""
+    logs.write("logs-2.csv", "at,word\n5,e\n6,f")
+    logs.ingest()
+    logs.query(
+        "update ingest_status.loads set xid = (select min(xid) from ingest_status.loads)"
+        " where source_name = 'logs-2.csv'"
+    )
+    logs.write("logs-2.csv", "at,word\n5,e\n6,ff\n")
+    assert logs.ingest()["logs-2.csv"].state == "failed"
+    assert rows(logs) == [*ONCE, (5, "e"), (6, "f")]

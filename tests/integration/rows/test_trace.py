@@ -436,3 +436,17 @@ def test_overwritten_keys_are_json(boat: Boat) -> None:
     boat.ingest()
     keys = boat.query("select keys from ingest_status.overwritten")
     assert [sorted(map(json.loads, each)) for each in keys] == [[[1], [3]]]
+
+
+def test_a_file_that_version_0_1_0_loaded(boat: Boat) -> None:
+    """Its first load counts the header, of which no text was kept."""
+    boat.write("departments.csv", "id,department\n5,a\n6,b\n")
+    boat.ingest()
+    kept = {"delimiter": ",", "newline": "\n", "columns": ["id", "department"], "header": True,
+            "start": 0, "first": 0}  # fmt: skip
+    boat.query("update ingest_status.ingest_status set dialect = %s", [json.dumps(kept)])
+    boat.query("update ingest_status.loads set first_byte = 0, first_line = 1")
+    found = trace_row(boat, "departments", "6")
+    assert place(found.writer) == ("file", "departments.csv", 3, None)
+    boat.write("departments.csv", "id,department\n5,a\n6,b\n7,c\n")
+    assert boat.ingest()["departments.csv"].report.inserted == 1

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, TypeAlias
 
+import numpy as np
 from psycopg2 import sql
 from psycopg2.extras import Json
 
@@ -281,6 +282,10 @@ def _lines(cursor: Cursor, load: Load) -> Iterator[tuple[int, dict[str, str]]]:
         records = split_records(
             text.read(load["last_byte"] - load["first_byte"]), dialect, at_end=True
         )
+    if (
+        dialect.header == "" and load["first_byte"] <= dialect.start
+    ):  # 0.1.0 loaded it with the rows
+        records = records.without_headers(np.array([0]))
     for index in range(len(records)):
         if index not in records.refused:
             yield load["first_line"] + int(records.lines[index]), records.fields(index)
