@@ -76,7 +76,7 @@ def match_table(name: str, catalog: Catalog) -> tuple[Table | None, str | None]:
     *folders, last = unicodedata.normalize("NFC", name).split("/")  # macOS writes é as two letters
     own = stem_of(last)
     if own is None:
-        return None, f"does not end in {', '.join(SUFFIXES)}, with or without .gz"
+        return None, f"does not end in {', '.join(SUFFIXES)}, with or without .gz or .zip"
     places = _places(folders, own, catalog)
     for place in places:
         candidates = _candidates(place, catalog)

@@ -5,7 +5,7 @@ order in which files are loaded.
 import re
 
 SUFFIXES = (".csv", ".tsv", ".txt")
-PACKED = ".gz"
+PACKED = (".gz", ".zip")
 # What programs put beside data. Not all names that begin with "_": such a file may hold rows.
 _LEFT_OUT = re.compile(
     r"\..*|.*~|~\$.*|#.*#"  # hidden files, backups of editors, locks of Office, autosaves of Emacs
@@ -24,8 +24,12 @@ def is_left_out(name: str) -> bool:
 
 def stem_of(name: str) -> str | None:
     """Return a file's name without its endings, or None if they are not those of a CSV file."""
-    bare = name[: -len(PACKED)] if name.lower().endswith(PACKED) else name
-    return bare[:-4] if bare.lower().endswith(SUFFIXES) else None
+    for packed in PACKED:
+        if name.lower().endswith(packed):
+            bare = name[: -len(packed)]
+            # a zip archive tells by itself what is in it: reports.zip may hold reports.csv
+            return stem_of(bare) or (bare if packed == ".zip" else None)
+    return name[:-4] if name.lower().endswith(SUFFIXES) else None
 
 
 def natural_key(name: str) -> tuple[list[list[str | int]], str]:

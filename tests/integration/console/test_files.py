@@ -243,7 +243,12 @@ def test_the_words_wait_for_a_reader(operator: Visitor) -> None:
         ("C:\\my files\\jobs.csv", "", "jobs.csv", ""),
         ("march.csv", "hired_employees.jobs", "jobs-march.csv", ""),
         ("march.csv", "", "", "march.csv belongs to no table: its name begins with none of"),
-        ("jobs.xlsx", "", "", "jobs.xlsx does not end in .csv, .tsv, .txt, with or without .gz"),
+        (
+            "jobs.xlsx",
+            "",
+            "",
+            "jobs.xlsx does not end in .csv, .tsv, .txt, with or without .gz or .zip",
+        ),
         ("jobs.txt", "", "", "the name jobs.txt does not end in .csv or .csv.gz"),
         ("march.csv", "boats", "", "there is no table boats"),
         ("", "", "", "no file was chosen"),

@@ -51,9 +51,9 @@ AMBIGUOUS = "belongs to {} and {} alike: put the schema in front of its name"
         ("s.jobs/1.csv", "s.jobs"),
         ("jobs.csv", AMBIGUOUS.format("hired_employees.jobs", "s.jobs")),
         ("JOBS_OLD.csv", AMBIGUOUS.format("s.Jobs_Old", "s.jobs_old")),
-        ("departments", "does not end in .csv, .tsv, .txt, with or without .gz"),
-        ("departments.gz", "does not end in .csv, .tsv, .txt, with or without .gz"),
-        ("departments.csv.zip", "does not end in .csv, .tsv, .txt, with or without .gz"),
+        ("departments", "does not end in .csv, .tsv, .txt, with or without .gz or .zip"),
+        ("departments.gz", "does not end in .csv, .tsv, .txt, with or without .gz or .zip"),
+        ("departments.csv.xz", "does not end in .csv, .tsv, .txt, with or without .gz or .zip"),
         ("1.csv", None),
     ],
 )

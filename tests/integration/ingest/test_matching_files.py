@@ -20,7 +20,7 @@ def test_file_of_no_table(boat: Boat) -> None:
 def test_file_of_another_kind(boat: Boat) -> None:
     boat.write("departments.xlsx", "PK")
     assert problem(boat, "departments.xlsx") == (
-        "does not end in .csv, .tsv, .txt, with or without .gz"
+        "does not end in .csv, .tsv, .txt, with or without .gz or .zip"
     )
 
 

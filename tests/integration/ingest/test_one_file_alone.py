@@ -109,12 +109,15 @@ def test_cells_that_are_nearly_days(boat: Boat, declare: Declare, cells: str) ->
     assert counts(report) == (2, 1, 0, 0, 1)
 
 
-def test_a_zip_of_one_file_is_read_packed(boat: Boat) -> None:
-    path = boat.raw / "departments.csv"
+@pytest.mark.parametrize(
+    "name", ["departments.csv", "departments.csv.zip", "departments-2.ZIP", "departments/x.tsv.zip"]
+)
+def test_a_zip_of_one_file_is_read_packed(boat: Boat, name: str) -> None:
+    path = boat.write(name, "")
     for rows in ("1,a\n", "1,a\n2,b\n"):
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("x/departments.csv", f"id,department\n{rows}")
-        assert boat.ingest()["departments.csv"].state == "loaded"
+        assert boat.ingest()[name].state == "loaded"
     assert boat.departments() == [(1, "a"), (2, "b")]
 
 
