@@ -18,6 +18,7 @@ from rowboat.ingest.position import Position
 from rowboat.settings import settings
 
 MOST_VANISHED = 100  # keys that a report names
+_SHAPE = re.compile(r".* × has (.*), e\.g\. in line .*")
 _QUOTED = re.compile(r"('.*') ((?:is|has|does) .*)", re.DOTALL)
 
 
@@ -47,8 +48,12 @@ def check_any_loaded(cursor: Cursor, file: Position | None) -> None:
         query("quarantine.any_waiting"), {"source_name": file.file_name, "version": file.version}
     )
     if not fetch_one(cursor)[0]:
+        kinds = refused_rows(cursor, file)
         rows = "its only row is" if file.read == 1 else f"all {file.read:,} rows are"
-        raise AllRefused(f"{rows} refused: {'; '.join(refused_rows(cursor, file)[:3])}")
+        shape = _SHAPE.fullmatch(kinds[0]) if len(kinds) == 1 and file.read > 1 else None
+        if shape:
+            raise AllRefused(f"all {file.read:,} rows have {shape[1]}")
+        raise AllRefused(f"{rows} refused: {'; '.join(kinds[:3])}")
 
 
 def check_limit(cursor: Cursor, file_name: str, total: Report) -> None:
