@@ -33,7 +33,7 @@ class FileText:
         self.name = str(path)
         self.size, self.version = self._file.size, self._file.version
         self._ahead = b""
-        self.encoding, self.is_packed = "utf-8", False  # as soon as the first bytes are read
+        self.encoding = "utf-8"
         self._blocks = self._decoded()
 
     def __enter__(self) -> "FileText":
@@ -92,7 +92,6 @@ class FileText:
     def _unpacked(self) -> Iterator[bytes]:
         blocks = self._raw()
         first = next(blocks, b"")
-        self.is_packed = first.startswith(PACKED_MAGIC)
         if first.startswith(_ZIP_MAGIC):
             yield from self._unzipped()
             return

@@ -11,6 +11,7 @@ from rowboat.ingest import discovery, position
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.reports import Run
 from rowboat.settings import settings
+from rowboat.storage.file_names import PACKED
 
 _MARK = len(BYTE_ORDER_MARK)
 
@@ -22,9 +23,7 @@ def take_known(cursor: Cursor, found: FoundFile, catalog: Catalog, run: Run) -> 
     If the other file is gone, this one is its continuation and gets its history.
     """
     assert found.table is not None
-    # Reading the file to hash it is only worth while if its size allows it to be another one.
-    sizes = None if _is_encoded(found) else [found.size + more for more in (-_MARK, 0, _MARK)]
-    candidates = position.loaded_positions(cursor, found.table, sizes)
+    candidates = position.loaded_positions(cursor, found.table, _possible_sizes(found))
     if not candidates:
         return None
     digests, size = _digests(found)
@@ -49,11 +48,16 @@ def take_known(cursor: Cursor, found: FoundFile, catalog: Catalog, run: Run) -> 
     return f"has the same text as {known.file_name}: nothing is loaded twice"
 
 
-def _is_encoded(found: FoundFile) -> bool:
-    """Return whether a file's size is not that of its text: it is packed, or in UTF-16."""
-    with FileText(found.path) as text:
-        text.peek(1)
-        return text.is_packed or text.encoding != "utf-8"
+def _possible_sizes(found: FoundFile) -> list[int] | None:
+    """Return the sizes in bytes that a file's text may have; None if it is packed.
+
+    Only a file that may be another one is opened, as that costs a request if it is an object. In
+    UTF-16 a character has two bytes; other characters than those of ASCII are not reckoned with.
+    """
+    if found.name.lower().endswith(PACKED):
+        return None
+    whole, half = found.size, found.size // 2
+    return [size + more for size in (whole, half, half - 1) for more in (-_MARK, 0, _MARK)]
 
 
 def _digests(found: FoundFile) -> tuple[list[tuple[int, str]], int]:

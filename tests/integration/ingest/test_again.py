@@ -56,22 +56,23 @@ def test_a_moved_file_is_not_loaded_twice(logs: Boat, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("name", "content"),
     [
-        b"at,word\n1,a\n1,a\n2,b\n",
-        b"\xef\xbb\xbfat,word\n1,a\n1,a\n2,b\n",
-        utf16("at,word\n1,a\n1,a\n2,b\n", "le", b"\xff\xfe"),
-        gzip.compress(b"at,word\n1,a\n1,a\n2,b\n"),
+        ("logs-1 (1).csv", b"at,word\n1,a\n1,a\n2,b\n"),
+        ("logs-2.csv", b"\xef\xbb\xbfat,word\n1,a\n1,a\n2,b\n"),
+        ("logs-2.csv", utf16("at,word\n1,a\n1,a\n2,b\n", "le", b"\xff\xfe")),
+        ("logs-2.csv", utf16("at,word\n1,a\n1,a\n2,b\n", "be")),
+        ("logs-1.csv.gz", gzip.compress(b"at,word\n1,a\n1,a\n2,b\n")),
     ],
-    ids=["same", "byte-order mark", "UTF-16", "gzip"],
+    ids=["same", "byte-order mark", "UTF-16 with mark", "UTF-16", "gzip"],
 )
-def test_a_copy_is_not_loaded_twice(logs: Boat, content: bytes) -> None:
-    logs.write("logs-1 (1).csv", content)
-    report = logs.ingest()["logs-1 (1).csv"]
+def test_a_copy_is_not_loaded_twice(logs: Boat, name: str, content: bytes) -> None:
+    logs.write(name, content)
+    report = logs.ingest()[name]
     assert report.notes == ["has the same text as logs-1.csv: nothing is loaded twice"]
     assert rows(logs) == ONCE
-    logs.write("logs-1 (1).csv", b"at,word\n9,z\n")
-    report = logs.ingest()["logs-1 (1).csv"]
+    logs.write(name, b"at,word\n9,z\n")
+    report = logs.ingest()[name]
     assert (report.state, rows(logs)) == ("failed", ONCE)
 
 

@@ -29,7 +29,7 @@ from rowboat.database.connections import transaction
 from tests.conftest import Boat
 from tests.support.effort import tries
 
-CALLS = int(os.environ.get("ROWBOAT_CONTRACT_CALLS", tries(300, 1_500)))
+CALLS = int(os.environ.get("ROWBOAT_CONTRACT_CALLS", tries(150, 1_500)))
 ALL = 10_000
 TABLES = """
 create schema cargo;
