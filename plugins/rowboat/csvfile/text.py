@@ -6,6 +6,8 @@ Positions count the bytes of this text. For a plain UTF-8 file they are the byte
 import codecs
 import errno
 import hashlib
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,6 +22,16 @@ from rowboat.storage import opening
 BLOCK = 2**18
 _GZIP_MAGIC, _ZIP_MAGIC = b"\x1f\x8b", b"PK\x03\x04"
 PACKED_MAGIC = (_GZIP_MAGIC, _ZIP_MAGIC)  # of what is unpacked while it is read
+# What zipfile raises for archives that are damaged, or made to be so.
+_ZIP_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+)
 _FREE_GROWTH = 2**20  # bytes of text; a smaller one is no bomb, whatever its ratio
 _GZIP = zlib.MAX_WBITS | 16  # let zlib read gzip's header and check its trailer
 
@@ -106,21 +118,22 @@ class FileText:
     def _unzipped(self) -> Iterator[bytes]:
         """Yield the text of the only file in a zip archive."""
         try:
-            with zipfile.ZipFile(self._file) as archive:
+            with _worded(), zipfile.ZipFile(self._file) as archive:
                 member = check_archive(archive)
-                _check_growth(member.file_size, member.compress_size)
+                # what an archive says of its size may be a lie; zipfile reads no more than it says
+                _check_growth(member.file_size, min(member.compress_size, self.size))
                 with archive.open(member) as opened:
                     first = opened.read(BLOCK)
                     check_kind(first)
                     yield first
                     while block := opened.read(BLOCK):
                         yield block
-        except (zipfile.BadZipFile, zlib.error, EOFError):
-            raise FileRefused("it is a damaged zip archive", "pack the file again") from None
         except NotImplementedError:
             raise FileRefused(
                 "its zip archive is packed by a method that cannot be read", "use gzip instead"
             ) from None
+        except _ZIP_FAULTS:
+            raise FileRefused("it is a damaged zip archive", "pack the file again") from None
 
     def _decoded(self) -> Iterator[bytes]:
         blocks = self._unpacked()

@@ -4,14 +4,17 @@ import bz2
 import gzip
 import io
 import lzma
+import random
 import sqlite3
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from rowboat.csvfile.text import FileText
 from rowboat.errors import FileRefused
+from tests.support.effort import tries
 
 
 def zipped(**files: bytes) -> bytes:
@@ -109,3 +112,18 @@ def test_what_is_packed_is_unpacked(path: Path, content: bytes) -> None:
 def test_a_zip_that_grows_too_much_is_refused(path: Path) -> None:
     fact, _ = refusal(path, zipped(boats_csv=bytes(2**22)))
     assert fact == "it unpacks to more than 200 times its size"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_any_archive_is_read_or_refused(path: Path, method: int) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        archive.writestr("boats.csv", b"id,name\n" + b"1,Heron\n" * 50)
+    whole, chance = packed.getvalue(), random.Random(method)
+    for _ in range(tries(300, 5_000)):
+        damaged = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            damaged[chance.randrange(4, len(whole))] = chance.randrange(256)
+        path.write_bytes(damaged[: chance.choice([len(whole), chance.randrange(4, len(whole))])])
+        with suppress(FileRefused), FileText(path) as text:
+            text.read(2**20)
