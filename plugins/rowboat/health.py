@@ -14,6 +14,7 @@ from rowboat.database import connections
 from rowboat.database.connections import Connection, fetch_one, transaction
 from rowboat.database.statements import query
 from rowboat.errors import RowboatError
+from rowboat.ingest import file_states
 from rowboat.settings import settings
 from rowboat.storage import opening
 
@@ -38,6 +39,7 @@ def check_everything(airflow: Callable[[], list[str] | None]) -> Iterator[Findin
     """
     yield from check_database()
     yield check_raw_data(settings().raw_data)
+    yield _worded("files", check_files)
     yield check_airflow(airflow())
     yield check_api()
 
@@ -61,6 +63,21 @@ def check_raw_data(place: Address) -> Finding:
     """Check whether the folder of files can be used."""
     look = opening.open_folder(place).look
     return _worded("raw_data", lambda: Finding("raw_data", True, look("ROWBOAT_RAW_DATA")))
+
+
+def check_files() -> Finding:
+    """Check whether any file in raw_data could not be loaded."""
+    with connections.session("loader") as connection, transaction(connection) as cursor:
+        failed = [
+            each.file_name
+            for each in file_states.present_positions(cursor)
+            if each.state == "failed"
+        ]
+    if failed:
+        some = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
+        words = "1 file has" if len(failed) == 1 else f"{len(failed):,} files have"
+        return Finding("files", False, f"{words} failed: {some}", "`rowboat status` says why")
+    return Finding("files", True, "no file has failed")
 
 
 def check_shelf(place: Address) -> Finding:

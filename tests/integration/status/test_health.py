@@ -35,12 +35,14 @@ def checked() -> dict[str, tuple[bool, str, str | None]]:
 def test_every_part_is_named(boat: Boat, tmp_path: Path) -> None:
     found = checked()
     assert list(found) == [
-        "postgres", "schema", "rights", "backups", "newest backup", "raw_data", "airflow", "api",
+        "postgres", "schema", "rights", "backups", "newest backup", "raw_data", "files",
+        "airflow", "api",
     ]  # fmt: skip
     assert {part for part, (ok, _, _) in found.items() if not ok} == {
         "newest backup", "airflow", "api",
     }  # fmt: skip
     assert found["newest backup"][1] == "there is no verified backup"
+    assert found["files"] == (True, "no file has failed", None)
     assert "`rowboat up`" in str(found["airflow"][2])
     assert found["api"][2] == "start it with `rowboat serve`"
 
@@ -54,6 +56,16 @@ def test_a_verified_backup_is_told_with_its_age(boat: Boat) -> None:
     ok, fact, hint = checked()["newest backup"]
     assert (ok, fact) == (False, f"{name} is verified and 49 hours old")
     assert "`rowboat backup`" in str(hint)
+
+
+def test_failed_files_are_named(boat: Boat) -> None:
+    for name in ("departments.csv", "jobs.csv"):
+        boat.write(name, "a,b\n")
+        boat.ingest()
+    said = (False, "2 files have failed: departments.csv, jobs.csv", "`rowboat status` says why")
+    assert checked()["files"] == said
+    (boat.raw / "jobs.csv").unlink()
+    assert checked()["files"][1] == "1 file has failed: departments.csv"
 
 
 def test_what_fails_names_its_remedy(boat: Boat, monkeypatch: pytest.MonkeyPatch) -> None:
