@@ -19,7 +19,7 @@ from rowboat.settings import settings
 
 MOST_VANISHED = 100  # keys that a report names
 _SHAPE = re.compile(r".* × has (.*), e\.g\. in line .*")
-_QUOTED = re.compile(r"('.*') ((?:is|has|does) .*)", re.DOTALL)
+_QUOTED = re.compile(r"('.*') ((?:is|has|does|holds) .*)", re.DOTALL)
 
 
 def refused_rows(cursor: Cursor, file: Position) -> list[str]:
