@@ -1,6 +1,8 @@
 """Loads cells of a type: those that are values, and those that are refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import pytest
 
 from tests.conftest import Boat
 from tests.support.loading import in_csv, loaded_counts, reasons
@@ -20,6 +22,11 @@ create type s.span as range (subtype = s.price, multirange_type_name = s.spans);
 create type s.pair as (d s.day, n numeric(6,2), t text);
 create type s.nest as (p s.pair, d date[]);
 """
+
+
+def each_kind(types: Sequence[tuple[str, Cells, Cells]]) -> pytest.MarkDecorator:
+    """Parametrize a test by types: kind, cells that are values, cells that are refused."""
+    return pytest.mark.parametrize(("kind", "good", "bad"), types, ids=[each[0] for each in types])
 
 
 def check_cells(

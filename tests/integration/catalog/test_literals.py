@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.conftest import Boat
-from tests.support.literal_cells import Cells, check_cells
+from tests.support.literal_cells import Cells, check_cells, each_kind
 from tests.support.loading import loaded_counts, reasons
 
 TYPES: list[tuple[str, Cells, Cells]] = [
@@ -187,7 +187,7 @@ TYPES: list[tuple[str, Cells, Cells]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "good", "bad"), TYPES, ids=[kind for kind, _, _ in TYPES])
+@each_kind(TYPES)
 def test_literals(
     boat: Boat, declare: Callable[[str], None], kind: str, good: Cells, bad: Cells
 ) -> None:

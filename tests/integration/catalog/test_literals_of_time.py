@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from tests.conftest import Boat
-from tests.support.literal_cells import Cells, check_cells
+from tests.support.literal_cells import Cells, check_cells, each_kind
 
 TYPES: list[tuple[str, Cells, Cells]] = [
     (
@@ -145,7 +143,7 @@ TYPES: list[tuple[str, Cells, Cells]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "good", "bad"), TYPES, ids=[kind for kind, _, _ in TYPES])
+@each_kind(TYPES)
 def test_literals(
     boat: Boat, declare: Callable[[str], None], kind: str, good: Cells, bad: Cells
 ) -> None:
