@@ -3,14 +3,13 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from rowboat.catalog.tables import Catalog, Table
+from rowboat.catalog.tables import Catalog
 from rowboat.csvfile.dialect import Dialect, count
-from rowboat.csvfile.text import FileText, Prefix
+from rowboat.csvfile.text import FileText
 from rowboat.database.connections import (
     Connection,
     Cursor,
@@ -21,13 +20,10 @@ from rowboat.database.connections import (
 )
 from rowboat.database.statements import query
 from rowboat.door.merge import (
-    hold_parents,
     may_displace,
     may_skip_triggers,
-    skip_triggers,
 )
 from rowboat.door.passage import Passage, Report, open_door, pass_through
-from rowboat.door.stage import Cargo
 from rowboat.errors import (
     ConnectionLost,
     Contended,
@@ -41,11 +37,12 @@ from rowboat.errors import (
     Stopped,
     Unmatched,
 )
-from rowboat.ingest import file_source, known_content, outcome, position, rejudge, unfinished
+from rowboat.ingest import file_source, known_content, outcome, position, rejudge
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.file_source import Opening, TextChunk
 from rowboat.ingest.large_files import parts
 from rowboat.ingest.position import Position
+from rowboat.ingest.progress import LoadProgress, LoadSetup, LoadStep
 from rowboat.ingest.reports import FileReport, Run
 from rowboat.settings import settings
 from rowboat.storage import opening
@@ -75,7 +72,7 @@ def load_file(
     try:
         opening.wait_until_settled(found.path)
         with savepoint(trial) if trial else nullcontext():
-            _load(connection, catalog, _Setup(steps, found, found.table, run, catalog, report))
+            _load(connection, catalog, LoadSetup(steps, found, found.table, run, catalog, report))
     except NOT_OF_ONE_FILE:
         raise
     except Exception as error:
@@ -118,7 +115,7 @@ def refuse_file(
             cursor.execute(query("position.fail"), facts | run.who)
 
 
-def _load(connection: Connection, catalog: Catalog, setup: "_Setup") -> None:
+def _load(connection: Connection, catalog: Catalog, setup: LoadSetup) -> None:
     """Load a file while it is locked, then the rows of other files that waited for its rows."""
     steps, found, table, run, report = (
         setup.steps,
@@ -155,7 +152,7 @@ def _load(connection: Connection, catalog: Catalog, setup: "_Setup") -> None:
         if settings().reject_limit is not None and not steps.on_trial:
             # The limit is known only at the end: load all on trial, roll back, and load again.
             with transaction(connection, keep=False) as cursor:
-                trial = _Setup(
+                trial = LoadSetup(
                     Steps(connection, cursor), found, table, run, catalog,
                     FileReport(found.name, table.full_name, "loading"), displaces=displaces,
                 )  # fmt: skip
@@ -184,96 +181,7 @@ def _locked(connection: Connection, steps: Steps, file_name: str) -> Iterator[No
                 cursor.execute(query("position.unlock_file"), facts)
 
 
-@dataclass(frozen=True)
-class _Setup:
-    """What is to be loaded, how its transactions keep parents from being deleted, and whether its
-    rows may be deleted and inserted anew.
-
-    `others` are all tables, to one of which the header may belong. `report` is kept true while the
-    file is loaded: if the load fails midway, it tells what is in.
-    """
-
-    steps: Steps
-    found: FoundFile
-    table: Table
-    run: Run
-    others: Iterable[Table]
-    report: FileReport
-    skips_triggers: bool = False
-    holds_parents: bool = False
-    displaces: bool = False
-
-    def hold_parents(self, cursor: Cursor) -> None:
-        """Lock the parents, as the first statement of a transaction.
-
-        REPEATABLE READ takes its snapshot at the first SELECT or change, LOCK not included. So a
-        parent deleted before the lock is seen as deleted, and none can be deleted after it.
-        """
-        if self.skips_triggers:
-            skip_triggers(cursor, self.table)
-        elif self.holds_parents:
-            hold_parents(cursor, self.table)
-
-    def check_stop(self) -> None:
-        """Raise Stopped if the run is to end."""
-        if self.run.stop.is_set():
-            raise Stopped
-
-
-class _Chunk(Protocol):
-    """What passes the door at once: a `TextChunk`, or a `WaitingChunk` of a part."""
-
-    @property
-    def text(self) -> bytes | memoryview: ...
-
-    @property
-    def newlines(self) -> int: ...
-
-    @property
-    def headers(self) -> int: ...
-
-    def cargo(self, lines: int) -> Cargo: ...
-
-
-@dataclass(frozen=True)
-class _Step:
-    """The next chunk as a cargo; `prefix` and `loaded_lines` are those of the text up to its end.
-
-    `lines` of the file precede it.
-    """
-
-    cargo: Cargo
-    prefix: Prefix
-    lines: int
-    loaded_lines: int
-
-
-@dataclass(frozen=True)
-class _Progress:
-    """How far a pass has come, as of its last committed transaction.
-
-    It is never changed: a chunk returns the next one. To undo chunks that were rolled back is to
-    keep the one from before them. `above` is the number of lines above the first record.
-    """
-
-    prefix: Prefix
-    position: Position
-    passage: Passage
-    total: Report
-    above: int
-
-    def step(self, chunk: _Chunk) -> _Step:
-        """Return the next step. It hashes the chunk, so call it before any lock is taken."""
-        prefix = self.prefix.copy()
-        prefix.extend(chunk.text)
-        # An unfinished last line is counted as loaded; the chunk after it begins with its newline.
-        in_line = not self.prefix.ends_line and self.position.loaded_bytes > 0
-        lines = self.position.loaded_lines - in_line if self.position.loaded_bytes else self.above
-        loaded_lines = lines + chunk.newlines + (not prefix.ends_line)
-        return _Step(chunk.cargo(lines), prefix, lines, loaded_lines)
-
-
-def _load_text(setup: _Setup, before: Position | None) -> FileText:
+def _load_text(setup: LoadSetup, before: Position | None) -> FileText:
     """Load what follows the position; return the text, closed."""
     found, table, again = setup.found, setup.table, setup.run.again
     opened = file_source.open_at_position(found.path, before, table, again)
@@ -290,14 +198,16 @@ def _load_text(setup: _Setup, before: Position | None) -> FileText:
     return opened.text
 
 
-def _takes_back(setup: _Setup, before: Position, only_refused: bool) -> bool:
+def _takes_back(setup: LoadSetup, before: Position, only_refused: bool) -> bool:
     """Take back the unfinished last line of a file, which goes on now; return whether that worked.
 
     If other rows refer to its row, it stays, and the whole file is read as a new version.
     """
     try:
         with setup.steps() as cursor:
-            return unfinished.take_back(cursor, setup.found, setup.table, before, only_refused)
+            return position.take_back_last_line(
+                cursor, setup.found.path, setup.table, before, only_refused
+            )
     except DatabaseRefused:
         return False
 
@@ -310,15 +220,15 @@ class _Pass:
     the door together, `headers` the number of headers that were left out.
     """
 
-    setup: _Setup
+    setup: LoadSetup
     opened: Opening
     dialect: Dialect
-    progress: _Progress
+    progress: LoadProgress
     most: int = sys.maxsize
     headers: int = 0
 
     @classmethod
-    def begin(cls, setup: _Setup, opened: Opening) -> "_Pass":
+    def begin(cls, setup: LoadSetup, opened: Opening) -> "_Pass":
         """Recognise the dialect, record that the pass begins and prepare the session.
 
         Raises FileRefused for a file that cannot be loaded into its table.
@@ -351,7 +261,7 @@ class _Pass:
             setup,
             opened,
             dialect,
-            _Progress(opened.prefix, start, passage, Report(), above),
+            LoadProgress(opened.prefix, start, passage, Report(), above),
         )
 
     def load(self) -> None:
@@ -379,7 +289,7 @@ class _Pass:
             found.append(f"the header again in {count(self.headers, 'line')}: left out")
         return found
 
-    def _advance(self, progress: _Progress) -> None:
+    def _advance(self, progress: LoadProgress) -> None:
         """Go on from what has been committed."""
         self.progress = progress
         self.setup.report.report = progress.total
@@ -447,7 +357,7 @@ class _Pass:
         """Load a chunk in a transaction of its own, again if other writers interfere."""
         step = self.progress.step(chunk)
 
-        def work() -> _Progress:
+        def work() -> LoadProgress:
             with self.setup.steps() as cursor:
                 self.setup.hold_parents(cursor)
                 return self._pass_door(cursor, self.progress, step)
@@ -455,7 +365,7 @@ class _Pass:
         self._advance(persistently(work))
         self._tell(self.progress)
 
-    def _pass_door(self, cursor: Cursor, before: _Progress, step: _Step) -> _Progress:
+    def _pass_door(self, cursor: Cursor, before: LoadProgress, step: LoadStep) -> LoadProgress:
         """Write rows, quarantine, report and position in the caller's transaction."""
         # Before any row is written: the advisory lock of the file ends with its session, so after a
         # lost connection another loader may be at work. This makes one of the two fail.
@@ -481,6 +391,6 @@ class _Pass:
             before, prefix=step.prefix, position=moved, passage=passage, total=before.total + report
         )
 
-    def _tell(self, progress: _Progress) -> None:
+    def _tell(self, progress: LoadProgress) -> None:
         done = progress.prefix.size
         self.setup.run.progress(self.setup.found.name, done, max(self.opened.text.size, done))

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg2 import sql
 from psycopg2.extras import Json
 
+from rowboat.address import Address
 from rowboat.catalog.tables import Table
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.text import FileText
@@ -154,6 +155,33 @@ def restart_file(cursor: Cursor, file_name: str, dialect: Dialect) -> Position:
         query("quarantine.supersede"), {"source_name": file_name, "version": position.version}
     )
     return position
+
+
+def take_back_last_line(
+    cursor: Cursor, path: Address, table: Table, before: Position, only_refused: bool
+) -> bool:
+    """Undo the load of a file's unfinished last line; return whether that was possible.
+
+    With `only_refused`, a newline followed it: then it goes on only if a quote in it was open.
+    Such a line is loaded in a transaction of its own, so its row is the one with that transaction's
+    ID. It cannot be taken back if it updated another row, or has been changed since.
+    """
+    place = {"file_name": before.file_name, "version": before.version}
+    cursor.execute(query("position.last_load"), place | {"last_byte": before.loaded_bytes})
+    loads = fetch_rows(cursor)
+    if not loads or loads[0]["read"] != 1 or loads[0]["updated"]:
+        return False
+    if only_refused and not loads[0]["rejected"]:
+        return False
+    last = loads[0]
+    if last["inserted"]:
+        cursor.execute(query("position.delete_written", table=table.identifier), last)
+        if cursor.rowcount != 1:
+            return False
+    with FileText(path) as text:
+        prefix = text.prefix(last["first_byte"])
+    cursor.execute(query("position.step_back"), place | last | {"prefix_sha256": prefix.sha256})
+    return True
 
 
 def lock_position(cursor: Cursor, position: Position) -> None:

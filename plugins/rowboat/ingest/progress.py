@@ -1,0 +1,109 @@
+"""What a load of one file is given, what passes the door at once, and how far it has come."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rowboat.catalog.tables import Table
+from rowboat.csvfile.text import Prefix
+from rowboat.database.connections import Cursor, Steps
+from rowboat.door.merge import hold_parents, skip_triggers
+from rowboat.door.passage import Passage, Report
+from rowboat.door.stage import Cargo
+from rowboat.errors import Stopped
+from rowboat.ingest.discovery import FoundFile
+from rowboat.ingest.position import Position
+from rowboat.ingest.reports import FileReport, Run
+
+
+@dataclass(frozen=True)
+class LoadSetup:
+    """What is to be loaded, how its transactions keep parents from being deleted, and whether its
+    rows may be deleted and inserted anew.
+
+    `others` are all tables, to one of which the header may belong. `report` is kept true while the
+    file is loaded: if the load fails midway, it tells what is in.
+    """
+
+    steps: Steps
+    found: FoundFile
+    table: Table
+    run: Run
+    others: Iterable[Table]
+    report: FileReport
+    skips_triggers: bool = False
+    holds_parents: bool = False
+    displaces: bool = False
+
+    def hold_parents(self, cursor: Cursor) -> None:
+        """Lock the parents, as the first statement of a transaction.
+
+        REPEATABLE READ takes its snapshot at the first SELECT or change, LOCK not included. So a
+        parent deleted before the lock is seen as deleted, and none can be deleted after it.
+        """
+        if self.skips_triggers:
+            skip_triggers(cursor, self.table)
+        elif self.holds_parents:
+            hold_parents(cursor, self.table)
+
+    def check_stop(self) -> None:
+        """Raise Stopped if the run is to end."""
+        if self.run.stop.is_set():
+            raise Stopped
+
+
+class LoadChunk(Protocol):
+    """What passes the door at once: a `TextChunk`, or a `WaitingChunk` of a part."""
+
+    @property
+    def text(self) -> bytes | memoryview:
+        """The bytes that its records use up."""
+
+    @property
+    def newlines(self) -> int:
+        """Number of newlines in `text`."""
+
+    @property
+    def headers(self) -> int:
+        """Number of headers that were left out."""
+
+    def cargo(self, lines: int) -> Cargo:
+        """Return its records as a cargo; `lines` of the file precede them."""
+
+
+@dataclass(frozen=True)
+class LoadStep:
+    """The next chunk as a cargo; `prefix` and `loaded_lines` are those of the text up to its end.
+
+    `lines` of the file precede it.
+    """
+
+    cargo: Cargo
+    prefix: Prefix
+    lines: int
+    loaded_lines: int
+
+
+@dataclass(frozen=True)
+class LoadProgress:
+    """How far a pass has come, as of its last committed transaction.
+
+    It is never changed: a chunk returns the next one. To undo chunks that were rolled back is to
+    keep the one from before them. `above` is the number of lines above the first record.
+    """
+
+    prefix: Prefix
+    position: Position
+    passage: Passage
+    total: Report
+    above: int
+
+    def step(self, chunk: LoadChunk) -> LoadStep:
+        """Return the next step. It hashes the chunk, so call it before any lock is taken."""
+        prefix = self.prefix.copy()
+        prefix.extend(chunk.text)
+        # An unfinished last line is counted as loaded; the chunk after it begins with its newline.
+        in_line = not self.prefix.ends_line and self.position.loaded_bytes > 0
+        lines = self.position.loaded_lines - in_line if self.position.loaded_bytes else self.above
+        loaded_lines = lines + chunk.newlines + (not prefix.ends_line)
+        return LoadStep(chunk.cargo(lines), prefix, lines, loaded_lines)
