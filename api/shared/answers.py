@@ -9,7 +9,7 @@ from rowboat.ingest.position import Position
 
 # Fields that callers do not see: internal to the loading of files.
 HIDDEN: dict[type[Any], tuple[str, ...]] = {
-    Position: ("id", "version", "dialect", "file_version", "prefix_sha256")
+    Position: ("id", "version", "dialect", "file_version", "pass_bytes", "prefix_sha256")
 }
 
 

@@ -25,6 +25,7 @@ class Terms:
     up the integer keys if they were read from the file; `rejected_ids` are the quarantined rows
     that are judged again. `judged_alone` is true if the rows' cells and CHECKs were judged when
     they were staged, in a part. A `rewritten` file most likely contains what the table has.
+    Of it only the rows `arrived` (numbers from 1; None for all) change what the table has.
     `seen_until` is the greatest key of equal rows in earlier cargoes of the source, infinite if
     keys have no order, None if there were none.
 
@@ -44,6 +45,7 @@ class Terms:
     rejected_ids: list[int] | None = None
     judged_alone: bool = False
     rewritten: bool = False
+    arrived: list[int] | None = None
     seen_until: float | None = None
     gone: Sql | None = None
     parents: Mapping[str, Sql] = field(default_factory=dict)

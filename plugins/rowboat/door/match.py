@@ -45,6 +45,7 @@ def match_keys(cursor: Cursor, terms: Terms, columns: StagedColumns) -> StagedRo
         "own": list(terms.own),
         "least": reach.keys.least if reach.keys else None,
         "greatest": reach.greatest_known,
+        "arrived": terms.arrived,
     }
     # If a key occurs twice in the cargo, the first of its rows decides about the others, even if it
     # equals the table's row. So it has to remain on the stage.
@@ -66,6 +67,7 @@ def _statement_parts(
     here = [_comparable(columns, name, columns.value(name)) for name in columns.names]
     return {
         "differs": query("match.differs", columns=_COMMA.join(there), values=_COMMA.join(here)),
+        "arrived": sql.SQL("true") if terms.arrived is None else query("match.arrived"),
         "own": query("match.own", is_seen=sql.SQL("e is not null" if may_be_seen else "false")),
         "key": _COMMA.join(ours),
         "table": table.identifier,

@@ -271,6 +271,13 @@ def count_matched(cursor: Cursor, judged: Judged) -> tuple[int, int]:
     return different, unchanged
 
 
+def count_overtaken(cursor: Cursor, judged: Judged) -> int:
+    """Count the good rows that differ from the table's, which stays because they are old."""
+    cursor.execute(query("merge.overtaken", good=judged.good))
+    found: int = fetch_one(cursor)[0]
+    return found
+
+
 def advance_sequences(cursor: Cursor, judged: Judged) -> None:
     """Move the table's sequences past ids that the rows brought."""
     for name in judged.columns.names:

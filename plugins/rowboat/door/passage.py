@@ -53,10 +53,12 @@ class Passage:
 
     `first_line` to `last_line` (from 1) and `first_byte` to `last_byte` are a piece of a file.
     `on_known` decides what happens to rows whose key the table has; with `displaces` these may be
-    deleted and inserted anew. `on_trial` leaves sequences alone, as no rollback resets them. The
-    door updates two fields for the next cargo of the same
-    source: `own`, the transactions in which it has written so far, and `seen_until`, the greatest
-    key of rows that it found equal.
+    deleted and inserted anew. `on_trial` leaves sequences alone, as no rollback resets them.
+
+    The door updates three fields for the next cargo of the same source: `own`, the transactions in
+    which it has written so far; `seen_until`, the greatest key of rows that it found equal;
+    `overtaken`, the number of rows that stay as they are because they were changed from elsewhere
+    since an earlier version of the source had brought them.
     """
 
     source: Source
@@ -70,6 +72,7 @@ class Passage:
     last_byte: int | None = None
     own: list[str] = field(default_factory=list)
     seen_until: float | None = None
+    overtaken: int = 0
     on_known: OnKnown = "update"
     displaces: bool = False
     on_trial: bool = False
@@ -124,6 +127,7 @@ def terms_of(
         rejected_ids=cargo.rejected_ids,
         judged_alone=isinstance(cargo.content, stage.Staged),
         rewritten=(passage.version or 1) > 1,
+        arrived=cargo.arrived,
         seen_until=passage.seen_until,
         gone=gone,
         parents=dict(parents or {}),
@@ -176,6 +180,8 @@ def let_in(
     load_id, xid = _record(cursor, table, passage, report)
     if merged.updated:
         merge.record_overwritten(cursor, judged, load_id)
+    if cargo.arrived is not None:
+        passage.overtaken += merge.count_overtaken(cursor, judged)
     if rejected or cargo.rejected_ids is not None:
         quarantine.keep_rejected(cursor, cargo, judged, _facts(load_id, table, passage))
     # what this cargo wrote or found equal makes the same key in the next one a duplicate

@@ -81,7 +81,8 @@ class Cargo:
     of a row; None if what is on the stage is the original. `refused` are rows that could not be
     staged; `reasons` are the faults that were found in staged rows when they were read, by number.
     `rejected_ids` are the IDs of the quarantined rows that are judged again, one for each staged
-    row; None if the rows are new.
+    row; None if the rows are new. `arrived` are the numbers (from 1) of the staged rows that an
+    earlier version of their file did not have; None for all.
     """
 
     columns: tuple[str, ...]
@@ -96,6 +97,7 @@ class Cargo:
     refused: list[Refused] = field(default_factory=list)
     reasons: dict[int, list[Reason]] = field(default_factory=dict)
     rejected_ids: list[int] | None = None
+    arrived: list[int] | None = None
 
     @property
     def read(self) -> int:

@@ -10,6 +10,7 @@ from rowboat.address import Address
 from rowboat.catalog.tables import Table
 from rowboat.csvfile.dialect import Dialect
 from rowboat.csvfile.recognise import recognise_dialect, sample_of
+from rowboat.csvfile.record_hashes import Hashes, hash_records
 from rowboat.csvfile.records import Records
 from rowboat.csvfile.splitter import split_records
 from rowboat.csvfile.text import FileText, Prefix
@@ -132,6 +133,7 @@ class TextChunk:
     """Records cut from a file's text, which pass the door together; `made` is their cargo."""
 
     records: Records
+    hashes: Hashes
     table: Table
     source: FileText
     made: Cargo | None = None
@@ -172,11 +174,13 @@ class TextChunk:
         """Return the first `count` records as a chunk of their own."""
         if count >= len(self):
             return self
-        return replace(self, records=self.records.head(count), made=None)
+        records, hashes = self.records.head(count), self.hashes[:count]
+        return replace(self, records=records, hashes=hashes, made=None)
 
     def tail(self, count: int) -> "TextChunk":
         """Return the records after the first `count`."""
-        return replace(self, records=self.records.tail(count), made=None)
+        records, hashes = self.records.tail(count), self.hashes[count:]
+        return replace(self, records=records, hashes=hashes, made=None)
 
     def without_row(self, message: str) -> "TextChunk":
         """Return a chunk of one record as one whose record is refused with a message."""
@@ -198,8 +202,9 @@ def text_chunks(opened: Opening, dialect: Dialect, table: Table) -> Iterator[Tex
         return records, records.consumed
 
     for records in cut_text(opened.text, cut):
-        yield TextChunk(records, table, opened.text, stageable_cargo(records, table))
-        del records  # as in `cut_text`
+        made = stageable_cargo(records, table)
+        yield TextChunk(records, hash_records(records), table, opened.text, made)
+        del records, made  # as in `cut_text`
 
 
 def stageable_cargo(records: Records, table: Table) -> Cargo:

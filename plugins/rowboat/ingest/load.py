@@ -37,7 +37,14 @@ from rowboat.errors import (
     Stopped,
     Unmatched,
 )
-from rowboat.ingest import file_source, known_content, outcome, position, rejudge
+from rowboat.ingest import (
+    earlier_records,
+    file_source,
+    known_content,
+    outcome,
+    position,
+    rejudge,
+)
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.file_source import Opening, TextChunk
 from rowboat.ingest.large_files import parts
@@ -243,8 +250,12 @@ class _Pass:
             )
             if opened.rewritten:
                 start = position.restart_file(cursor, found.name, dialect)
-            own = position.own_transactions(cursor, start, earlier=False)
+            if opened.rewritten and (run.again or not opened.replaces_rows):
+                earlier_records.forget_earlier(cursor, start)
+            earlier = earlier_records.read_hashes(cursor, start)
+            own = position.transactions_of_pass(cursor, start)
             open_door(cursor, table, dialect.columns)
+        has_key = table.key is not None and table.covers(table.key.columns, dialect.columns)
         above = dialect.lines_above + (dialect.header or "").count(dialect.newline)
         above += dialect.header is not None
         passage = Passage(
@@ -261,7 +272,7 @@ class _Pass:
             setup,
             opened,
             dialect,
-            LoadProgress(opened.prefix, start, passage, Report(), above),
+            LoadProgress(opened.prefix, start, passage, Report(), above, has_key, earlier),
         )
 
     def load(self) -> None:
@@ -287,6 +298,12 @@ class _Pass:
         found = self.dialect.notes() if is_new else []
         if self.headers:
             found.append(f"the header again in {count(self.headers, 'line')}: left out")
+        if overtaken := self.progress.passage.overtaken:
+            found.append(
+                f"{count(overtaken, 'row')} changed from elsewhere since an earlier version of the "
+                "file: left as they are, as their lines are the same (`rowboat ingest --again` "
+                "loads them)"
+            )
         return found
 
     def _advance(self, progress: LoadProgress) -> None:
@@ -386,6 +403,8 @@ class _Pass:
             "prefix_sha256": step.prefix.sha256,
             "last_id": last_id,
         }
+        if step.hashes is not None:
+            earlier_records.keep_hashes(cursor, before.position, step.hashes)
         moved = position.move_position(cursor, before.position, to, vars(report))
         return replace(
             before, prefix=step.prefix, position=moved, passage=passage, total=before.total + report

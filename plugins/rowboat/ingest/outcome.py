@@ -2,7 +2,6 @@
 
 import re
 import secrets
-from dataclasses import replace
 
 from psycopg2 import sql
 
@@ -72,8 +71,7 @@ def check_rewritable(cursor: Cursor, table: Table, dialect: Dialect, before: Pos
     """Raise FileRefused if rows cannot be told from those of the file's earlier version."""
     if table.key is not None and table.covers(table.key.columns, dialect.columns):
         return
-    versions = replace(before, version=before.version + 1)
-    own = position.own_transactions(cursor, versions, earlier=True)
+    own = position.transactions_of_versions(cursor, before.file_name, 1, before.version)
     cursor.execute(query("position.any_left", table=table.identifier), {"own": own})
     # without a key only the rows of a copy are unchanged, which another file has written
     if fetch_one(cursor)[0] or before.unchanged:
@@ -104,7 +102,7 @@ def vanished_rows(cursor: Cursor, table: Table, file: Position) -> tuple[int, li
         **place,
     )
     facts = {
-        "earlier": position.own_transactions(cursor, file, earlier=True),
+        "earlier": position.transactions_of_versions(cursor, file.file_name, 1, file.version - 1),
         # The statement compares sums of hashes; with a fixed seed a file could be made in which
         # vanished rows and others cancel out.
         "seed": secrets.randbits(63),

@@ -34,6 +34,7 @@ class Position:
     version: int
     dialect: dict[str, Any] | None
     loaded_bytes: int
+    pass_bytes: int
     loaded_lines: int
     prefix_sha256: str
     last_id: int | None
@@ -217,15 +218,19 @@ def finish_pass(cursor: Cursor, file_name: str, text: FileText, vanished: int) -
     return _one(cursor, "position.finish", facts)
 
 
-def own_transactions(cursor: Cursor, position: Position, earlier: bool) -> list[str]:
-    """Return the transactions (xmin) in which this version, or all earlier ones, wrote rows."""
-    versions = (1, position.version - 1) if earlier else (position.version, position.version)
-    facts = {
-        "file_name": position.file_name,
-        "first_version": versions[0],
-        "last_version": versions[1],
-    }
-    cursor.execute(query("position.transactions"), facts)
+def transactions_of_pass(cursor: Cursor, position: Position) -> list[str]:
+    """Return the transactions (xmin) in which the present pass over a file has written rows.
+
+    A key that they wrote is a duplicate if it comes again; one from an earlier pass is corrected.
+    """
+    cursor.execute(query("position.transactions_of_pass"), vars(position))
+    return [xid for (xid,) in cursor.fetchall()]
+
+
+def transactions_of_versions(cursor: Cursor, file_name: str, first: int, last: int) -> list[str]:
+    """Return the transactions (xmin) in which some versions of a file wrote rows."""
+    facts = {"file_name": file_name, "first_version": first, "last_version": last}
+    cursor.execute(query("position.transactions_of_versions"), facts)
     return [xid for (xid,) in cursor.fetchall()]
 
 

@@ -1,10 +1,12 @@
 """What a load of one file is given, what passes the door at once, and how far it has come."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rowboat.catalog.tables import Table
+from rowboat.csvfile.record_hashes import Hashes
+from rowboat.csvfile.records import Records
 from rowboat.csvfile.text import Prefix
 from rowboat.database.connections import Cursor, Steps
 from rowboat.door.merge import hold_parents, skip_triggers
@@ -12,6 +14,7 @@ from rowboat.door.passage import Passage, Report
 from rowboat.door.stage import Cargo
 from rowboat.errors import Stopped
 from rowboat.ingest.discovery import FoundFile
+from rowboat.ingest.earlier_records import find_arrived
 from rowboat.ingest.position import Position
 from rowboat.ingest.reports import FileReport, Run
 
@@ -67,6 +70,14 @@ class LoadChunk(Protocol):
     def headers(self) -> int:
         """Number of headers that were left out."""
 
+    @property
+    def records(self) -> Records:
+        """Its records."""
+
+    @property
+    def hashes(self) -> Hashes:
+        """The hashes of its records."""
+
     def cargo(self, lines: int) -> Cargo:
         """Return its records as a cargo; `lines` of the file precede them."""
 
@@ -75,10 +86,12 @@ class LoadChunk(Protocol):
 class LoadStep:
     """The next chunk as a cargo; `prefix` and `loaded_lines` are those of the text up to its end.
 
-    `lines` of the file precede it.
+    `lines` of the file precede it. `hashes` are those of its records, None if there is no key by
+    which rows could be told from those of an earlier version.
     """
 
     cargo: Cargo
+    hashes: Hashes | None
     prefix: Prefix
     lines: int
     loaded_lines: int
@@ -89,7 +102,8 @@ class LoadProgress:
     """How far a pass has come, as of its last committed transaction.
 
     It is never changed: a chunk returns the next one. To undo chunks that were rolled back is to
-    keep the one from before them. `above` is the number of lines above the first record.
+    keep the one from before them. `above` is the number of lines above the first record. `earlier`
+    are the sorted hashes of the records of earlier versions, None if there are none.
     """
 
     prefix: Prefix
@@ -97,6 +111,8 @@ class LoadProgress:
     passage: Passage
     total: Report
     above: int
+    has_key: bool
+    earlier: Hashes | None
 
     def step(self, chunk: LoadChunk) -> LoadStep:
         """Return the next step. It hashes the chunk, so call it before any lock is taken."""
@@ -106,4 +122,9 @@ class LoadProgress:
         in_line = not self.prefix.ends_line and self.position.loaded_bytes > 0
         lines = self.position.loaded_lines - in_line if self.position.loaded_bytes else self.above
         loaded_lines = lines + chunk.newlines + (not prefix.ends_line)
-        return LoadStep(chunk.cargo(lines), prefix, lines, loaded_lines)
+        cargo = chunk.cargo(lines)
+        hashes = chunk.hashes if self.has_key else None
+        if hashes is not None and self.earlier is not None:
+            arrived = find_arrived(hashes[chunk.records.staged()], self.earlier)
+            cargo = replace(cargo, arrived=arrived)
+        return LoadStep(cargo, hashes, prefix, lines, loaded_lines)

@@ -20,6 +20,9 @@ grant select, insert, update on all tables in schema ingest_status, backup_statu
 grant delete on ingest_status.ingest_status, backup_status.backup_status to {role};
 grant select on rowboat.migrations to {role};
 do $$ begin
+    if to_regclass('ingest_status.record_hashes') is not null then
+        grant delete on ingest_status.record_hashes to {role};
+    end if;
     if to_regclass('rowboat.writes') is not null then  -- a later migration makes it
         grant select on rowboat.writes to {role};
     end if;

@@ -142,7 +142,7 @@ select distinct n from pg_temp.verdict order by n;
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select
     s.n, {place}, 'duplicate', {column},
-    {message} || case when m.same then ' with the same values' else ' with other values' end
+    {message} || case when m.same and not m.overtaken then ' with the same values' else ' with other values' end
 from pg_temp.match as m
 join pg_temp.stage as s on s.n = m.n
 where m.own or %(refuse)s or {newer};

@@ -16,12 +16,13 @@ select
 from pg_temp.stage as s;
 
 -- name: match
--- Record the rows whose key is in the table: whether they are equal to its row, and whether this
--- source wrote that row.
+-- Record the rows whose key is in the table: whether that row is to stay as it is, whether it does
+-- so although it differs, and whether this source wrote it.
 insert into pg_temp.match
 select
     s.n,
-    not {differs},
+    not ({differs} and {arrived}),
+    {differs} and not {arrived},
     {own},
     t.xmin::text::bigint,
     t.tableoid,
@@ -47,6 +48,10 @@ select {key} from pg_temp.stage as s where not exists (select from others as o w
 -- fragment: differs
 -- The row of the stage differs from that of the table in at least one bit.
 row({columns})::record *<> row({values})::record
+
+-- fragment: arrived
+-- An earlier version of the source did not have the row: it is newer than that of the table.
+s.n = any(%(arrived)s::integer[])
 
 -- fragment: own
 -- This source wrote the row of the table, or has found it equal before.

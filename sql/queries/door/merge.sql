@@ -153,6 +153,10 @@ not exists (select from pg_temp.verdict as v where v.n = s.n)
 select count(*) filter (where not s.same), count(*) filter (where s.same)
 from pg_temp.match as s where {good};
 
+-- name: overtaken
+-- Count the good rows whose key the table has with other, newer values.
+select count(*) from pg_temp.match as s where s.overtaken and {good};
+
 -- name: update
 -- Update rows of the table whose key a good row has with other values. A row that has moved since
 -- it was matched is not updated, so the counts reveal the race. The array of places lets Postgres

@@ -13,7 +13,7 @@ create temporary table verdict (
     n integer, place integer, rule text, column_name text, message text
 );
 create temporary table match (
-    n integer, same boolean, own boolean, previous bigint, home oid, place tid{keys}
+    n integer, same boolean, overtaken boolean, own boolean, previous bigint, home oid, place tid{keys}
 );
 create temporary table refused (
     n integer, line bigint, raw bytea, reasons jsonb, rejected_id bigint

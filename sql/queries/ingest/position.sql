@@ -43,6 +43,7 @@ on conflict (file_name) do update set
     file_size = excluded.file_size,
     file_version = excluded.file_version,
     dialect = case when p.loaded_bytes = 0 then excluded.dialect else p.dialect end,
+    pass_bytes = case when p.state = 'loaded' then p.loaded_bytes else p.pass_bytes end,
     error = null,
     actor = excluded.actor,
     run = excluded.run,
@@ -88,6 +89,10 @@ insert into ingest_status.ingest_status (
     %(read)s - %(rejected)s, %(read)s - %(rejected)s, %(actor)s, %(run)s,
     clock_timestamp(), clock_timestamp()
 );
+insert into ingest_status.record_hashes (file_id, version, first_byte, hashes)
+select p.id, p.version, r.first_byte, r.hashes
+from ingest_status.ingest_status as p, ingest_status.record_hashes as r
+where p.file_name = %(file_name)s and r.file_id = %(id)s and r.version = %(version)s;
 
 -- name: last_load
 -- The load of a file's version that ended at a byte.
@@ -104,6 +109,9 @@ where xmin = %(xid)s::xid and (select count(*) from {table} where xmin = %(xid)s
 
 -- name: step_back
 -- Set a file back to where one of its loads began, as if that had brought nothing.
+delete from ingest_status.record_hashes as r using ingest_status.ingest_status as p
+where p.file_name = %(file_name)s and r.file_id = p.id and r.version = %(version)s
+    and r.first_byte >= %(first_byte)s;
 update ingest_status.rejected_rows
 set settled_at = clock_timestamp(), settled_as = 'superseded'
 where load_id = %(id)s and settled_at is null;
@@ -112,6 +120,7 @@ set read = 0, inserted = 0, updated = 0, unchanged = 0, rejected = 0, last_byte 
 where id = %(id)s;
 update ingest_status.ingest_status set
     loaded_bytes = %(first_byte)s, loaded_lines = %(first_line)s - 1,
+    pass_bytes = least(pass_bytes, %(first_byte)s),
     prefix_sha256 = %(prefix_sha256)s, read = read - %(read)s, inserted = inserted - %(inserted)s,
     unchanged = unchanged - %(unchanged)s, rejected = rejected - %(rejected)s
 where file_name = %(file_name)s and version = %(version)s;
@@ -119,7 +128,7 @@ where file_name = %(file_name)s and version = %(version)s;
 -- name: restart
 -- Set the position of a rewritten file back to the first byte, as its next version.
 update ingest_status.ingest_status set
-    version = version + 1, dialect = %(dialect)s, loaded_bytes = 0, loaded_lines = 0,
+    version = version + 1, dialect = %(dialect)s, loaded_bytes = 0, loaded_lines = 0, pass_bytes = 0,
     prefix_sha256 = %(nothing)s, last_id = null,
     read = 0, inserted = 0, updated = 0, unchanged = 0, rejected = 0, vanished = 0
 where file_name = %(file_name)s
@@ -141,7 +150,9 @@ where file_name = %(file_name)s and loaded_bytes = %(from_bytes)s and version = 
 returning *;
 
 -- name: finish
--- Record that a pass has ended.
+-- Record that a pass has ended; the records of earlier versions are of no more use.
+delete from ingest_status.record_hashes as r using ingest_status.ingest_status as p
+where p.file_name = %(file_name)s and r.file_id = p.id and r.version < p.version;
 update ingest_status.ingest_status set
     state = 'loaded', file_size = %(file_size)s, file_version = %(file_version)s,
     vanished = vanished + %(vanished)s, error = null, finished_at = clock_timestamp()
@@ -158,15 +169,22 @@ values (
 )
 on conflict (file_name) do update set
     table_name = case when p.loaded_bytes = 0 then excluded.table_name else p.table_name end,
+    pass_bytes = case when p.state = 'loaded' then p.loaded_bytes else p.pass_bytes end,
     state = excluded.state, file_size = excluded.file_size,
     file_version = excluded.file_version, error = excluded.error, actor = excluded.actor,
     run = excluded.run, finished_at = excluded.finished_at;
 
--- name: transactions
+-- name: transactions_of_versions
 -- The transactions in which versions of a file wrote rows, including rows judged again later.
 select xid::xid::text from ingest_status.loads
 where source in ('file', 'retry') and source_name = %(file_name)s
     and version between %(first_version)s and %(last_version)s;
+
+-- name: transactions_of_pass
+-- The transactions in which the present pass over a file has written rows, from a byte on.
+select xid::xid::text from ingest_status.loads
+where source = 'file' and source_name = %(file_name)s and version = %(version)s
+    and first_byte >= %(pass_bytes)s;
 
 -- name: vanished
 -- Rows that earlier versions of a file wrote, unchanged since, and that it no longer has, not even

@@ -23,7 +23,7 @@ create temporary table verdict (
     n integer, place integer, rule text, column_name text, message text
 );
 create temporary table match (
-    n integer, same boolean, own boolean, previous bigint, home oid, place tid, "k0" integer
+    n integer, same boolean, overtaken boolean, own boolean, previous bigint, home oid, place tid, "k0" integer
 );
 create temporary table refused (
     n integer, line bigint, raw bytea, reasons jsonb, rejected_id bigint
@@ -138,12 +138,13 @@ select
 from pg_temp.stage as s;
 
 -- match.match
--- Record the rows whose key is in the table: whether they are equal to its row, and whether this
--- source wrote that row.
+-- Record the rows whose key is in the table: whether that row is to stay as it is, whether it does
+-- so although it differs, and whether this source wrote it.
 insert into pg_temp.match
 select
     s.n,
-    not row("t"."id", "t"."employee_name", "t"."hired_date", "t"."department_id", "t"."job_id")::record *<> row("s"."c0"::integer, "s"."c1"::text, "s"."c2"::timestamp with time zone, "s"."c3"::integer, "s"."c4"::integer)::record,
+    not (row("t"."id", "t"."employee_name", "t"."hired_date", "t"."department_id", "t"."job_id")::record *<> row("s"."c0"::integer, "s"."c1"::text, "s"."c2"::timestamp with time zone, "s"."c3"::integer, "s"."c4"::integer)::record and true),
+    row("t"."id", "t"."employee_name", "t"."hired_date", "t"."department_id", "t"."job_id")::record *<> row("s"."c0"::integer, "s"."c1"::text, "s"."c2"::timestamp with time zone, "s"."c3"::integer, "s"."c4"::integer)::record and not true,
     (t.xmin = any(%(own)s::text[]::xid[]) or false),
     t.xmin::text::bigint,
     t.tableoid,
@@ -184,7 +185,7 @@ where ("s"."c4"::integer) is not null and not exists (select from "hired_employe
 insert into pg_temp.verdict (n, place, rule, column_name, message)
 select
     s.n, 4, 'duplicate', 'id',
-    'id ' || coalesce(left(("s"."c0"::integer)::text, 80), '(empty)') || ' occurs earlier in this file' || case when m.same then ' with the same values' else ' with other values' end
+    'id ' || coalesce(left(("s"."c0"::integer)::text, 80), '(empty)') || ' occurs earlier in this file' || case when m.same and not m.overtaken then ' with the same values' else ' with other values' end
 from pg_temp.match as m
 join pg_temp.stage as s on s.n = m.n
 where m.own or %(refuse)s or false;

@@ -21,7 +21,7 @@ create table s.log (
 """
 EMPTY = """
 truncate s.log, ingest_status.ingest_status, ingest_status.loads, ingest_status.overwritten,
-    ingest_status.rejected_rows
+    ingest_status.rejected_rows, ingest_status.record_hashes
 """
 ROWS = 45  # of which two may be odd in a column that is plain all the same
 COLUMNS = ("id", "small", "large", "day", "at", "moment", "note")

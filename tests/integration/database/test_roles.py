@@ -20,10 +20,11 @@ MANAGED = (
     "hired_employees.hired_employees",
     *ADDED,
 )
-RECORDS = STATUS, LOADS, OVERWRITTEN, REJECTED, BACKUPS, RESTORES, MIGRATIONS = (
+RECORDS = STATUS, LOADS, OVERWRITTEN, HASHES, REJECTED, BACKUPS, RESTORES, MIGRATIONS = (
     "ingest_status.ingest_status",
     "ingest_status.loads",
     "ingest_status.overwritten",
+    "ingest_status.record_hashes",
     "ingest_status.rejected_rows",
     "backup_status.backup_status",
     "backup_status.restores",
@@ -70,6 +71,7 @@ MATRIX: dict[Role, dict[str, str]] = {
         STATUS: "select insert update delete",
         LOADS: "select insert update",
         OVERWRITTEN: "select insert update",
+        HASHES: CHANGES,
         REJECTED: "select insert update",
         BACKUPS: "select insert update delete",
         RESTORES: "select insert update",
@@ -82,6 +84,7 @@ MATRIX: dict[Role, dict[str, str]] = {
         STATUS: "select",
         LOADS: "select insert",
         OVERWRITTEN: "select insert",
+        HASHES: "select",
         REJECTED: "select insert update",
         BACKUPS: "select",
         RESTORES: "select",
@@ -98,6 +101,7 @@ MATRIX: dict[Role, dict[str, str]] = {
         STATUS: "select",
         LOADS: "select",
         OVERWRITTEN: "",
+        HASHES: "",
         REJECTED: "",
         BACKUPS: "select",
         RESTORES: "",

@@ -61,7 +61,7 @@ def test_it_loads_what_a_folder_would(boat: Boat, bucket: Bucket, setting: Setti
     positions += " from ingest_status.ingest_status where state = 'loaded' order by 1"
     known = boat.query(positions)
     setting("raw_data", str(boat.raw))
-    boat.query("truncate ingest_status.ingest_status, ingest_status.rejected_rows")
+    boat.query("truncate ingest_status.ingest_status, ingest_status.rejected_rows cascade")
     boat.query("truncate hired_employees.departments, hired_employees.jobs cascade")
     for name in ("departments.csv", "jobs/march.csv.gz", "hired_employees.csv"):
         boat.write(name, bucket.get(f"raw/{name}"))

@@ -85,6 +85,7 @@ def position(content: bytes, state: str = "loaded", unchanged: int = 0) -> Posit
         dialect=None,
         loaded_bytes=len(content),
         loaded_lines=content.count(b"\n"),
+        pass_bytes=0,
         prefix_sha256=hashlib.sha256(content).hexdigest(),
         last_id=None,
         read=0,

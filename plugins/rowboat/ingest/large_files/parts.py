@@ -10,12 +10,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from psycopg2 import sql
 
 from rowboat.catalog.tables import Table
 from rowboat.csvfile.dialect import Dialect
+from rowboat.csvfile.record_hashes import Hashes, hash_records
 from rowboat.csvfile.records import Records
 from rowboat.csvfile.splitter import split_records
 from rowboat.database.connections import Cursor
@@ -137,29 +139,32 @@ class WaitingChunk:
         """Number of headers that were left out."""
         return self.chunk.headers
 
+    @cached_property
+    def records(self) -> Records:
+        """The records of the chunk, which is cut again for them."""
+        text = read_exactly(self.file, self.at, self.chunk.reach)
+        return self.part.records(self.at, text)
+
+    @property
+    def hashes(self) -> Hashes:
+        """The hashes of the records."""
+        return hash_records(self.records)
+
     def cargo(self, lines: int) -> Cargo:
         """Return the chunk as a cargo; `lines` of the file precede it.
 
-        Its rows know their lines (from 1) and their original bytes. These are looked up by cutting
-        the chunk again, which happens only if a row is refused.
+        Its rows know their lines (from 1) and their original bytes.
         """
-        again: list[Records] = []
-
-        def records() -> Records:
-            if not again:
-                text = read_exactly(self.file, self.at, self.chunk.reach)
-                again.append(self.part.records(self.at, text))
-            return again[0]
 
         def origin(index: int) -> tuple[int, bytes]:
-            return lines + int(records().lines[index]) + 1, records().raw(index)
+            return lines + int(self.records.lines[index]) + 1, self.records.raw(index)
 
-        refused = records().refused if self.chunk.refused else {}
+        refused = self.records.refused if self.chunk.refused else {}
         return Cargo(
             columns=self.part.dialect.columns,
             content=Staged(self.part.table, self.before),
             staged=self.chunk.staged,
-            origin=lambda n: origin(int(records().staged()[n])),
+            origin=lambda n: origin(int(self.records.staged()[n])),
             plain=frozenset(self.chunk.plain),
             odd={name: {} for name in self.chunk.odd},
             refused=[Refused(*origin(index), why) for index, why in sorted(refused.items())],
