@@ -174,8 +174,11 @@ def test_an_appended_tail_and_a_rewritten_file_come_in_parts(stager: Stager) -> 
     assert stager.boat.ingest()[FILE].report.inserted == 57
     path.write_text(lines(1, 59).replace("Department 7\n", "Seven\n"))
     assert stager.stage(stager.divide(FILE)) == 59
+    newer = "update hired_employees.departments set department = 'newer' where id = 20"
+    stager.boat.query(newer)
     report = stager.boat.ingest()[FILE]
     assert (report.report.updated, report.report.unchanged) == (1, 58)
+    assert stager.boat.departments()[19] == (20, "newer")
     assert report.vanished == ["[60]"]
     assert stager.boat.query(LOADS) == [3]
 
