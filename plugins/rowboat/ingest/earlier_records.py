@@ -4,18 +4,27 @@ A row that came in later, from a newer file or over HTTP, must outlast them. So 
 only records that were not in it before change rows of the table.
 """
 
+import io
+import struct
+
 import numpy as np
 
 from rowboat.csvfile.record_hashes import Hashes
 from rowboat.database.connections import Cursor
+from rowboat.database.copy_binary import HEADER, TRAILER
 from rowboat.database.statements import query
 from rowboat.ingest.position import Position
 
 
 def keep_hashes(cursor: Cursor, file: Position, hashes: Hashes) -> None:
     """Keep the hashes of records that follow the position of a file."""
-    facts = {"hashes": hashes.astype("<u8").tobytes()}
-    cursor.execute(query("records.keep"), vars(file) | facts)
+    kept = hashes.astype("<u8").tobytes()
+    # in binary: as a parameter they would be text, which takes the server five times as long
+    place = struct.pack(
+        "!hiqiiiqi", 4, 8, file.id, 4, file.version, 8, file.loaded_bytes, len(kept)
+    )
+    row = HEADER + place + kept + TRAILER
+    cursor.copy_expert(query("records.keep"), io.BytesIO(row), size=len(row))
 
 
 def read_hashes(cursor: Cursor, file: Position) -> Hashes | None:

@@ -2,8 +2,8 @@
 
 -- name: keep
 -- Keep the hashes of records that follow the position of a file.
-insert into ingest_status.record_hashes (file_id, version, first_byte, hashes)
-values (%(id)s, %(version)s, %(loaded_bytes)s, %(hashes)s);
+copy ingest_status.record_hashes (file_id, version, first_byte, hashes)
+from stdin (format binary);
 
 -- name: read
 -- The hashes of a file's earlier versions.
