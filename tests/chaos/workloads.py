@@ -88,10 +88,14 @@ class Work(ABC):
 class Ingest(Work):
     """A new file with flawed rows."""
 
+    grows = False
+
     def __init__(self, system: Place, seed: int, rng: Random, size: int = 0) -> None:
         super().__init__(system, seed, rng)
         self.first, self.size = IDS + seed % 20_000 * SPAN, size or rng.choice(SIZES)
-        self.file = sample(self.size, rng.choice([0.0, 0.02, 0.2]), self.first)
+        self.file = sample(
+            self.size, rng.choice([0.0, 0.02, 0.2]), self.first, repeats=not self.grows
+        )
         self.name, self.version = f"hired_employees-{seed}.csv", 1
 
     @property
@@ -162,6 +166,8 @@ class Ingest(Work):
 
 class Append(Ingest):
     """A file that grows at its end."""
+
+    grows = True
 
     def prepare(self) -> None:
         half = self.rng.randrange(len(self.file.lines)) + 1

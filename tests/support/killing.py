@@ -90,8 +90,11 @@ class Sample:
         return hashlib.md5(b"\n".join(good)).hexdigest()
 
 
-def sample(size: int, share: float, first: int = 1) -> Sample:
-    """Make hires with ids from `first` on, a share of them with one of seven flaws."""
+def sample(size: int, share: float, first: int = 1, repeats: bool = True) -> Sample:
+    """Make hires with ids from `first` on, a share of them with one of seven flaws; a repeated id
+    is none of these if the file is to grow, as there it may be an update.
+    """
+    flaws = FLAWS if repeats else FLAWS[:-1]
     rng = random.Random(SEED)
     lines, flawed = [], []
     for number in range(1, size + 1):
@@ -105,7 +108,7 @@ def sample(size: int, share: float, first: int = 1) -> Sample:
         ]
         if number > 100 and rng.random() < share:
             flawed.append(number)
-            cells = FLAWS[len(flawed) % len(FLAWS)](cells, b"%d" % (first + rng.randrange(100)))
+            cells = flaws[len(flawed) % len(flaws)](cells, b"%d" % (first + rng.randrange(100)))
         lines.append(b",".join(cells))
     return Sample(lines, flawed)
 

@@ -170,6 +170,26 @@ def typed_value(
     return query("literals.typed", cell=cell, type=as_printed(column.type), valid=found)
 
 
+def equal_values(
+    column: Column, one: sql.Composable, other: sql.Composable, nulls: bool = False
+) -> sql.Composable:
+    """SQL: two values of a column are equal by its type's rule; with `nulls` null equals null."""
+    if column.equality is None:
+        equals = sql.SQL("{} is not distinct from {}" if nulls else "{} = {}")
+        return equals.format(one, other)
+    equal = sql.SQL(" ").join([one, as_printed(column.equality), other])
+    if not nulls:
+        return equal
+    return sql.SQL("({} or num_nulls({}, {}) = 2)").format(equal, one, other)
+
+
+def distinct_values(column: Column, one: sql.Composable, other: sql.Composable) -> sql.Composable:
+    """SQL: two values of a column differ by its type's rule, or one of them is null."""
+    if column.equality is None:
+        return sql.SQL("{} is distinct from {}").format(one, other)
+    return sql.SQL("({}) is not true").format(equal_values(column, one, other))
+
+
 def base_value(value: sql.Composable) -> sql.Composed:
     """SQL: a value of a domain as one of its base type."""
     return query("literals.plain", value=value)

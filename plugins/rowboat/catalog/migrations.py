@@ -16,10 +16,11 @@ from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.errors import InsufficientPrivilege
+from psycopg2.errors import FeatureNotSupported, InsufficientPrivilege
 
 from rowboat.catalog import outline, tables
 from rowboat.database.connections import (
+    MISSING_FEATURE,
     Connection,
     Cursor,
     driver_message,
@@ -166,6 +167,8 @@ def _run(cursor: Cursor, step: Migration, statements: str, record: str) -> None:
         hint = None
         if isinstance(error, InsufficientPrivilege):
             hint = "let an administrator give the role that right, then run `rowboat migrate` again"
+        elif isinstance(error, FeatureNotSupported):
+            hint = MISSING_FEATURE
         raise MigrationFailed(f"{step.name}: {driver_message(error)}", hint) from error
     cursor.execute(query(record), {"number": step.number, "name": step.name, "digest": step.digest})
 

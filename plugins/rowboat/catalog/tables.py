@@ -24,6 +24,9 @@ class Column:
     domains, and `element` that of an array's elements. `kind` is a of arrays, otherwise as in
     pg_type: c of composites, r of ranges, m of multiranges; their `parts` are the element, the
     fields, the subtype, the range.
+
+    `collation` is its own one, None for that of the type. `equality` is the operator of a type that
+    an extension brings: `=` would be taken for that of another type, to which it can be cast.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Column:
     comment: str | None
     kind: str = "b"
     parts: tuple["Column", ...] = ()
+    collation: str | None = None
+    equality: str | None = None
 
     @property
     def is_text(self) -> bool:

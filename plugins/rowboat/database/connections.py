@@ -56,9 +56,14 @@ _SESSION = {
     "tcp_keepalives_count": "3",
 }
 _OLDEST = 16  # the first Postgres that has pg_input_is_valid
+MISSING_FEATURE = (
+    "if this Postgres was built without it, set ROWBOAT_DATABASE_URL to one that has it "
+    "(docs/machine.md tells what the embedded one lacks)"
+)
 _HINTS = {
     errorcodes.INSUFFICIENT_PRIVILEGE: "log in as the role for this work; "
     "`rowboat migrate` by the owner gives each role its rights",
+    errorcodes.FEATURE_NOT_SUPPORTED: MISSING_FEATURE,
     errorcodes.READ_ONLY_SQL_TRANSACTION: "it may be a standby: set ROWBOAT_DATABASE_URL to the "
     "primary, or add target_session_attrs=read-write to it",
 }

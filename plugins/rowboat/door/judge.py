@@ -328,7 +328,9 @@ def _repeated(rows: StagedRows, unique: Unique) -> Sql:
     among: Sql = sql.SQL("true")
     if is_key and rows.keys:
         among = query("judge.among_rows")
-    elif not unique.nulls_equal:
+    elif not unique.nulls_equal and not any(
+        columns.table.by_name[name].equality for name in unique.columns
+    ):
         among = query("judge.among_keys", values=values, given=given)
     return query(
         "judge.repeated",
@@ -384,7 +386,7 @@ def _other_row(columns: StagedColumns, its: Callable[[str], Sql]) -> Sql:
     if key is None or not columns.cover(key.columns):
         return sql.SQL("true")
     return _OR.join(
-        sql.SQL("{} is distinct from {}").format(its(name), columns.value(name))
+        literals.distinct_values(columns.table.by_name[name], its(name), columns.value(name))
         for name in key.columns
     )
 

@@ -72,7 +72,7 @@ def _statement_parts(
         "key": _COMMA.join(ours),
         "table": table.identifier,
         "joined": columns.joined(key.columns, theirs),
-        "seen": sql.SQL("\n{}").format(query("match.seen", joined=same_key(ours)))
+        "seen": sql.SQL("\n{}").format(query("match.seen", joined=same_key(table, ours)))
         if may_be_seen
         else sql.SQL(""),
         "within": query("match.within", column=sql.Identifier(serial))

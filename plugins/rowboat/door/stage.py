@@ -9,6 +9,7 @@ from typing import Protocol
 import psycopg2
 from psycopg2 import sql
 
+from rowboat.catalog.literals import equal_values
 from rowboat.catalog.tables import Table
 from rowboat.csvfile.records import Reason
 from rowboat.csvfile.typed_cells import IntegerKeys, is_wide, may_be_typed
@@ -328,10 +329,13 @@ def key_name(index: int) -> sql.Identifier:
     return sql.Identifier(f"k{index}")
 
 
-def same_key(cells: Sequence[sql.Composable]) -> sql.Composed:
+def same_key(table: Table, cells: Sequence[sql.Composable]) -> sql.Composed:
     """SQL: the key in `seen` (as e) equals the given values."""
+    assert table.key is not None
+    keys = [sql.SQL("e.{}").format(key_name(index)) for index, _ in enumerate(cells)]
     return sql.SQL(" and ").join(
-        sql.SQL("e.{} = {}").format(key_name(index), cell) for index, cell in enumerate(cells)
+        equal_values(table.by_name[name], key, cell)
+        for name, key, cell in zip(table.key.columns, keys, cells, strict=True)
     )
 
 

@@ -7,9 +7,9 @@ from typing import Literal, TypeAlias
 from psycopg2 import sql
 
 from rowboat.catalog import literals
-from rowboat.catalog.tables import INTEGERS, Table
+from rowboat.catalog.tables import INTEGERS, Column, Table
 from rowboat.csvfile.typed_cells import is_wide
-from rowboat.database.statements import query
+from rowboat.database.statements import as_printed, query
 from rowboat.door.stage import Cargo, cell_in_array, cell_name, value_name
 
 Sql: TypeAlias = sql.Composable
@@ -110,6 +110,13 @@ class StagedColumns:
         default if the cargo lacks the column.
         """
         column = self.table.by_name[name]
+        value = self._value(column, alias)
+        if column.collation is None:
+            return value
+        return sql.SQL("({}) collate {}").format(value, as_printed(column.collation))
+
+    def _value(self, column: Column, alias: str) -> Sql:
+        name = column.name
         if name not in self.names:
             return literals.default_value(column)
         if name in self.typed:
@@ -126,9 +133,9 @@ class StagedColumns:
 
     def joined(self, names: tuple[str, ...], others: Sequence[Sql], nulls: bool = False) -> Sql:
         """SQL: the row's values of these columns equal others; with `nulls` null equals null."""
-        equal = sql.SQL("{} is not distinct from {}" if nulls else "{} = {}")
         return _AND.join(
-            equal.format(other, self.value(name)) for name, other in zip(names, others, strict=True)
+            literals.equal_values(self.table.by_name[name], other, self.value(name), nulls)
+            for name, other in zip(names, others, strict=True)
         )
 
     def shown(self, names: tuple[str, ...]) -> Sql:

@@ -93,7 +93,7 @@ def vanished_rows(cursor: Cursor, table: Table, file: Position) -> tuple[int, li
     statement = query(
         "position.vanished",
         key=sql.SQL(", ").join(cells),
-        joined=same_key(cells),
+        joined=same_key(table, cells),
         refused=sql.SQL(" and ").join(
             query("position.refused_key", column=sql.Identifier(name), field=sql.Literal(name))
             for name in table.key.columns

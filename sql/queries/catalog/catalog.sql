@@ -44,6 +44,28 @@ select
                     from pg_enum as e where e.enumtypid = t.oid
                 ),
                 'comment', col_description(c.oid, a.attnum),
+                'collation', (
+                    select format('%%I.%%I', n.nspname, k.collname) from pg_collation as k
+                    join pg_namespace as n on n.oid = k.collnamespace
+                    where k.oid = a.attcollation and k.oid <> t.typcollation
+                ),
+                -- of a type that an extension brings, or a domain over one
+                'equality', case when t.typnamespace <> 'pg_catalog'::regnamespace then (
+                    with recursive y (id, base) as (
+                        select t.oid, t.typbasetype
+                        union all
+                        select b.oid, b.typbasetype from y join pg_type as b on b.oid = y.base
+                    )
+                    select format('operator(%%I.%%s)', n.nspname, o.oprname)
+                    from y
+                    join pg_opclass as f on f.opcintype = y.id and f.opcdefault
+                    join pg_am as m on m.oid = f.opcmethod and m.amname = 'btree'
+                    join pg_amop as s on s.amopfamily = f.opcfamily and s.amopstrategy = 3
+                        and s.amoplefttype = y.id and s.amoprighttype = y.id
+                    join pg_operator as o on o.oid = s.amopopr
+                    join pg_namespace as n on n.oid = o.oprnamespace
+                    where n.oid <> 'pg_catalog'::regnamespace
+                ) end,
                 -- a type that is made of others, and all of these: by their place in it
                 'nodes', case when t.typtype in ('d', 'c', 'r', 'm') or t.typcategory = 'A' then (
                     with recursive node (path, id, modifier) as (
