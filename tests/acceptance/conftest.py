@@ -94,13 +94,16 @@ class System:
         )  # fmt: skip
 
 
-def until(condition: Callable[[], Any], seconds: float = 90) -> Any:
-    """Await a condition and return its value; fail when it does not come true."""
+def until(condition: Callable[[], Any], seconds: float = 90, every: float = 0.25) -> Any:
+    """Await a condition and return its value; fail when it does not come true.
+
+    A look often asks Airflow or the database, which takes their time from what is awaited.
+    """
     end = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > end:
             pytest.fail(f"not true within {seconds} s")
-        time.sleep(0.05)
+        time.sleep(every)
     return value
 
 

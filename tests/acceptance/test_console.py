@@ -39,10 +39,10 @@ def await_state(page: Page, state: str, javascript: bool) -> None:
     """Wait until a live region tells a state; without JavaScript by looking again."""
     reached = page.locator("[role=status] .state, #file > p .state", has_text=state)
     if not javascript:
-        for _ in range(200):
+        for _ in range(100):
             if reached.is_visible():
                 break
-            page.wait_for_timeout(150)
+            page.wait_for_timeout(500)
             link(page, "Refresh").click()
     expect(reached).to_be_visible()
 

@@ -54,7 +54,7 @@ def _compare(system: System) -> list[Ratio]:
         begun = time.perf_counter()
         aside.rename(system.raw / name)
         last = first + ROWS - 1
-        until(lambda: system.query(f"select from {TABLE} where id = %s", [last]), 300)
+        until(lambda: system.query(f"select from {TABLE} where id = %s", [last]), 300, 0.05)
         taken = time.perf_counter() - begun
         until(lambda: settled(system), 300)
         return taken

@@ -46,12 +46,14 @@ where l.source = 'file' group by source_name, l.version having sum(l.read) <> mi
 """
 
 
-def until(what: str, condition: Callable[[], Result], seconds: float = 60) -> Result:
+def until(
+    what: str, condition: Callable[[], Result], seconds: float = 60, every: float = 0.05
+) -> Result:
     """Await a condition and return its value; raises AssertionError with what did not come."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"within {seconds:.0f} s not: {what}"
-        time.sleep(0.05)
+        time.sleep(every)
     return value
 
 

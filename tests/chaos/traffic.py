@@ -221,7 +221,7 @@ class Traffic:
             found: dict[str, Any] = self._send(client, "operate", "GET", url).json()
             return found if found["state"] in ("success", "failed") else None
 
-        found = until("the run ends", look, 300)
+        found = until("the run ends", look, 300, every=0.5)
         assert found
         assert found["state"] == "success", found
         return found
@@ -230,7 +230,7 @@ class Traffic:
         def waits() -> bool:
             return bool(self._send(client, "operate", "GET", url).json()["waits"])
 
-        until("the plan waits", waits, 300)
+        until("the plan waits", waits, 300, every=0.5)
         self._send(client, "operate", "POST", f"{url}/approve")
         found: dict[str, Any] = self._ended(client, url)
         return found
