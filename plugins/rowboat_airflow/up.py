@@ -126,7 +126,7 @@ def airflow_environment(embedded: EmbeddedServer) -> dict[str, str]:
         "DATABASE__SQL_ALCHEMY_CONN": metadata.replace("postgresql:", "postgresql+psycopg2:", 1),
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs" / "tasks"),
-        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
         # Tasks that a stop interrupted are run again seconds after the next start, not minutes.
         "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
