@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.acceptance.conftest import System, until
-from tests.support.browser import hindrances
+from tests.support.browser import Watch, hindrances
 
 SCRIPT = "<script>alert(1)</script>"
 FORMULA = "=cmd()|' /C calc'!A0"
@@ -87,29 +87,48 @@ def addresses(system: System, key: Callable[[str], str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def cookies(system: System, browser: Browser, key: Callable[[str], str]) -> Iterator[object]:
-    """The cookies of somebody who is signed in."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"http://127.0.0.1:{system.environment['ROWBOAT_API_PORT']}/sign-in")
-    page.get_by_label("API key").fill(key("operate"))
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("button", name="Sign out").wait_for()
-    yield context.storage_state()
+def watch() -> Watch:
+    """What goes wrong in the one window."""
+    return Watch()
+
+
+@pytest.fixture(scope="module")
+def window(system: System, browser: Browser, watch: Watch) -> Iterator[Page]:
+    """A window that shows one page after the other, as it keeps their styles and scripts."""
+    context = browser.new_context(
+        base_url=f"http://127.0.0.1:{system.environment['ROWBOAT_API_PORT']}",
+        viewport={"width": 1280, "height": 900},
+    )
+    watch.over(context)
+    yield context.new_page()
     context.close()
 
 
-def test_nobody_is_hindered_at_the_door(visit: Callable[..., Page]) -> None:
-    page = visit()
+@pytest.fixture
+def page(window: Page, watch: Watch) -> Iterator[Page]:
+    """The window; no fault in it passes."""
+    watch.faults.clear()
+    yield window
+    assert watch.faults == []
+
+
+@pytest.fixture(scope="module")
+def signed_in(window: Page, key: Callable[[str], str]) -> None:
+    """Somebody has signed in."""
+    window.goto("/sign-in")
+    window.get_by_label("API key").fill(key("operate"))
+    window.get_by_role("button", name="Sign in").click()
+    window.get_by_role("button", name="Sign out").wait_for()
+
+
+def test_nobody_is_hindered_at_the_door(page: Page) -> None:
     page.goto("/sign-in")
     assert hindrances(page) == []
 
 
+@pytest.mark.usefixtures("signed_in")
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_holds_for_everyone(
-    addresses: dict[str, str], cookies: object, visit: Callable[..., Page], name: str
-) -> None:
-    page = visit(storage_state=cookies)
+def test_a_page_holds_for_everyone(addresses: dict[str, str], page: Page, name: str) -> None:
     answer = page.goto(addresses[name])
     assert answer is not None
     assert answer.status == {"nothing": 404, "filtered": 422}.get(name, 200), answer.text()

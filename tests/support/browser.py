@@ -8,7 +8,7 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -76,10 +76,11 @@ def hindrances(page: Page) -> list[str]:
     of it scroll sideways on the narrowest screen.
     """
     found = []
+    page.evaluate(AXE_SCRIPT)
     for width, scheme in _LOOKS:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        for each in Axe().run(page).response["violations"]:
+        for each in page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]:
             places = [node["html"][:200] for node in each["nodes"][:3]]
             found.append(f"{width} px {scheme}: {each['id']}: {each['help']}: {places}")
     page.set_viewport_size({"width": _NARROWEST, "height": 900})
