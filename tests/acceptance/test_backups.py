@@ -1,9 +1,6 @@
 """Backups, restores and drills, end to end under a real Airflow."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,6 @@ import pytest
 
 from rowboat.errors import AirflowUnreachable
 from tests.acceptance.conftest import System, until
-from tests.conftest import ROOT
 
 JOBS = "hired_employees.jobs"
 DEPARTMENTS = "hired_employees.departments"
@@ -155,35 +151,3 @@ def test_plan_that_no_longer_holds_stops_the_run(system: System, taken: dict[str
     assert f"the plan for {JOBS} no longer holds" in log
     assert "look at the new plan, then restore again" in log
     assert system.query(f"select count(*) from {JOBS} where id = 9900") == [(1,)]
-
-
-def test_every_dag_runs_in_one_process(system: System, tmp_path: Path) -> None:
-    """`dag.test()`, as someone who writes DAGs runs them."""
-    script = """
-from airflow.dag_processing.dagbag import DagBag
-bag = DagBag(__import__("os").environ["AIRFLOW__CORE__DAGS_FOLDER"])
-form = {"table": "hired_employees.jobs"}
-more = {"restore": {"run_conf": form, "mark_success_pattern": "approve"}}
-bag.dags["backup"].deadline = None  # of which Airflow 3.3.2 knows nothing in such a run
-for name in ("backup", "drill", "restore"):
-    run = bag.dags[name].test(**more.get(name, {}))
-    print("ENDED", name, run.state, {task.state for task in run.get_task_instances()})
-"""
-    environment = system.environment | {
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW_CONN_ROWBOAT": system.address("rowboat_loader"),
-    }
-    airflow = str(Path(sys.executable).with_name("airflow"))
-    subprocess.run([airflow, "db", "migrate"], env=environment, capture_output=True, check=True)
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])},
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    said = [line for line in done.stdout.splitlines() if line.startswith("ENDED")]
-    assert said == [
-        f"ENDED {name} success {{'success'}}" for name in ("backup", "drill", "restore")
-    ], done.stdout[-3000:] + done.stderr[-3000:]
