@@ -1,12 +1,14 @@
 """Policy: every DAG imports, has docs and tags, and does no work while it is read."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rowboat.settings import settings
+from rowboat_airflow.console import console_address
 from tests.conftest import ROOT
 
 OUTLINE = [
@@ -31,8 +33,11 @@ def dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_every_dag_has_docs_tags_and_no_catchup(dags: Any) -> None:
     assert set(dags) == {path.stem for path in (ROOT / "dags").glob("*.py")}
-    for dag in dags.values():
-        assert "**In the console:** [" in dag.doc_md
+    for name, dag in dags.items():
+        page = console_address("/files" if name == "ingest" else "/backups")
+        assert re.search(
+            rf"^\*\*In the console:\*\* \[[^]]+\]\({page}\)$", dag.doc_md, re.MULTILINE
+        )
         assert dag.tags == {"rowboat"}
         assert dag.catchup is False
         assert dag.max_active_runs == 1
