@@ -82,7 +82,7 @@ def one() -> str:
     if file is None:
         raise Problem(404, f"there is no file {name or '(no name)'}", "the page Files lists all")
     reasons = []
-    if file.position and file.position.rejected:
+    if file.position and file.position.refused:
         with reading() as cursor:
             reasons = outcome.refused_rows(cursor, file.position)
     return render_template(

@@ -1,4 +1,4 @@
-"""Quarantine: refused rows by fault; correct them one by one or judge them again together."""
+"""Quarantine: refused rows by fault; correct them one by one, judge them again, discard them."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +13,11 @@ from api.console.elements.marks import exact, marked
 from api.shared import forms
 from api.shared.access import scope
 from api.shared.context import context, reading, the_table, writing
+from api.shared.problems import Problem
 from rowboat.catalog.tables import Table
 from rowboat.csvfile.records import Reason
 from rowboat.database.connections import Cursor, Steps
-from rowboat.door import rejected_rows
+from rowboat.door import quarantine, rejected_rows
 from rowboat.door.passage import Report
 from rowboat.door.rejected_rows import RejectDetail, RejectFilter
 from rowboat.errors import RowRefused, StillRefused, UnknownTable
@@ -67,6 +68,13 @@ class QuarantineQuery(forms.Form, strict=False):
         return RejectFilter(tables, fault or None, self.file)
 
 
+class DiscardForm(forms.Form, strict=False, str_strip_whitespace=True):
+    """Why rows are discarded, and how many of them the page showed."""
+
+    because: Text = Field(min_length=1)
+    rows: int = 1
+
+
 @blueprint.get("/quarantine")
 @scope("write")  # as for /api/rejects: refused rows may be private
 def page() -> str:
@@ -104,6 +112,26 @@ def again() -> Response:
     return frame.redirect_to(url_for(".page", **asked.filters, judged=rest), said)
 
 
+@blueprint.post("/quarantine/discard")
+@scope("write")
+def discard() -> Response:
+    """Discard the rows of a group, if they are still as many as the page showed."""
+    asked, form = forms.parse_query(QuarantineQuery), _discard_form()
+    if not asked.filters:
+        raise Problem(422, "no rows were chosen", "choose a group of the quarantine first")
+
+    def work(cursor: Cursor) -> int:
+        found = _discard(cursor, asked.which(cursor), form)
+        if found != form.rows:  # those that were added have not been looked at
+            hint = "go back and look at them again; nothing was discarded"
+            raise Problem(409, "these refused rows have changed meanwhile", hint)
+        return found
+
+    rows = writing(work)
+    said = f"{rows:,} {'row has' if rows == 1 else 'rows have'} been discarded."
+    return frame.redirect_to(url_for(".page", **asked.filters), said)
+
+
 @blueprint.get(f"/quarantine/{_ID}")
 @scope("write")
 def row(reject_id: int) -> str:
@@ -129,6 +157,16 @@ def once_more(reject_id: int) -> Response:
     if not report.read or report.rejected:
         return frame.redirect_to(desk.address, "The row was judged again and is still refused.")
     return frame.redirect_to(desk.back, f"{desk.case.place} has been loaded.")
+
+
+@blueprint.post(f"/quarantine/{_ID}/discard")
+@scope("write")
+def discard_one(reject_id: int) -> Response:
+    """Discard a row."""
+    desk, form = _Desk(reject_id), _discard_form()
+    if not writing(lambda cursor: _discard(cursor, RejectFilter(id=reject_id), form)):
+        return frame.redirect_to(desk.address, "This row can no longer be discarded.")
+    return frame.redirect_to(desk.back, f"{desk.case.place} has been discarded.")
 
 
 class _Desk:
@@ -274,6 +312,16 @@ def _wake(table: Table, report: Report) -> None:
         wake_briefly(
             lambda steps: rejudge.rejudge_children(steps, catalog, table, g.caller.id, g.request)
         )
+
+
+def _discard_form() -> DiscardForm:
+    given = {name: request.form[name] for name in DiscardForm.model_fields if name in request.form}
+    return forms.fill_form(DiscardForm, given)
+
+
+def _discard(cursor: Cursor, which: RejectFilter, form: DiscardForm) -> int:
+    done = quarantine.discard_rejects(cursor, which, g.caller.id, form.because)
+    return sum(done.values())
 
 
 def _full_name(cursor: Cursor, name: str) -> str:

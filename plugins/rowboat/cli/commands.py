@@ -1,6 +1,7 @@
 """The commands for loading, the quarantine, the state of the system, and tracing."""
 
 import getpass
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rowboat.cli import backups, health, keys, metrics, sql
 from rowboat.cli.terminal import command, main, progress_bars
 from rowboat.database import connections
 from rowboat.database.connections import transaction
-from rowboat.door import rejected_rows
+from rowboat.door import quarantine, rejected_rows
 from rowboat.ingest.rejudge import rejudge_rows
 from rowboat.ingest.reports import Run, reports_to_json
 from rowboat.ingest.run import ingest_files
@@ -71,7 +72,7 @@ def status_() -> Any:
 
 @main.group("rejects")
 def rejects_() -> None:
-    """List, export or retry the rows in quarantine."""
+    """List, export, retry or discard the rows in quarantine."""
 
 
 @command(rejects_, "list")
@@ -124,6 +125,36 @@ def retry(table: str | None) -> Any:
         }
     shown = "\n".join(f"{name}: {report}" for name, report in reports.items())
     return {name: vars(report) for name, report in reports.items()}, shown, True
+
+
+@command(rejects_)
+@click.argument("table", required=False)
+@click.option("--because", required=True, help="Why the rows are not wanted; it is kept with them.")
+@click.option(
+    "--id", "ids", metavar="N", type=int, multiple=True, help="Only this row; may be repeated."
+)
+@click.option("--file", "source_name", metavar="NAME", help="Only rows of this file.")
+def discard(table: str | None, because: str, ids: tuple[int, ...], source_name: str | None) -> Any:
+    """Mark refused rows as not wanted; they are kept, but no longer open."""
+    if not because.strip():
+        raise click.UsageError("--because takes a reason that is not blank")
+    actor = getpass.getuser()
+
+    def work() -> Counter[str]:
+        done = Counter[str]()
+        with transaction(connection) as cursor:
+            names = [read_catalog(cursor).table(table).full_name] if table else None
+            for each in ids or (None,):
+                which = rejected_rows.RejectFilter(names, source_name=source_name, id=each)
+                done.update(quarantine.discard_rejects(cursor, which, actor, because.strip()))
+        return done
+
+    with connections.session("loader") as connection:
+        done = connections.persistently(work)
+    number = done.total()
+    rows = "1 row" if number == 1 else f"{number:,} rows"
+    shown = f"{rows} discarded" if number else "no refused row matches: nothing was discarded"
+    return {"discarded": number, "tables": dict(done)}, shown, number > 0
 
 
 @command(main, "trace")

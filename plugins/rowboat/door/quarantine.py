@@ -1,4 +1,5 @@
-"""Writes the quarantine: keeps refused rows, and returns them as cargoes to be judged again."""
+"""Writes the quarantine: keeps refused rows, returns them as cargoes to be judged again, discards
+them."""
 
 import io
 import json
@@ -75,6 +76,18 @@ def waiting_rows(
         return known & set(row["fields"]) == set(present) and source.items() <= row.items()
 
     return cargo_of_rejected(present, list(takewhile(belongs, found))), source
+
+
+def discard_rejects(
+    cursor: Cursor, which: RejectFilter, actor: str, because: str
+) -> dict[str, int]:
+    """Settle chosen open rows as not wanted, for a reason that is not blank.
+
+    They are kept, but no retry and no parent brings them back. Returns table → number of rows.
+    """
+    facts = which.values | {"actor": actor, "because": because}
+    cursor.execute(query("quarantine.discard", which=query("quarantine.which")), facts)
+    return dict(cursor.fetchall())
 
 
 def cargo_of_rejected(columns: tuple[str, ...], refused: list[dict[str, Any]]) -> Cargo:

@@ -118,6 +118,7 @@ class RejectDetail(Reject):
     fields: dict[str, str | None] | None
     settled_at: datetime | None
     settled_as: str | None
+    discarded_because: str | None
     settler: str | None
 
 
@@ -170,7 +171,9 @@ def count_rejects(cursor: Cursor, which: RejectFilter) -> list[RejectCount]:
 
 
 def count_settled(cursor: Cursor, tables: list[str] | None) -> dict[str, int]:
-    """Return how many rows are no longer open, by what became of them: loaded, superseded."""
+    """Return how many rows are no longer open, by what became of them: loaded, superseded or
+    discarded.
+    """
     cursor.execute(query("quarantine.settled"), {"tables": tables})
     return dict(cursor.fetchall())
 

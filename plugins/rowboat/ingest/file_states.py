@@ -33,7 +33,7 @@ class FileState:
     @property
     def outcome(self) -> str:
         """The state, and how many rows are refused of a file that is loaded."""
-        return told_state(self.state, self.position.rejected if self.position else 0)
+        return told_state(self.state, self.position.refused if self.position else 0)
 
     @property
     def notes(self) -> list[str]:

@@ -40,8 +40,10 @@ def _kind(column: str | None, rows: int, line: int, message: str) -> str:
 
 
 def check_any_loaded(cursor: Cursor, file: Position | None) -> None:
-    """Raise AllRefused if no row of a file could be loaded, unless some only wait for a parent."""
-    if file is None or not file.read or file.rejected < file.read:
+    """Raise AllRefused if no row of a file could be loaded, unless some only wait for a parent or
+    all have been discarded.
+    """
+    if file is None or not file.refused or file.rejected < file.read:
         return
     cursor.execute(
         query("quarantine.any_waiting"), {"source_name": file.file_name, "version": file.version}

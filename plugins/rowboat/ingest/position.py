@@ -43,6 +43,7 @@ class Position:
     updated: int
     unchanged: int
     rejected: int
+    discarded: int
     vanished: int
     error: str | None
     actor: str
@@ -55,6 +56,11 @@ class Position:
     def report(self) -> Report:
         """The counts of the file's current version."""
         return Report(self.read, self.inserted, self.updated, self.unchanged, self.rejected)
+
+    @property
+    def refused(self) -> int:
+        """How many of its rejected rows have not been discarded."""
+        return self.rejected - self.discarded
 
     def covers(self, table: str, size: int, version: str) -> bool:
         """Return whether a file of this size and version is in this table completely."""

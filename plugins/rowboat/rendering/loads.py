@@ -55,7 +55,7 @@ def status_view(found: Status) -> RenderableType:
     for file in found.files:
         files.add_row(
             *(plain_text(file.file_name), short_name(file.table_name)),
-            _state(told_state(file.state, file.rejected)),
+            _state(told_state(file.state, file.refused)),
             f"{file.finished_at:%Y-%m-%d %H:%M}" if file.finished_at else "-",
             *(f"{getattr(file, f'loaded_{name}'):,}" for name in ("lines", "bytes")),
             *(f"{getattr(file, name):,}" for name in COUNTS),
@@ -77,12 +77,13 @@ def rejects_view(found: Sequence[Reject], limit: int) -> RenderableType:
     """Return a table of the first `limit` rejected rows with their reasons."""
     if not found:
         return Text("the quarantine is empty")
-    table = table_of("file", "line")
+    table = table_of("id", "file", "line")
     table.add_column("why", ratio=1)
     table.add_column("row", ratio=1, no_wrap=True, overflow="ellipsis")
     for each in found[:limit]:
         text = plain_text(each.text.replace("\n", "⏎").replace("\r", "␍"))
-        table.add_row(plain_text(each.source_name), f"{each.line:,}", plain_text(each.why), text)
+        place = plain_text(each.source_name), f"{each.line:,}"
+        table.add_row(str(each.id), *place, plain_text(each.why), text)
     rest = len(found) - limit
     if rest <= 0:
         return table
@@ -111,6 +112,9 @@ def line_trace_view(found: LineTrace) -> RenderableType:
     if found.key:
         lines.append(f"  {found.table} {','.join(found.key)}")
     lines += [f"  {reason['rule']}: {reason['message']}" for reason in found.reasons]
+    if found.discarded:
+        at = f"{found.discarded.at:%Y-%m-%d %H:%M:%S} UTC"
+        lines.append(f"  by {found.discarded.by} at {at}: {found.discarded.because}")
     if found.load:
         lines.append(f"  {_load(found.load)}")
     return Text("\n".join(lines))

@@ -33,7 +33,7 @@ end $$;
 
 -- name: api_service
 -- Let the API pass rows through the door. It reads positions and backups, and changes only the
--- counts of a file whose refused rows were let in after all, and pins. It creates and revokes keys
+-- counts of a file whose refused rows were let in after all or discarded, and pins. It creates and revokes keys
 -- but cannot change one, and can never change what it has written to the audit.
 grant usage on schema ingest_status, backup_status, rowboat to {role};
 grant select on all tables in schema ingest_status, backup_status to {role};
@@ -58,6 +58,13 @@ do $$ begin  -- later migrations make these
     end if;
     if to_regclass('rowboat.writes') is not null then
         grant select on rowboat.writes to {role};
+    end if;
+    if exists (
+        select from information_schema.columns
+        where (table_schema, table_name) = ('ingest_status', 'ingest_status')
+            and column_name = 'discarded'
+    ) then
+        grant update (discarded) on ingest_status.ingest_status to {role};
     end if;
 end $$;
 

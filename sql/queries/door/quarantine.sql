@@ -74,6 +74,24 @@ set settled_at = clock_timestamp(), settled_as = 'superseded'
 where source = 'file' and source_name = %(source_name)s and version < %(version)s
     and settled_at is null;
 
+-- name: discard
+-- Settle chosen open rows as not wanted; return how many of each table.
+with discarded as (
+    update ingest_status.rejected_rows as q
+    set settled_at = clock_timestamp(), settled_as = 'discarded',
+        discarded_by = %(actor)s, discarded_because = %(because)s
+    where {which}
+    returning q.table_name, q.source, q.source_name, q.version
+), counted as (
+    update ingest_status.ingest_status as f set discarded = f.discarded + d.rows
+    from (
+        select source_name, version, count(*) as rows from discarded
+        where source = 'file' group by source_name, version
+    ) as d
+    where f.file_name = d.source_name and f.version = d.version
+)
+select table_name, count(*) from discarded group by table_name order by table_name;
+
 -- name: waiting
 -- Return and lock open rows of a table whose only fault is a missing parent. A row with a value for
 -- a column that the table has no longer stays: it would lose the value.
@@ -195,10 +213,11 @@ group by settled_as order by settled_as;
 -- Return a refused row, open or settled, and who settled it.
 select
     q.id, q.table_name, q.source, q.source_name, q.line, q.raw, q.reasons, q.rejected_at,
-    q.version, q.fields, q.settled_at, q.settled_as, coalesce(k.name, l.actor) as settler
+    q.version, q.fields, q.settled_at, q.settled_as, q.discarded_because,
+    coalesce(k.name, l.actor, q.discarded_by) as settler
 from ingest_status.rejected_rows as q
 left join ingest_status.loads as l on l.id = q.settled_by
-left join rowboat.keys as k on k.id = l.actor
+left join rowboat.keys as k on k.id = coalesce(l.actor, q.discarded_by)
 where q.id = %(id)s;
 
 -- name: hold

@@ -112,6 +112,11 @@ where xmin = %(xid)s::xid and (select count(*) from {table} where xmin = %(xid)s
 delete from ingest_status.record_hashes as r using ingest_status.ingest_status as p
 where p.file_name = %(file_name)s and r.file_id = p.id and r.version = %(version)s
     and r.first_byte >= %(first_byte)s;
+update ingest_status.ingest_status set discarded = discarded - (
+    select count(*) from ingest_status.rejected_rows
+    where load_id = %(id)s and settled_as = 'discarded'
+)
+where file_name = %(file_name)s and version = %(version)s;
 update ingest_status.rejected_rows
 set settled_at = clock_timestamp(), settled_as = 'superseded'
 where load_id = %(id)s and settled_at is null;
@@ -130,7 +135,7 @@ where file_name = %(file_name)s and version = %(version)s;
 update ingest_status.ingest_status set
     version = version + 1, dialect = %(dialect)s, loaded_bytes = 0, loaded_lines = 0, pass_bytes = 0,
     prefix_sha256 = %(nothing)s, last_id = null,
-    read = 0, inserted = 0, updated = 0, unchanged = 0, rejected = 0, vanished = 0
+    read = 0, inserted = 0, updated = 0, unchanged = 0, rejected = 0, discarded = 0, vanished = 0
 where file_name = %(file_name)s
 returning *;
 

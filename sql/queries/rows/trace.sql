@@ -62,9 +62,11 @@ where l.source = 'file' and l.source_name = %(file_name)s
 order by l.id;
 
 -- name: rejected_line
--- The newest quarantined row of a line in the present version of a file.
+-- The newest quarantined row of a line in the present version of a file, unless its load was taken
+-- back.
 select q.* from ingest_status.rejected_rows as q
 join ingest_status.ingest_status as f
     on f.file_name = q.source_name and f.version = q.version
+join ingest_status.loads as l on l.id = q.load_id and l.read > 0
 where q.source = 'file' and q.source_name = %(file_name)s and q.line = %(line)s
 order by q.id desc limit 1;

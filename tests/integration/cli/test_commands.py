@@ -87,6 +87,7 @@ NEEDED = {  # arguments without which a command is wrong use
     ("sql", "judge"): ["departments"],
     ("sql", "merge"): ["departments"],
     ("sql", "restore"): ["departments"],
+    ("rejects", "discard"): ["--because", "a test"],
     ("pin",): ["20210101T000000Z"],
     ("restore",): ["departments"],
     ("undo",): ["1"],

@@ -93,6 +93,7 @@ def position(content: bytes, state: str = "loaded", unchanged: int = 0) -> Posit
         updated=0,
         unchanged=unchanged,
         rejected=0,
+        discarded=0,
         vanished=0,
         error=None,
         actor="tester",

@@ -6,6 +6,7 @@ Rowboat the transaction of each load. A trace reads the chunk of the file again.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from itertools import groupby
 from typing import Any, TypeAlias
@@ -55,6 +56,15 @@ class RowTrace:
 
 
 @dataclass
+class Discard:
+    """Who discarded a refused row, when and why; `by` is a user or the ID of an API key."""
+
+    by: str
+    at: datetime
+    because: str
+
+
+@dataclass
 class LineTrace:
     """What became of a line; `state` is one of the sentences below, `key` that of its row."""
 
@@ -65,6 +75,7 @@ class LineTrace:
     load: dict[str, Any] | None = None
     table: str | None = None
     key: list[str] | None = None
+    discarded: Discard | None = None
 
 
 IS_ROW = "is the present row"
@@ -73,6 +84,7 @@ EQUALLED = "was equal to a row that already existed"
 GONE = "was loaded; the row has been deleted since"
 QUARANTINED = "is in quarantine"
 SETTLED = "was in quarantine and was loaded later"
+DISCARDED = "was refused, and discarded"
 NOT_READ = "has not been read yet"
 EMPTY = "has no row: it is blank, a header, or inside a quoted field"
 CHANGED = "was read; the file has changed since, so its content is unknown"
@@ -111,8 +123,7 @@ def trace_line(cursor: Cursor, catalog: Catalog, file_name: str, number: int) ->
     cursor.execute(query("trace.rejected_line"), facts)
     rejected = next(iter(fetch_rows(cursor)), None)
     if rejected:
-        state = SETTLED if rejected["settled_as"] == "loaded" else QUARANTINED
-        return LineTrace(file_name, number, state, rejected["reasons"])
+        return _rejected_line(file_name, number, rejected)
     cursor.execute(query("trace.loads_of_line"), facts)
     found = LineTrace(file_name, number, EMPTY, [])
     for load in fetch_rows(cursor):
@@ -120,6 +131,18 @@ def trace_line(cursor: Cursor, catalog: Catalog, file_name: str, number: int) ->
         # If a line got its newline later, two loads have read it, but only one has its row.
         if found.state != EMPTY:
             break
+    return found
+
+
+def _rejected_line(file_name: str, number: int, rejected: dict[str, Any]) -> LineTrace:
+    found = LineTrace(file_name, number, QUARANTINED, rejected["reasons"])
+    if rejected["settled_as"] == "loaded":
+        found.state = SETTLED
+    elif rejected["settled_as"] == "discarded":
+        found.state = DISCARDED
+        found.discarded = Discard(
+            rejected["discarded_by"], rejected["settled_at"], rejected["discarded_because"]
+        )
     return found
 
 
