@@ -9,8 +9,11 @@ from rowboat.ingest.position import Position
 
 # Fields that callers do not see: internal to the loading of files.
 HIDDEN: dict[type[Any], tuple[str, ...]] = {
-    Position: ("id", "version", "dialect", "file_version", "pass_bytes", "prefix_sha256")
-}
+    Position: (
+        "id", "version", "dialect", "file_version", "pass_bytes", "prefix_sha256", "dictionary",
+        "relation",
+    ),
+}  # fmt: skip
 
 
 def answer_with(record: Any, status: int = 200) -> Response:

@@ -4,7 +4,6 @@ It only starts a run; the first task of the run finds out which files to load.
 """
 
 import asyncio
-import math
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,7 +13,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from rowboat.database import connections
 from rowboat.database.connections import transaction
 from rowboat.errors import RowboatError
-from rowboat.ingest import position
+from rowboat.ingest import dictionary, position
 from rowboat.ingest.discovery import open_raw_data
 from rowboat_airflow.connections import use_aws_async, use_connection_async
 
@@ -23,7 +22,9 @@ AGAIN, RARELY = 5.0, 60.0  # seconds after which an event without effect is sent
 
 
 class RawDataChanged(BaseEventTrigger):
-    """Fires when a file in raw_data has changed, has stopped changing, and has not been loaded."""
+    """Fires when a file in raw_data has changed, has stopped changing, and has not been loaded, and
+    when a table has changed for whose columns or rules rows or files were refused.
+    """
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments, which Airflow stores."""
@@ -32,12 +33,12 @@ class RawDataChanged(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """List the folder every ROWBOAT_POLL seconds, and yield an event if files have changed.
 
-        The database is asked only when the listing has changed. Airflow may assign an event to a
-        run that has already listed the folder, so it is sent again until the database knows the
-        files.
+        The database is asked when the listing has changed, and else once a minute. Airflow may
+        assign an event to a run that has already listed the folder, so it is sent again until the
+        database knows the files.
         """
         seen: Listing = {}
-        due, pause = math.inf, AGAIN
+        due, pause = time.monotonic() + RARELY, AGAIN
         while True:
             try:
                 await use_aws_async()
@@ -47,8 +48,8 @@ class RawDataChanged(BaseEventTrigger):
                 if time.monotonic() >= due:
                     await use_connection_async()
                     changed = await asyncio.to_thread(news, seen)
-                    due = time.monotonic() + pause if changed else math.inf
-                    pause = min(2 * pause, RARELY)
+                    due = time.monotonic() + (pause if changed else RARELY)
+                    pause = min(2 * pause, RARELY) if changed else AGAIN
                     if changed:
                         yield TriggerEvent({"files": changed})  # type: ignore[no-untyped-call]
             # A trigger that raises has ended, and no further change would be seen.
@@ -64,7 +65,12 @@ def listing() -> Listing:
 
 
 def news(found: Listing) -> list[str]:
-    """Return the names of files whose present version the database does not know."""
+    """Return the names of files whose present version the database does not know, and of those
+    that may be loaded, or their refused rows, as their tables have changed.
+    """
     with connections.session("loader") as connection, transaction(connection) as cursor:
         known = position.seen_versions(cursor)
-    return [name for name, state in sorted(found.items()) if known.get(name) != state]
+        changed = dictionary.changed_files(cursor)
+    names = {name for name, state in found.items() if known.get(name) != state}
+    names |= {name for name, refused in changed.items() if refused or name in found}
+    return sorted(names)

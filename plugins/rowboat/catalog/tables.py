@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg2 import sql
 
+from rowboat.catalog.fingerprint import fingerprint_of
 from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 from rowboat.errors import UnknownTable
@@ -23,7 +24,8 @@ class Column:
     `type` is as Postgres writes it, `base` the plain type below a domain, or below domains over
     domains, and `element` that of an array's elements. `kind` is a of arrays, otherwise as in
     pg_type: c of composites, r of ranges, m of multiranges; their `parts` are the element, the
-    fields, the subtype, the range.
+    fields, the subtype, the range. `rules` are the constraints of domains, and the labels of an
+    enum that is such a part.
 
     `collation` is its own one, None for that of the type. `equality` is the operator of a type that
     an extension brings: `=` would be taken for that of another type, to which it can be cast.
@@ -47,6 +49,7 @@ class Column:
     parts: tuple["Column", ...] = ()
     collation: str | None = None
     equality: str | None = None
+    rules: tuple[str, ...] = ()
 
     @property
     def is_text(self) -> bool:
@@ -140,7 +143,9 @@ class Table:
     """One managed table.
 
     `guards` are the kinds of things of its own (trigger, rule, row-level security policy) that may
-    change, skip or refuse a row, which cannot be known beforehand. `is_referenced` is true if a
+    change, skip or refuse a row, which cannot be known beforehand. `own_rules` are the definitions
+    of all that only the database checks: guards, exclusion constraints, unique indexes, bounds of
+    partitions. `oid` is another one if the table is created anew. `is_referenced` is true if a
     foreign key of any table refers to it, `has_deferred` if a constraint of the table, or one that
     refers to it, is only checked at the commit.
     """
@@ -157,6 +162,8 @@ class Table:
     guards: tuple[str, ...] = ()
     is_referenced: bool = False
     has_deferred: bool = False
+    own_rules: tuple[str, ...] = ()
+    oid: int = 0
 
     @property
     def full_name(self) -> str:
@@ -182,6 +189,11 @@ class Table:
     def stored(self) -> tuple[Column, ...]:
         """The columns that a backup holds: all but those that Postgres computes."""
         return tuple(column for column in self.columns if not column.generated)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of all that decides whether a row may enter it."""
+        return fingerprint_of(self)
 
     @property
     def serial_key(self) -> str | None:
@@ -350,13 +362,14 @@ def _of_node(column: Column, nodes: dict[tuple[int, ...], Any], path: tuple[int,
     """
     node = nodes[path]
     below = [each for each in nodes if each and each[:-1] == path]
-    parts = tuple(_of_node(column, nodes, each) for each in below)
+    parts, rules = tuple(_of_node(column, nodes, each) for each in below), node["rules"] or ()
     if node["kind"] == "d":
         [plain] = parts
         not_null = plain.not_null or node["not_null"]
-        return replace(plain, type=node["type"], is_domain=True, not_null=not_null)
+        both = (*plain.rules, *rules)
+        return replace(plain, type=node["type"], is_domain=True, not_null=not_null, rules=both)
     element = nodes[below[0]]["base"] if node["kind"] == "a" else None
-    own = node | {"not_null": column.not_null, "is_domain": False}
+    own = node | {"not_null": column.not_null, "is_domain": False, "rules": tuple(rules)}
     return replace(column, **own, element=element, parts=parts)
 
 
@@ -376,6 +389,8 @@ def _table(row: dict[str, Any]) -> Table:
         guards=tuple(row["guards"]),
         is_referenced=row["is_referenced"],
         has_deferred=row["has_deferred"],
+        own_rules=tuple(row["own_rules"]),
+        oid=row["oid"],
         columns=tuple(map(_column, row["columns"] or [])),
         key=uniques[0] if has_key else None,
         uniques=tuple(uniques[1:] if has_key else uniques),

@@ -57,6 +57,10 @@ class Dialect:
             found.append(f"no header: columns by position ({', '.join(self.columns)})")
         return found
 
+    def has_columns_of(self, table: Table) -> bool:
+        """Return whether the table still has the columns by which the file was read."""
+        return set(self.columns) <= set(table.by_name)
+
     def check_columns(self, table: Table) -> None:
         """Raise FileRefused if the table has no longer the columns that the file was read by."""
         lost = [name for name in self.columns if name not in table.by_name]

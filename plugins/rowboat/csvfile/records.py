@@ -66,6 +66,16 @@ class Records:
         pairs = zip(self.dialect.fields, row, strict=False)
         return {name: cell for name, cell in pairs if name is not None}
 
+    def cells(self, number: int) -> dict[str, str | None]:
+        """Return the cells of one staged record by column; None for nothing, not even quotes."""
+        found: dict[str, str | None] = {}
+        for name, (begins, ends) in zip(self.dialect.fields, self.bounds(), strict=False):
+            cell = self.text[begins[number] : ends[number]].decode()
+            if name is not None:
+                is_quoted = cell.startswith('"')
+                found[name] = cell[1:-1].replace('""', '"') if is_quoted else cell or None
+        return found
+
     def head(self, count: int) -> "Records":
         """Return the first `count` records as a chunk of their own."""
         if count >= len(self):

@@ -38,6 +38,7 @@ from rowboat.errors import (
     Unmatched,
 )
 from rowboat.ingest import (
+    dictionary,
     earlier_records,
     file_source,
     known_content,
@@ -116,6 +117,7 @@ def refuse_file(
         "file_size": found.size,
         "file_version": found.version,
         "error": error.fact,
+        "dictionary": found.table and found.table.fingerprint,
     }
     if keep and not run.dry_run:
         with transaction(connection) as cursor:
@@ -142,6 +144,7 @@ def _load(connection: Connection, catalog: Catalog, setup: LoadSetup) -> None:
             and not (run.checksum or run.again)
         ):
             report.state = "unchanged"
+            _judge_again(setup, before)
             return
         if before is None and not run.again:
             with steps() as cursor:
@@ -170,7 +173,10 @@ def _load(connection: Connection, catalog: Catalog, setup: LoadSetup) -> None:
             rejudge.rejudge_children(steps, catalog, table, run.actor, run.run)
         # The pass is finished last: if a kill came before, the next load judges the children again.
         with steps() as cursor:
-            outcome.check_any_loaded(cursor, position.read_position(cursor, found.name))
+            file = position.read_position(cursor, found.name)
+            outcome.check_any_loaded(cursor, file)
+            if file and before and before.state == "failed":  # of rows that were refused before
+                report.refused, report.reasons = file.rejected, outcome.refused_rows(cursor, file)
             position.finish_pass(cursor, found.name, text, report.vanished_count)
 
 
@@ -190,7 +196,8 @@ def _locked(connection: Connection, steps: Steps, file_name: str) -> Iterator[No
 
 def _load_text(setup: LoadSetup, before: Position | None) -> FileText:
     """Load what follows the position; return the text, closed."""
-    found, table, again = setup.found, setup.table, setup.run.again
+    found, table = setup.found, setup.table
+    again = setup.run.again or dictionary.is_read_otherwise(found.path, before, setup.catalog)
     opened = file_source.open_at_position(found.path, before, table, again)
     if opened.last_line_grew and before and _takes_back(setup, before, not opened.rewritten):
         opened.text.close()
@@ -198,11 +205,19 @@ def _load_text(setup: LoadSetup, before: Position | None) -> FileText:
             before = position.read_position(cursor, found.name)
         opened = file_source.open_at_position(found.path, before, table)
     with opened.text:
+        if before and not opened.rewritten:
+            _judge_again(setup, before)
         if opened.is_tail and not opened.text.peek(1):
             setup.report.state = "unchanged"
         else:
             _Pass.begin(setup, opened).load()
     return opened.text
+
+
+def _judge_again(setup: LoadSetup, before: Position) -> None:
+    """Judge the refused rows of a file again, if its table has other columns or rules now."""
+    note = dictionary.judge_again(setup.steps, setup.catalog, before, setup.run)
+    setup.report.notes += [note] if note else []
 
 
 def _takes_back(setup: LoadSetup, before: Position, only_refused: bool) -> bool:
@@ -241,7 +256,7 @@ class _Pass:
         Raises FileRefused for a file that cannot be loaded into its table.
         """
         found, table, run = setup.found, setup.table, setup.run
-        dialect = opened.begin(setup.others)
+        dialect = opened.begin(setup.catalog)
         with setup.steps() as cursor:
             if opened.replaces_rows and opened.before:
                 outcome.check_rewritable(cursor, table, dialect, opened.before)
@@ -253,6 +268,7 @@ class _Pass:
             if opened.rewritten and (run.again or not opened.replaces_rows):
                 earlier_records.forget_earlier(cursor, start)
             earlier = earlier_records.read_hashes(cursor, start)
+            dictionary.remember(cursor, found.name, table)
             own = position.transactions_of_pass(cursor, start)
             open_door(cursor, table, dialect.columns)
         has_key = table.key is not None and table.covers(table.key.columns, dialect.columns)
@@ -280,7 +296,8 @@ class _Pass:
         if not self._load_parts():
             self._load_chunks()
         report, file = self.setup.report, self.progress.position
-        report.state, report.notes = "loaded", self._notes()
+        report.state = "loaded"
+        report.notes += self._notes()
         with self.setup.steps() as cursor:
             if self.setup.steps.on_trial:
                 outcome.check_limit(cursor, file.file_name, self.progress.total)

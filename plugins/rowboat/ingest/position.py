@@ -51,6 +51,8 @@ class Position:
     first_seen_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    dictionary: str | None = None
+    relation: int | None = None
 
     @property
     def report(self) -> Report:

@@ -1,10 +1,9 @@
 """What a load of one file is given, what passes the door at once, and how far it has come."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from rowboat.catalog.tables import Table
+from rowboat.catalog.tables import Catalog, Table
 from rowboat.csvfile.record_hashes import Hashes
 from rowboat.csvfile.records import Records
 from rowboat.csvfile.text import Prefix
@@ -24,7 +23,7 @@ class LoadSetup:
     """What is to be loaded, how its transactions keep parents from being deleted, and whether its
     rows may be deleted and inserted anew.
 
-    `others` are all tables, to one of which the header may belong. `report` is kept true while the
+    `catalog` has all tables, to one of which the header may belong. `report` is kept true while the
     file is loaded: if the load fails midway, it tells what is in.
     """
 
@@ -32,7 +31,7 @@ class LoadSetup:
     found: FoundFile
     table: Table
     run: Run
-    others: Iterable[Table]
+    catalog: Catalog
     report: FileReport
     skips_triggers: bool = False
     holds_parents: bool = False

@@ -40,7 +40,8 @@ class FileReport:
 
     `vanished` are the first hundred keys that an earlier version of the file had and this one no
     longer has; `vanished_count` is the number of all. `notes` tell what was left out of the file,
-    and how its columns were found; `reasons` sum up why rows were refused.
+    and how its columns were found; `reasons` sum up why rows were refused. `refused` counts such
+    rows of a file that had failed before, most of which were read then.
     """
 
     file: str
@@ -53,6 +54,7 @@ class FileReport:
     vanished_count: int = 0
     notes: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    refused: int = 0
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -69,7 +71,7 @@ class FileReport:
     @property
     def outcome(self) -> str:
         """The state, and how many rows were refused of a file that is loaded."""
-        return told_state(self.state, self.report.rejected)
+        return told_state(self.state, max(self.refused, self.report.rejected))
 
     @property
     def shown_reasons(self) -> list[str]:

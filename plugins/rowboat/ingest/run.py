@@ -7,13 +7,13 @@ from itertools import groupby
 from rowboat.address import Address
 from rowboat.catalog.tables import Catalog, read_catalog
 from rowboat.database import connections
-from rowboat.database.connections import Connection, Cursor, fetch_one, transaction
+from rowboat.database.connections import Connection, Cursor, Steps, fetch_one, transaction
 from rowboat.database.statements import query
 from rowboat.door.passage import Report
 from rowboat.errors import FileRefused, Unmatched
-from rowboat.ingest import discovery, position
+from rowboat.ingest import dictionary, discovery, position
 from rowboat.ingest.discovery import FoundFile
-from rowboat.ingest.load import load_file, refuse_file
+from rowboat.ingest.load import NOT_OF_ONE_FILE, load_file, refuse_file, told_error
 from rowboat.ingest.reports import FileReport, Run
 from rowboat.storage.file_names import natural_key
 
@@ -32,8 +32,12 @@ def ingest_files(paths: Sequence[Address], run: Run) -> list[FileReport]:
             catalog = read_catalog(cursor)
         found = find_files(paths, catalog)
         todo, reports = triage_files(connection, catalog, found, run)
+        if not run.dry_run and not paths:
+            reports += judge_absent(Steps(connection), catalog, found, run)
         if run.dry_run:
             with transaction(connection, keep=False) as cursor:
+                if not paths:
+                    reports += judge_absent(Steps(connection, cursor), catalog, found, run)
                 for each in order_files(todo, catalog):
                     reports.append(load_file(connection, catalog, each, run, cursor))
                 todo = []
@@ -61,12 +65,15 @@ def triage_files(
 ) -> tuple[list[FoundFile], list[FileReport]]:
     """Return the files to be loaded, and reports of those that are unchanged or cannot be."""
     with transaction(connection) as cursor:
+        if not run.dry_run:
+            dictionary.remember_unknown(cursor, catalog)
         loaded = position.loaded_versions(cursor)
+        changed = dictionary.changed_files(cursor, catalog)
     todo, reports = [], []
     for each in found:
         if each.table is None:
             reports.append(_refuse(connection, each, run))
-        elif not (run.checksum or run.again) and loaded.get(each.name) == (
+        elif not (run.checksum or run.again or each.name in changed) and loaded.get(each.name) == (
             each.table.full_name,
             each.size,
             each.version,
@@ -76,6 +83,33 @@ def triage_files(
             todo.append(each)
     _note_emptied(connection, catalog, reports)
     return todo, reports
+
+
+def judge_absent(
+    steps: Steps, catalog: Catalog, found: Sequence[FoundFile], run: Run
+) -> list[FileReport]:
+    """Judge the refused rows of files again that are not in raw_data, or no longer, if their tables
+    have changed; return reports of these files.
+    """
+    present, reports = {each.name for each in found}, []
+    with steps() as cursor:
+        changed = dictionary.changed_files(cursor, catalog)
+        absent = sorted(
+            name for name, refused in changed.items() if refused and name not in present
+        )
+        known = position.all_positions(cursor) if absent else {}
+    for name in absent:
+        report = FileReport(name, known[name].table_name, "unchanged")
+        try:
+            note = dictionary.judge_again(steps, catalog, known[name], run)
+            report.notes += [note] if note else []
+        except NOT_OF_ONE_FILE:
+            raise
+        except Exception as error:
+            told = told_error(error, name)
+            report.state, report.error, report.hint = "failed", told.fact, told.hint
+        reports.append(report)
+    return reports
 
 
 def _note_emptied(connection: Connection, catalog: Catalog, reports: list[FileReport]) -> None:

@@ -12,7 +12,7 @@ from rowboat.airflow_client import DRY_RUN
 from rowboat.catalog import tables
 from rowboat.catalog.outline import Outline, write_outline
 from rowboat.database import connections
-from rowboat.database.connections import Connection, transaction
+from rowboat.database.connections import Connection, Steps, transaction
 from rowboat.errors import FileRefused
 from rowboat.ingest import discovery
 from rowboat.ingest.discovery import FoundFile
@@ -20,7 +20,14 @@ from rowboat.ingest.large_files import parts, split
 from rowboat.ingest.large_files.parts import Part
 from rowboat.ingest.load import load_file
 from rowboat.ingest.reports import FileReport, Run
-from rowboat.ingest.run import add_up_run, find_files, ingest_files, order_files, triage_files
+from rowboat.ingest.run import (
+    add_up_run,
+    find_files,
+    ingest_files,
+    judge_absent,
+    order_files,
+    triage_files,
+)
 from rowboat.rendering import loads
 from rowboat.settings import settings
 from rowboat_airflow.connections import actor, use_connection
@@ -95,6 +102,8 @@ def detect(names: dict[str, str]) -> list[str]:
         found = find_files(named, catalog)
         # Only names go through XCom: each task reads the position of its file again.
         todo, reports = triage_files(connection, catalog, found, run)
+        if not named:
+            reports += judge_absent(Steps(connection), catalog, found, run)
         with transaction(connection) as cursor:
             parts.sweep_parts(cursor)  # parts that a killed run has left
             large = {file.name for file in todo if split.is_large_file(cursor, file)}

@@ -5,6 +5,7 @@
 select
     n.nspname as schema,
     c.relname as name,
+    c.oid,
     obj_description(c.oid, 'pg_class') as comment,
     own.has_triggers or exists (  -- Postgres checks these by a trigger of its own
         select from pg_constraint as k
@@ -18,6 +19,34 @@ select
         ],
         null
     ) as guards,
+    array(
+        select pg_get_constraintdef(k.oid)
+        from pg_constraint as k where k.conrelid = c.oid and k.contype = 'x'
+        union all
+        select pg_get_indexdef(x.indexrelid)
+        from pg_index as x
+        where x.indrelid = c.oid and x.indisunique and not exists (
+            select from pg_constraint as k
+            where k.conrelid = c.oid and k.conindid = x.indexrelid and k.contype <> 'f'
+        )
+        union all
+        select pg_get_expr(p.relpartbound, p.oid)
+        from pg_inherits as i join pg_class as p on p.oid = i.inhrelid
+        where i.inhparent = c.oid and p.relispartition
+        union all
+        select concat_ws(' ', pg_get_triggerdef(t.oid), t.tgenabled, md5(f.prosrc))
+        from pg_trigger as t join pg_proc as f on f.oid = t.tgfoid
+        where t.tgrelid = c.oid and not t.tgisinternal and t.tgname <> 'rowboat_written'
+        union all
+        select pg_get_ruledef(w.oid) from pg_rewrite as w where w.ev_class = c.oid
+        union all
+        select concat_ws(
+            ' ', o.polname, o.polcmd, o.polpermissive, pg_get_expr(o.polqual, c.oid),
+            pg_get_expr(o.polwithcheck, c.oid)
+        )
+        from pg_policy as o where o.polrelid = c.oid
+        order by 1
+    ) as own_rules,
     exists (
         select from pg_constraint as k
         where k.confrelid = c.oid and k.contype = 'f' and {enforced}
@@ -100,7 +129,17 @@ select
                             'base', y.typname,
                             'modifier', f.modifier,
                             'category', y.typcategory,
-                            'not_null', y.typnotnull
+                            'not_null', y.typnotnull,
+                            'rules', case y.typtype
+                                when 'd' then (
+                                    select json_agg(pg_get_constraintdef(k.oid) order by k.conname)
+                                    from pg_constraint as k where k.contypid = y.oid
+                                )
+                                when 'e' then (
+                                    select json_agg(e.enumlabel order by e.enumsortorder)
+                                    from pg_enum as e where e.enumtypid = y.oid
+                                )
+                            end
                         )
                         order by f.path
                     )

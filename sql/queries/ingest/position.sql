@@ -82,12 +82,13 @@ where file_name = %(known)s;
 -- Record a copy of a loaded file as loaded: all rows of it are there, unchanged.
 insert into ingest_status.ingest_status (
     file_name, table_name, state, file_size, file_version, dialect, loaded_bytes, loaded_lines,
-    prefix_sha256, last_id, read, unchanged, actor, run, started_at, finished_at
+    prefix_sha256, last_id, read, unchanged, actor, run, started_at, finished_at, dictionary,
+    relation
 ) values (
     %(file_name)s, %(table_name)s, 'loaded', %(file_size)s, %(file_version)s, %(dialect)s,
     %(loaded_bytes)s, %(loaded_lines)s, %(prefix_sha256)s, %(last_id)s,
     %(read)s - %(rejected)s, %(read)s - %(rejected)s, %(actor)s, %(run)s,
-    clock_timestamp(), clock_timestamp()
+    clock_timestamp(), clock_timestamp(), %(dictionary)s, %(relation)s
 );
 insert into ingest_status.record_hashes (file_id, version, first_byte, hashes)
 select p.id, p.version, r.first_byte, r.hashes
@@ -167,14 +168,19 @@ returning *;
 -- name: fail
 -- Record that a file could not be loaded, or belongs to no table; rows already loaded are kept.
 insert into ingest_status.ingest_status as p
-    (file_name, table_name, state, file_size, file_version, error, actor, run, finished_at)
+    (file_name, table_name, state, file_size, file_version, error, actor, run, finished_at,
+    dictionary)
 values (
     %(file_name)s, %(table_name)s, %(state)s, %(file_size)s, %(file_version)s, %(error)s,
-    %(actor)s, %(run)s, clock_timestamp()
+    %(actor)s, %(run)s, clock_timestamp(), %(dictionary)s
 )
 on conflict (file_name) do update set
     table_name = case when p.loaded_bytes = 0 then excluded.table_name else p.table_name end,
     pass_bytes = case when p.state = 'loaded' then p.loaded_bytes else p.pass_bytes end,
+    -- of another table than that of the rows, it says nothing about these
+    dictionary = case
+        when p.loaded_bytes = 0 or p.table_name = excluded.table_name then excluded.dictionary
+    end,
     state = excluded.state, file_size = excluded.file_size,
     file_version = excluded.file_version, error = excluded.error, actor = excluded.actor,
     run = excluded.run, finished_at = excluded.finished_at;

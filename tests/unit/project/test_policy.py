@@ -46,6 +46,7 @@ ELSEWHERE = {
     "unit/csvfile/test_recognise.py": ("csvfile/forms", "csvfile/header"),
     "integration/ingest/test_again.py": ("ingest/known_content",),
     "integration/ingest/test_changing_files.py": ("ingest/position",),
+    "integration/ingest/test_dictionary.py": ("catalog/fingerprint",),
     "integration/ingest/test_dry_run_and_limit.py": (
         "ingest/load", "ingest/progress", "ingest/reports",
     ),
