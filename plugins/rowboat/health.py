@@ -15,6 +15,7 @@ from rowboat.database.connections import Connection, fetch_one, transaction
 from rowboat.database.statements import query
 from rowboat.errors import RowboatError
 from rowboat.ingest import file_states
+from rowboat.ingest.lost_rows import find_lost_rows
 from rowboat.settings import settings
 from rowboat.storage import opening
 
@@ -40,6 +41,7 @@ def check_everything(airflow: Callable[[], list[str] | None]) -> Iterator[Findin
     yield from check_database()
     yield check_raw_data(settings().raw_data)
     yield _worded("files", check_files)
+    yield _worded("loaded rows", check_loaded_rows)
     yield check_airflow(airflow())
     yield check_api()
 
@@ -78,6 +80,18 @@ def check_files() -> Finding:
         words = "1 file has" if len(failed) == 1 else f"{len(failed):,} files have"
         return Finding("files", False, f"{words} failed: {some}", "`rowboat status` says why")
     return Finding("files", True, "no file has failed")
+
+
+def check_loaded_rows() -> Finding:
+    """Check whether the tables still hold what the files in raw_data brought."""
+    with connections.session("loader") as connection, transaction(connection) as cursor:
+        lost = find_lost_rows(cursor, read_catalog(cursor))
+        present = {each.file_name for each in file_states.present_positions(cursor)}
+    found = list(dict.fromkeys(each for name, each in lost.items() if name in present))
+    if found:
+        more = f" ({len(found) - 1:,} more: `rowboat status`)" if found[1:] else ""
+        return Finding("loaded rows", False, f"{found[0].fact}{more}", found[0].hint)
+    return Finding("loaded rows", True, "no table is known to lack rows that were loaded")
 
 
 def check_shelf(place: Address) -> Finding:

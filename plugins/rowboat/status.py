@@ -8,6 +8,7 @@ from rowboat.catalog.tables import read_catalog
 from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 from rowboat.ingest import file_states
+from rowboat.ingest.lost_rows import find_lost_rows
 from rowboat.ingest.position import Position
 
 
@@ -26,11 +27,13 @@ class Status:
     """What `rowboat status` shows; `backup` is the newest set, its `age` in seconds.
 
     Files that are no longer in raw_data are not shown; their rows and loads can still be traced.
+    `lost` is file → a sentence, if its table no longer holds what the file brought.
     """
 
     tables: list[TableStatus]
     files: list[Position]
     backup: dict[str, Any] | None
+    lost: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """Return the status as one JSON document."""
@@ -41,10 +44,13 @@ def read_status(cursor: Cursor) -> Status:
     """Read the state of all tables, files and the newest backup."""
     cursor.execute(query("status.quarantine"))
     rejected = {row["table_name"]: row["open"] for row in fetch_rows(cursor)}
+    catalog = read_catalog(cursor)
     tables = [
         TableStatus(table.full_name, *count_rows(cursor, table), rejected.get(table.full_name, 0))
-        for table in read_catalog(cursor).in_order()
+        for table in catalog.in_order()
     ]
     cursor.execute(query("status.newest_backup"))
     backup = next(iter(fetch_rows(cursor)), None)
-    return Status(tables, file_states.present_positions(cursor), backup)
+    files, lost = file_states.present_positions(cursor), find_lost_rows(cursor, catalog)
+    told = {each.file_name: str(lost[each.file_name]) for each in files if each.file_name in lost}
+    return Status(tables, files, backup, told)

@@ -1,11 +1,9 @@
 """The position of a file: how far it is loaded. All states of files are derived from it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg2 import sql
 from psycopg2.extras import Json
 
 from rowboat.address import Address
@@ -113,18 +111,6 @@ def begin_pass(
         "dialect": Json(dialect.to_json()),
     }
     return _one(cursor, "position.begin", facts | who)
-
-
-def emptied_tables(cursor: Cursor, tables: Sequence[Table]) -> set[str]:
-    """Return the full names of those tables that are empty though files were loaded into them."""
-    if not tables:
-        return set()
-    empty = [
-        query("position.emptied", table=each.identifier, full_name=sql.Literal(each.full_name))
-        for each in tables
-    ]
-    cursor.execute(sql.SQL(" union all ").join(empty))
-    return {name for (name,) in cursor.fetchall()}
 
 
 def loaded_positions(cursor: Cursor, table: Table, sizes: list[int] | None) -> list[Position]:

@@ -14,6 +14,7 @@ from rowboat.errors import FileRefused, Unmatched
 from rowboat.ingest import dictionary, discovery, position
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.load import NOT_OF_ONE_FILE, load_file, refuse_file, told_error
+from rowboat.ingest.lost_rows import find_lost_rows
 from rowboat.ingest.reports import FileReport, Run
 from rowboat.storage.file_names import natural_key
 
@@ -81,7 +82,7 @@ def triage_files(
             reports.append(FileReport(each.name, each.table.full_name, "unchanged"))
         else:
             todo.append(each)
-    _note_emptied(connection, catalog, reports)
+    _note_lost_rows(connection, catalog, reports, run)
     return todo, reports
 
 
@@ -112,18 +113,15 @@ def judge_absent(
     return reports
 
 
-def _note_emptied(connection: Connection, catalog: Catalog, reports: list[FileReport]) -> None:
-    """Add a note to the reports of unchanged files whose table has been emptied."""
-    unchanged = [each for each in reports if each.state == "unchanged" and each.table]
-    with transaction(connection) as cursor:
-        emptied = position.emptied_tables(
-            cursor, [catalog.by_name[name] for name in {each.table for each in unchanged} if name]
-        )
-    for each in unchanged:
-        if each.table in emptied:
-            each.notes.append(
-                f"{each.table} has been emptied: `rowboat ingest --again` loads the file again"
-            )
+def _note_lost_rows(
+    connection: Connection, catalog: Catalog, reports: list[FileReport], run: Run
+) -> None:
+    """Add a note to the reports of unchanged files whose table no longer holds their rows."""
+    with transaction(connection, keep=not run.dry_run) as cursor:
+        lost = find_lost_rows(cursor, catalog)
+    for each in reports:
+        if each.state == "unchanged" and each.file in lost:
+            each.notes.append(str(lost[each.file]))
 
 
 def _refuse(connection: Connection, found: FoundFile, run: Run) -> FileReport:

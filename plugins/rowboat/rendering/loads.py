@@ -63,6 +63,7 @@ def status_view(found: Status) -> RenderableType:
     errors = [
         Text(f"{file.file_name} {file.error}", style="red") for file in found.files if file.error
     ]
+    errors += [Text(f"{file}: {what}", style="yellow") for file, what in found.lost.items()]
     backup = "no backup has been taken yet"
     if found.backup:
         proven = "verified" if found.backup["verified"] else "not verified"

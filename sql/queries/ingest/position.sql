@@ -51,14 +51,6 @@ on conflict (file_name) do update set
     finished_at = null
 returning *;
 
--- fragment: emptied
--- The name of a table if it is empty though files were loaded into it.
-select {full_name}
-where not exists (select from {table}) and exists (
-    select from ingest_status.ingest_status
-    where table_name = {full_name} and state = 'loaded' and inserted > 0
-)
-
 -- name: loaded_into
 -- The files with rows that are loaded completely into a table, unless it is empty.
 select * from ingest_status.ingest_status

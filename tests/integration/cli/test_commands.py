@@ -265,7 +265,7 @@ def test_status(dirty: Boat) -> None:
     dirty.write("notes.txt", "hello\n")
     document("ingest")
     found = document("status")
-    assert set(found) == {"tables", "files", "backup"}
+    assert set(found) == {"tables", "files", "backup", "lost"}
     assert found["tables"][0] == {
         "table": "hired_employees.departments",
         "rows": 2,

@@ -115,7 +115,7 @@ def test_a_truncated_table_is_loaded_again(logs: Boat) -> None:
     report = logs.ingest()["logs-1.csv"]
     assert (report.state, report.notes) == (
         "unchanged",
-        ["s.logs has been emptied: `rowboat ingest --again` loads the file again"],
+        ["s.logs has been emptied: `rowboat ingest --again s.logs` loads its files again"],
     )
     report = logs.ingest(logs.raw / "logs-1.csv", again=True)["logs-1.csv"]
     assert (counts(report), rows(logs)) == ((3, 3, 0, 0, 0), ONCE)

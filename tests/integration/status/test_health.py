@@ -36,7 +36,7 @@ def test_every_part_is_named(boat: Boat, tmp_path: Path) -> None:
     found = checked()
     assert list(found) == [
         "postgres", "schema", "rights", "backups", "newest backup", "raw_data", "files",
-        "airflow", "api",
+        "loaded rows", "airflow", "api",
     ]  # fmt: skip
     assert {part for part, (ok, _, _) in found.items() if not ok} == {
         "newest backup", "airflow", "api",
