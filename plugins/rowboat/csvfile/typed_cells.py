@@ -27,6 +27,8 @@ _INTEGER = re.compile(rf"[{BLANKS}]*([-+]?)0*([0-9]{{1,19}})(?:\.0*)?[{BLANKS}]*
 _MOST_ODD = 0.05
 _WIDE = 300  # columns: so much text of up to 24 bytes, which is never moved to TOAST, fits a page
 _ZERO, _MINUS = ord("0"), ord("-")
+_TEXTS = {"text", "varchar"}
+_IS_BLANK = np.isin(np.arange(256), list(b" \t\n\r\f\v"))
 _DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 
 
@@ -104,12 +106,15 @@ class TypedCells:
 
     `odd` maps a plain column to its odd cells: number of the staged row (from 0) → text. `spans`
     are the bytes of all odd cells, quotes included. `keys` is None unless the key is plain.
+    `blanks` maps a column of text to the line (from 0) and the text of the first cell with blanks
+    around it.
     """
 
     columns: frozenset[str] = frozenset()
     odd: dict[str, dict[int, str]] = field(default_factory=dict)
     spans: list[tuple[int, int]] = field(default_factory=list)
     keys: IntegerKeys | None = None
+    blanks: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 def find_typed_cells(
@@ -121,17 +126,21 @@ def find_typed_cells(
     """
     names = records.dialect.columns
     found = {name: columns[name] for name in names if may_be_typed(columns[name])}
-    if is_wide(names):
+    texts = [name for name in names if columns[name].base in _TEXTS]
+    if is_wide(names) or not (found or texts) or not len(records.staged()):
         return TypedCells()
-    bounds = records.bounds() if found else None
-    if bounds is None or not len(records.staged()):
-        return TypedCells()
+    bounds = records.bounds()
     data = np.frombuffer(records.text, np.uint8)
     # Unsigned bytes wrap around, so one comparison finds what is below "0" and above "9".
     others = np.append(data - _ZERO > 9, True)
     staged, taken, odd = records.staged(), [], {}
     spans: list[tuple[int, int]] = []
-    keys = None
+    keys, blanks = None, {}
+    for name in texts:
+        cell_bounds = _unquoted(data, *bounds[records.dialect.fields.index(name)])
+        if (first := _first_with_blanks(data, *cell_bounds)) is not None:
+            index = int(staged[first])
+            blanks[name] = int(records.lines[index]), records.fields(index)[name]
     for name, column in found.items():
         begins, ends = bounds[records.dialect.fields.index(name)]
         cells = _Cells(data, *_unquoted(data, begins, ends), others)
@@ -147,7 +156,7 @@ def find_typed_cells(
         if name == key:
             plain_ones = replace(cells, ends=np.where(is_plain, cells.ends, cells.begins))
             keys = _keys(*plain_ones.numbers(), odd.get(name, {}), _BITS[column.base])
-    return TypedCells(frozenset(taken), odd, spans, keys)
+    return TypedCells(frozenset(taken), odd, spans, keys, blanks)
 
 
 def _keys(values: Numbers, rows: Positions, odd: Mapping[int, str], bits: int) -> IntegerKeys:
@@ -166,6 +175,13 @@ def _keys(values: Numbers, rows: Positions, odd: Mapping[int, str], bits: int) -
     last = int(values.argmax())
     greatest, row = int(values[last]), int(rows[last]) + 1
     return IntegerKeys(int(ordered[0]), greatest, row, repeated.tolist(), ordered)
+
+
+def _first_with_blanks(data: Bytes, begins: Positions, ends: Positions) -> int | None:
+    """Return the first cell that begins or ends with a blank of ASCII."""
+    edges = _IS_BLANK[data[np.minimum(begins, len(data) - 1)]] | _IS_BLANK[data[ends - 1]]
+    rows = np.flatnonzero(edges & (begins < ends))
+    return int(rows[0]) if len(rows) else None
 
 
 def _unquoted(data: Bytes, begins: Positions, ends: Positions) -> tuple[Positions, Positions]:

@@ -1,9 +1,9 @@
 """Opens a file at its position, cuts the rest into chunks and makes each a cargo."""
 
 import io
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rowboat.address import Address
@@ -130,13 +130,17 @@ def cut_text(
 
 @dataclass(frozen=True)
 class TextChunk:
-    """Records cut from a file's text, which pass the door together; `made` is their cargo."""
+    """Records cut from a file's text, which pass the door together; `made` is their cargo.
+
+    `blanks` maps columns to the line (from 0) and the text of a cell with blanks around it.
+    """
 
     records: Records
     hashes: Hashes
     table: Table
     source: FileText
     made: Cargo | None = None
+    blanks: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -162,7 +166,7 @@ class TextChunk:
         Its rows know their lines (from 1) and their original bytes.
         """
         records = self.records
-        made, staged = self.made or stageable_cargo(records, self.table), records.staged()
+        made, staged = self.made or stageable_cargo(records, self.table)[0], records.staged()
 
         def origin(index: int) -> tuple[int, bytes]:
             return lines + int(records.lines[index]) + 1, self.source.original(records.raw(index))
@@ -202,16 +206,16 @@ def text_chunks(opened: Opening, dialect: Dialect, table: Table) -> Iterator[Tex
         return records, records.consumed
 
     for records in cut_text(opened.text, cut):
-        made = stageable_cargo(records, table)
-        yield TextChunk(records, hash_records(records), table, opened.text, made)
+        made, blanks = stageable_cargo(records, table)
+        yield TextChunk(records, hash_records(records), table, opened.text, made, blanks)
         del records, made  # as in `cut_text`
 
 
-def stageable_cargo(records: Records, table: Table) -> Cargo:
-    """Return those records of a chunk that can be staged as a cargo."""
+def stageable_cargo(records: Records, table: Table) -> tuple[Cargo, dict[str, tuple[int, str]]]:
+    """Return those records of a chunk that can be staged as a cargo, and columns with blanks."""
     found = find_typed_cells(records, table.by_name, table.serial_key)
     csv = records.copy_text(found.spans)
-    return Cargo(
+    cargo = Cargo(
         columns=records.dialect.columns,
         content=lambda: io.BytesIO(csv),
         staged=len(records) - len(records.refused),
@@ -220,6 +224,7 @@ def stageable_cargo(records: Records, table: Table) -> Cargo:
         odd=found.odd,
         keys=found.keys,
     )
+    return cargo, found.blanks
 
 
 def read_ahead(items: Iterator[Item]) -> Generator[Item]:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rowboat.catalog.tables import Catalog
 from rowboat.csvfile.dialect import Dialect, count
@@ -50,7 +50,7 @@ from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.file_source import Opening, TextChunk
 from rowboat.ingest.large_files import parts
 from rowboat.ingest.position import Position
-from rowboat.ingest.progress import LoadProgress, LoadSetup, LoadStep
+from rowboat.ingest.progress import LoadProgress, LoadSetup, LoadStep, Seen
 from rowboat.ingest.reports import FileReport, Run
 from rowboat.settings import settings
 from rowboat.storage import opening
@@ -239,7 +239,7 @@ class _Pass:
     """A pass over one file that has begun: this is recorded, and the session's door is open.
 
     `progress` is replaced when a chunk is committed. `most` is the number of records that may pass
-    the door together, `headers` the number of headers that were left out.
+    the door together.
     """
 
     setup: LoadSetup
@@ -247,7 +247,7 @@ class _Pass:
     dialect: Dialect
     progress: LoadProgress
     most: int = sys.maxsize
-    headers: int = 0
+    seen: Seen = field(default_factory=Seen)
 
     @classmethod
     def begin(cls, setup: LoadSetup, opened: Opening) -> "_Pass":
@@ -313,8 +313,7 @@ class _Pass:
         """Return sentences about what was left out of the file, and how its columns were told."""
         is_new = not self.opened.is_continued and self.progress.total.read
         found = self.dialect.notes() if is_new else []
-        if self.headers:
-            found.append(f"the header again in {count(self.headers, 'line')}: left out")
+        found += self.seen.notes()
         if overtaken := self.progress.passage.overtaken:
             found.append(
                 f"{count(overtaken, 'row')} changed from elsewhere since an earlier version of the "
@@ -333,7 +332,7 @@ class _Pass:
         text, progress = self.opened.text, self.progress
         if text.size - progress.prefix.size < 2 * settings().part_bytes:
             return False
-        found, headers = self.setup.found, 0
+        found, seen = self.setup.found, Seen()
         try:
             with (
                 parts.opened_unchanged(found, text.size, text.version) as file,
@@ -345,14 +344,14 @@ class _Pass:
                 staged = parts.ready_parts(cursor, found, file, self.dialect, progress.prefix.size)
                 for chunk in parts.part_chunks(file, staged):
                     self.setup.check_stop()
-                    headers += chunk.headers
+                    seen.add(chunk, progress.lines)
                     progress = self._pass_door(cursor, progress, progress.step(chunk))
                     self._tell(progress)
                 parts.drop_parts(cursor, staged)
         except (PartLost, FileChanged, RowRefused, Contended):
             return False  # the file itself is read instead, from where `self.progress` still is
         self._advance(progress)
-        self.headers = headers
+        self.seen = seen
         return True
 
     def _load_chunks(self) -> None:
@@ -360,7 +359,7 @@ class _Pass:
         chunks = file_source.text_chunks(self.opened, self.dialect, self.setup.table)
         with closing(file_source.read_ahead(chunks)) as ahead:
             for chunk in ahead:
-                self.headers += chunk.headers
+                self.seen.add(chunk, self.progress.lines)
                 self._load_chunk(chunk)
                 del chunk  # the chunk after the next one needs its memory
 

@@ -1,9 +1,11 @@
 """What a load of one file is given, what passes the door at once, and how far it has come."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from rowboat.catalog.tables import Catalog, Table
+from rowboat.csvfile.dialect import count
 from rowboat.csvfile.record_hashes import Hashes
 from rowboat.csvfile.records import Records
 from rowboat.csvfile.text import Prefix
@@ -16,6 +18,8 @@ from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.earlier_records import find_arrived
 from rowboat.ingest.position import Position
 from rowboat.ingest.reports import FileReport, Run
+
+_SHOWN = 80  # characters of a cell in a sentence
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,42 @@ class LoadChunk(Protocol):
     def hashes(self) -> Hashes:
         """The hashes of its records."""
 
+    @property
+    def blanks(self) -> Mapping[str, tuple[int, str]]:
+        """Columns of text → the line (from 0) and the text of a cell with blanks around it."""
+
     def cargo(self, lines: int) -> Cargo:
         """Return its records as a cargo; `lines` of the file precede them."""
+
+
+@dataclass
+class Seen:
+    """What is told of the chunks of a pass: `headers` that were left out, and for columns of text
+    the line (from 1) and the text of the first cell with blanks around it.
+    """
+
+    headers: int = 0
+    blanks: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def add(self, chunk: LoadChunk, lines: int) -> None:
+        """Add a chunk; `lines` of the file precede it."""
+        self.headers += chunk.headers
+        for name, (line, cell) in chunk.blanks.items():
+            self.blanks.setdefault(name, (lines + line + 1, cell))
+
+    def notes(self) -> list[str]:
+        """Return sentences about them."""
+        found = []
+        if self.headers:
+            found.append(f"the header again in {count(self.headers, 'line')}: left out")
+        if self.blanks:
+            line, cell = min(self.blanks.values())
+            shown = cell if len(cell) <= _SHOWN else f"{cell[:_SHOWN]}…"
+            columns = ", ".join(self.blanks)
+            found.append(
+                f"blanks around text are kept in {columns}, e.g. '{shown}' in line {line:,}"
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -113,13 +151,18 @@ class LoadProgress:
     has_key: bool
     earlier: Hashes | None
 
+    @property
+    def lines(self) -> int:
+        """Number of lines that precede the next chunk."""
+        # An unfinished last line is counted as loaded; the chunk after it begins with its newline.
+        in_line = not self.prefix.ends_line and self.position.loaded_bytes > 0
+        return self.position.loaded_lines - in_line if self.position.loaded_bytes else self.above
+
     def step(self, chunk: LoadChunk) -> LoadStep:
         """Return the next step. It hashes the chunk, so call it before any lock is taken."""
         prefix = self.prefix.copy()
         prefix.extend(chunk.text)
-        # An unfinished last line is counted as loaded; the chunk after it begins with its newline.
-        in_line = not self.prefix.ends_line and self.position.loaded_bytes > 0
-        lines = self.position.loaded_lines - in_line if self.position.loaded_bytes else self.above
+        lines = self.lines
         loaded_lines = lines + chunk.newlines + (not prefix.ends_line)
         cargo = chunk.cargo(lines)
         hashes = chunk.hashes if self.has_key else None

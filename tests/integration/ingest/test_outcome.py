@@ -1,5 +1,7 @@
 """What a load tells: a state that is true, and why rows were refused, summed up by kind."""
 
+from collections.abc import Callable
+
 import pytest
 from click.testing import CliRunner
 
@@ -93,3 +95,27 @@ def test_a_dry_run_tells_the_same(boat: Boat) -> None:
     assert found["departments.csv"].state == "failed"
     assert found["jobs.csv"].reasons == ["1 × id is empty, e.g. in line 2"]
     assert boat.query("select * from ingest_status.ingest_status") == []
+
+
+def test_blanks_around_text_are_told_once(
+    boat: Boat, declare: Callable[[str], None], setting: Callable[[str, str], None]
+) -> None:
+    declare(
+        "create schema s; create table s.t (id integer, a text, b varchar(20), c json, d date);"
+        "create table s.u (a text)"
+    )
+    setting("chunk_bytes", "64")
+    clean = "".join(f'{n},Ann B,"Lee, C",1,2021-01-01\n' for n in range(10))
+    boat.write("t-1.csv", f'id,a,b,c,d\n{clean} 7 ,,,  1  , 2021-01-01 \n8,,"",1,\n')
+    boat.write("t-2.csv", f'id,a,b,c,d\n{clean}1,Ann,"Lee\t",1,\n2, Ann,Lee,1,\n3,Bo ,x,1,\n')
+    boat.write("u.csv", "a\nx\n   \n")
+    found = boat.ingest()
+    assert {name: (each.state, each.notes) for name, each in found.items()} == {
+        "t-1.csv": ("loaded", []),
+        "t-2.csv": ("loaded", ["blanks around text are kept in b, a, e.g. 'Lee\t' in line 12"]),
+        "u.csv": ("loaded", ["blanks around text are kept in a, e.g. '   ' in line 3"]),
+    }
+    assert boat.query("select a from s.t where a like ' %'") == [" Ann"]
+    boat.write("u.csv", "a\nx\n   \n" + "y\n" * 99 + "z \n")
+    [note] = boat.ingest()["u.csv"].notes
+    assert note == "blanks around text are kept in a, e.g. 'z ' in line 103"

@@ -310,3 +310,12 @@ def test_nobody_else_sees_parts(stager: Stager, role: connections.Role) -> None:
     stager.stage(cut)
     with pytest.raises(DatabaseRefused, match="permission denied for schema rowboat_parts"):
         stager.boat.query(f"select from {name(cut[0])}", role=role)
+
+
+def test_blanks_in_parts_are_told(stager: Stager) -> None:
+    rows = "".join(f"{n},job {n}{' ' * (n in (25, 28))}\n" for n in range(10, 40))
+    stager.boat.write("jobs.csv", f"id,job\n{rows}")
+    assert stager.stage(stager.divide("jobs.csv")) == 30
+    report = stager.boat.ingest()["jobs.csv"]
+    assert report.notes == ["blanks around text are kept in job, e.g. 'job 25 ' in line 17"]
+    assert stager.lying() == 0, "the parts were merged"

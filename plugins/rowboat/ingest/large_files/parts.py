@@ -77,7 +77,7 @@ class Chunk:
     `size` bytes hold `newlines` newlines; `staged` rows are in the part's table, `refused` ones
     could not be staged. The splitter must read `reach` bytes (at least `size`) to repeat the cut.
     `plain` columns are staged as values, except for some cells of the `odd` ones among them.
-    `headers` were left out.
+    `headers` were left out; `blanks` are as in `TextChunk`.
     """
 
     size: int
@@ -89,6 +89,7 @@ class Chunk:
     plain: list[str]
     odd: list[str]
     headers: int
+    blanks: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -149,6 +150,11 @@ class WaitingChunk:
     def hashes(self) -> Hashes:
         """The hashes of the records."""
         return hash_records(self.records)
+
+    @property
+    def blanks(self) -> dict[str, tuple[int, str]]:
+        """Columns of text → the line (from 0) and the text of a cell with blanks around it."""
+        return self.chunk.blanks
 
     def cargo(self, lines: int) -> Cargo:
         """Return the chunk as a cargo; `lines` of the file precede it.

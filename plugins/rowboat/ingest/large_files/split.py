@@ -131,7 +131,7 @@ def _records(file: OpenedFile, part: Part) -> Iterator[Records]:
 
 def _stage(cursor: Cursor, table: Table, made: StagedPart, records: Records) -> Chunk:
     """Add a chunk to a part's table, each row with the verdicts that need no other row."""
-    cargo = stageable_cargo(records, table)
+    cargo, blanks = stageable_cargo(records, table)
     stage.fill_stage(cursor, table, cargo)
     passage = Passage("file", made.part.file, "", version=1)
     judge.judge_rows_alone(cursor, staged_columns_of(table, cargo, passage))
@@ -148,4 +148,5 @@ def _stage(cursor: Cursor, table: Table, made: StagedPart, records: Records) -> 
         plain=sorted(cargo.plain),
         odd=sorted(cargo.odd),
         headers=records.headers,
+        blanks=blanks,
     )
