@@ -15,7 +15,7 @@ from rowboat.database.connections import Connection, fetch_one, transaction
 from rowboat.database.statements import query
 from rowboat.errors import RowboatError
 from rowboat.ingest import file_states
-from rowboat.ingest.lost_rows import find_lost_rows
+from rowboat.ingest.changes.lost_rows import find_lost_rows
 from rowboat.settings import settings
 from rowboat.storage import opening
 

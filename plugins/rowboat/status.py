@@ -8,7 +8,7 @@ from rowboat.catalog.tables import read_catalog
 from rowboat.database.connections import Cursor, fetch_rows
 from rowboat.database.statements import query
 from rowboat.ingest import file_states
-from rowboat.ingest.lost_rows import find_lost_rows
+from rowboat.ingest.changes.lost_rows import find_lost_rows
 from rowboat.ingest.position import Position
 
 

@@ -13,7 +13,8 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from rowboat.database import connections
 from rowboat.database.connections import transaction
 from rowboat.errors import RowboatError
-from rowboat.ingest import dictionary, position
+from rowboat.ingest import position
+from rowboat.ingest.changes import dictionary
 from rowboat.ingest.discovery import open_raw_data
 from rowboat_airflow.connections import use_aws_async, use_connection_async
 

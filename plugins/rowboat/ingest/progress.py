@@ -14,8 +14,8 @@ from rowboat.door.merge import hold_parents, skip_triggers
 from rowboat.door.passage import Passage, Report
 from rowboat.door.stage import Cargo
 from rowboat.errors import Stopped
+from rowboat.ingest.changes.earlier_records import find_arrived
 from rowboat.ingest.discovery import FoundFile
-from rowboat.ingest.earlier_records import find_arrived
 from rowboat.ingest.position import Position
 from rowboat.ingest.reports import FileReport, Run
 

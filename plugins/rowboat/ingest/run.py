@@ -11,10 +11,11 @@ from rowboat.database.connections import Connection, Cursor, Steps, fetch_one, t
 from rowboat.database.statements import query
 from rowboat.door.passage import Report
 from rowboat.errors import FileRefused, Unmatched
-from rowboat.ingest import dictionary, discovery, position
+from rowboat.ingest import discovery, position
+from rowboat.ingest.changes import dictionary
+from rowboat.ingest.changes.lost_rows import find_lost_rows
 from rowboat.ingest.discovery import FoundFile
 from rowboat.ingest.load import NOT_OF_ONE_FILE, load_file, refuse_file, told_error
-from rowboat.ingest.lost_rows import find_lost_rows
 from rowboat.ingest.reports import FileReport, Run
 from rowboat.storage.file_names import natural_key
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rowboat.ingest import load
+from rowboat.ingest import file_pass
 from tests.conftest import Boat, counts
 
 Setting = Callable[[str, str], None]
@@ -102,7 +102,7 @@ def test_interrupted_correction_remembers_what_was_there(
             raise RuntimeError("stopped")
 
     with monkeypatch.context() as patch:
-        patch.setattr(load._Pass, "_tell", fail_midway)
+        patch.setattr(file_pass.FilePass, "_tell", fail_midway)
         assert boat.ingest()["departments-1.csv"].state == "failed"
     assert boat.ingest()["departments-1.csv"].state == "loaded"
     right = {n for n, name in boat.departments() if name.startswith("right")}

@@ -44,13 +44,13 @@ ELSEWHERE = {
     "integration/database/test_embedded.py": ("database/credentials",),
     "integration/database/test_external.py": ("database/connections",),
     "unit/csvfile/test_recognise.py": ("csvfile/forms", "csvfile/header"),
-    "integration/ingest/test_again.py": ("ingest/known_content",),
+    "integration/ingest/test_again.py": ("ingest/changes/known_content",),
     "integration/ingest/test_changing_files.py": ("ingest/position",),
     "integration/ingest/test_dictionary.py": ("catalog/fingerprint",),
     "integration/ingest/test_dry_run_and_limit.py": (
         "ingest/load", "ingest/progress", "ingest/reports",
     ),
-    "integration/ingest/test_exactly_once.py": ("ingest/run",),
+    "integration/ingest/test_exactly_once.py": ("ingest/file_pass", "ingest/run"),
     "integration/ingest/test_parts.py": ("ingest/large_files/split",),
     "integration/ingest/test_reject_rules.py": (
         "door/judge", "door/match", "door/passage", "door/stage",

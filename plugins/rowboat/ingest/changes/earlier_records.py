@@ -24,21 +24,21 @@ def keep_hashes(cursor: Cursor, file: Position, hashes: Hashes) -> None:
         "!hiqiiiqi", 4, 8, file.id, 4, file.version, 8, file.loaded_bytes, len(kept)
     )
     row = HEADER + place + kept + TRAILER
-    cursor.copy_expert(query("records.keep"), io.BytesIO(row), size=len(row))
+    cursor.copy_expert(query("earlier_records.keep"), io.BytesIO(row), size=len(row))
 
 
 def read_hashes(cursor: Cursor, file: Position) -> Hashes | None:
     """Return the sorted hashes of all records of a file's earlier versions, without repetitions;
     None if it has none.
     """
-    cursor.execute(query("records.read"), vars(file))
+    cursor.execute(query("earlier_records.read"), vars(file))
     found = b"".join(bytes(hashes) for (hashes,) in cursor.fetchall())
     return np.unique(np.frombuffer(found, "<u8")) if found else None
 
 
 def forget_earlier(cursor: Cursor, file: Position) -> None:
     """Forget the records of a file's earlier versions."""
-    cursor.execute(query("records.forget_earlier"), vars(file))
+    cursor.execute(query("earlier_records.forget_earlier"), vars(file))
 
 
 def find_arrived(hashes: Hashes, earlier: Hashes) -> list[int]:
