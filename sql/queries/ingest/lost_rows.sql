@@ -7,6 +7,10 @@ select table_name, file_name, inserted, read - rejected as good, relation
 from ingest_status.ingest_status
 where state = 'loaded' and read > rejected;
 
+-- fragment: empty
+-- The name of a table if it is empty.
+select {full_name} where not exists (select from {table})
+
 -- fragment: count
 -- The number of rows of a table, at most so many.
 select {full_name}, (select count(*) from (select from {table} limit {most}) as t)

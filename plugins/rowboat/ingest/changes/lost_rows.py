@@ -3,10 +3,11 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from shlex import quote
+from typing import Any
 
 from psycopg2 import sql
 
-from rowboat.catalog.tables import Catalog, Table
+from rowboat.catalog.tables import Catalog
 from rowboat.database.connections import Cursor
 from rowboat.database.statements import query
 from rowboat.settings import settings
@@ -44,61 +45,71 @@ def find_lost_rows(cursor: Cursor, catalog: Catalog) -> dict[str, LostRows]:
     for table, *facts in cursor.fetchall():
         if table in catalog.by_name:
             brought[table].append(_Brought(*facts))
-    lost = _restored(cursor) | _emptied_or_new(cursor, catalog, brought)
+    lost = _restored(cursor) | _emptied(cursor, catalog, brought)
+    lost |= _created_anew(cursor, catalog, brought)
     files = [each.file for found in brought.values() for each in found]
     return {file: lost[file] for file in files if file in lost}
 
 
-def _emptied_or_new(
+def _emptied(
     cursor: Cursor, catalog: Catalog, brought: dict[str, list[_Brought]]
 ) -> dict[str, LostRows]:
-    """Return what became of files whose table is empty, or is a new one with fewer rows."""
-    wanted = {}
-    for name, files in brought.items():
-        is_new = any(_is_older(each, catalog.by_name[name]) for each in files)
-        most = max(sum(each.inserted for each in files), *(each.good for each in files))
-        wanted[name] = most if is_new else 1
-    found: dict[str, LostRows] = {}
-    settled = []
-    for name, rows in _count_rows(cursor, catalog, wanted).items():
-        table = catalog.by_name[name]
-        hint = f"`rowboat ingest --again {quote(name)}` loads its files again"
-        older = [each.file for each in brought[name] if _is_older(each, table)]
-        if rows < wanted[name]:
-            found |= {
-                file: LostRows(f"{name} has been created anew since {file} was loaded", hint)
-                for file in older
-            }
-        else:
-            settled += [table] if older else []
-        if not rows:
-            emptied = LostRows(f"{name} has been emptied", hint)
-            found |= {each.file: emptied for each in brought[name] if each.file not in found}
-    if settled:
-        facts = {"names": [t.full_name for t in settled], "oids": [t.oid for t in settled]}
+    """Return what became of files whose table is empty."""
+    return {
+        each.file: LostRows(f"{name} has been emptied", _load_table(name))
+        for (name,) in _of_each(cursor, catalog, "lost_rows.empty", dict.fromkeys(brought, 0))
+        for each in brought[name]
+    }
+
+
+def _created_anew(
+    cursor: Cursor, catalog: Catalog, brought: dict[str, list[_Brought]]
+) -> dict[str, LostRows]:
+    """Return what became of files whose table is a new one that has fewer rows."""
+    older = {
+        name: [
+            each.file for each in files if each.relation not in (None, catalog.by_name[name].oid)
+        ]
+        for name, files in brought.items()
+    }
+    wanted = {
+        name: max(sum(each.inserted for each in brought[name]), *(e.good for e in brought[name]))
+        for name, files in older.items()
+        if files
+    }
+    counts = dict(_of_each(cursor, catalog, "lost_rows.count", wanted))
+    if whole := [catalog.by_name[name] for name in counts if counts[name] == wanted[name]]:
+        facts = {"names": [t.full_name for t in whole], "oids": [t.oid for t in whole]}
         cursor.execute(query("lost_rows.settle"), facts)
-    return found
+    return {
+        file: LostRows(f"{name} has been created anew since {file} was loaded", _load_table(name))
+        for name in counts
+        if counts[name] < wanted[name]
+        for file in older[name]
+    }
 
 
-def _is_older(file: _Brought, table: Table) -> bool:
-    return file.relation not in (None, table.oid)
+def _load_table(name: str) -> str:
+    return f"`rowboat ingest --again {quote(name)}` loads its files again"
 
 
-def _count_rows(cursor: Cursor, catalog: Catalog, wanted: dict[str, int]) -> dict[str, int]:
-    """Return how many rows tables have, counted up to as many as are wanted."""
-    if not wanted:
-        return {}
-    counts = [
+def _of_each(
+    cursor: Cursor, catalog: Catalog, fragment: str, most: dict[str, int]
+) -> list[tuple[Any, ...]]:
+    """Return the rows that a fragment yields for tables, with the most rows to look at of each."""
+    if not most:
+        return []
+    each = [
         query(
-            "lost_rows.count",
+            fragment,
             full_name=sql.Literal(name),
             table=catalog.by_name[name].identifier,
-            most=sql.Literal(most),
+            most=sql.Literal(number),
         )
-        for name, most in wanted.items()
+        for name, number in most.items()
     ]
-    cursor.execute(sql.SQL(" union all ").join(counts))
-    return dict(cursor.fetchall())
+    cursor.execute(sql.SQL(" union all ").join(each))
+    return cursor.fetchall()
 
 
 def _restored(cursor: Cursor) -> dict[str, LostRows]:
