@@ -86,8 +86,8 @@ def check_loaded_rows() -> Finding:
     """Check whether the tables still hold what the files in raw_data brought."""
     with connections.session("loader") as connection, transaction(connection) as cursor:
         lost = find_lost_rows(cursor, read_catalog(cursor))
-        present = {each.file_name for each in file_states.present_positions(cursor)}
-    found = list(dict.fromkeys(each for name, each in lost.items() if name in present))
+        present = [each.file_name for each in file_states.present_positions(cursor)]
+    found = list(dict.fromkeys(lost[name] for name in present if name in lost))
     if found:
         more = f" ({len(found) - 1:,} more: `rowboat status`)" if found[1:] else ""
         return Finding("loaded rows", False, f"{found[0].fact}{more}", found[0].hint)

@@ -50,7 +50,7 @@ class FilePass:
             if opened.rewritten and (run.again or not opened.replaces_rows):
                 earlier_records.forget_earlier(cursor, start)
             earlier = earlier_records.read_hashes(cursor, start)
-            dictionary.remember(cursor, found.name, table)
+            dictionary.remember(cursor, found.name, table, dialect.columns)
             own = position.transactions_of_pass(cursor, start)
             open_door(cursor, table, dialect.columns)
         has_key = table.key is not None and table.covers(table.key.columns, dialect.columns)

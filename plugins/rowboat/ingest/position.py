@@ -51,6 +51,7 @@ class Position:
     finished_at: datetime | None
     dictionary: str | None = None
     relation: int | None = None
+    types: dict[str, str] | None = None
 
     @property
     def report(self) -> Report:

@@ -24,7 +24,8 @@ where p.dictionary is null and p.table_name = t.name and p.state <> 'loading';
 -- in the table into which they went.
 update ingest_status.ingest_status set
     dictionary = %(dictionary)s,
-    relation = case when loaded_bytes = 0 or relation is null then %(oid)s else relation end
+    relation = case when loaded_bytes = 0 or relation is null then %(oid)s else relation end,
+    types = case when loaded_bytes = 0 then %(types)s else types end
 where file_name = %(file_name)s;
 
 -- name: set_right

@@ -6,9 +6,11 @@ remembered at the first look.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
+
+from psycopg2.extras import Json
 
 from rowboat.address import Address
 from rowboat.catalog.tables import Catalog, Table, read_catalog
@@ -59,9 +61,16 @@ def remember_unknown(cursor: Cursor, catalog: Catalog) -> None:
         cursor.execute(query("dictionary.remember_unknown"), facts)
 
 
-def remember(cursor: Cursor, file_name: str, table: Table) -> None:
-    """Record that the rows of a file have been judged by the table as it is now."""
-    facts = {"file_name": file_name, "dictionary": table.fingerprint, "oid": table.oid}
+def remember(cursor: Cursor, file_name: str, table: Table, columns: Iterable[str] = ()) -> None:
+    """Record that the rows of a file have been judged by the table as it is now; of a file that is
+    being begun, also the types of its columns.
+    """
+    facts = {
+        "file_name": file_name,
+        "dictionary": table.fingerprint,
+        "oid": table.oid,
+        "types": Json({name: table.by_name[name].type for name in columns}),
+    }
     cursor.execute(query("dictionary.remember"), facts)
 
 
