@@ -2,9 +2,10 @@
 ### Loads what has changed in `raw_data` into Postgres
 
 #### When
-As soon as a file has changed and its size is stable. Also every night at 03:30 UTC, when all files
-are read, to find changes that size and time do not show. To start it by hand, use the form under
-*Trigger*.
+As soon as a file has changed and its size is stable, and within two minutes after a table has
+changed of which rows or files were refused: these are judged again. Also every night at 03:30 UTC,
+when all files are read, to find changes that size and time do not show. To start it by hand, use
+the form under *Trigger*.
 
 #### What
 `detect` compares every file with its position in `ingest_status.ingest_status`. Each table has its

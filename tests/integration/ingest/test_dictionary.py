@@ -1,10 +1,12 @@
 """Tables that are changed: what was refused by their old columns and rules is judged again."""
 
+import asyncio
 import os
 from collections.abc import Callable
 
 import pytest
 
+from rowboat_airflow import watcher
 from rowboat_airflow.watcher import listing, news
 from tests.conftest import Boat, counts
 from tests.support.loading import position, utf16
@@ -104,6 +106,39 @@ def test_a_file_of_refused_rows_is_no_longer_failed(boat: Boat, declare: Declare
     boat.query("alter table s.t alter n type bigint")
     report = boat.ingest()["t.csv"]
     assert (report.outcome, report.notes) == ("unchanged", note(0, "1 refused row"))
+
+
+def test_the_watcher_sees_a_changed_table(
+    boat: Boat,
+    declare: Declare,
+    setting: Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def nothing() -> None:
+        return
+
+    for name, value in {
+        "use_aws_async": nothing, "use_connection_async": nothing, "AGAIN": 0.05, "RARELY": 0.05,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(watcher, name, value)
+    setting("poll", "0.05")
+    table(boat, declare, "n smallint")
+    boat.write("t.csv", "id,n\n1,1\n2,70000\n")
+    boat.ingest()
+
+    async def watch() -> list[list[str]]:
+        events = watcher.RawDataChanged().run()
+        coming = asyncio.ensure_future(anext(events))
+        await asyncio.to_thread(boat.query, "alter table s.t alter n type integer")
+        first = (await coming).payload["files"]
+        await asyncio.to_thread(boat.ingest)
+        boat.write("jobs.csv", "1,b\n")
+        while (second := (await anext(events)).payload["files"]) == first:
+            pass
+        await events.aclose()
+        return [first, second]
+
+    assert asyncio.run(asyncio.wait_for(watch(), 60)) == [["t.csv"], ["jobs.csv"]]
 
 
 def test_a_failed_file_stays_failed(boat: Boat, declare: Declare) -> None:
