@@ -108,11 +108,13 @@ def test_blanks_around_text_are_told_once(
     clean = "".join(f'{n},Ann B,"Lee, C",1,2021-01-01\n' for n in range(10))
     boat.write("t-1.csv", f'id,a,b,c,d\n{clean} 7 ,,,  1  , 2021-01-01 \n8,,"",1,\n')
     boat.write("t-2.csv", f'id,a,b,c,d\n{clean}1,Ann,"Lee\t",1,\n2, Ann,Lee,1,\n3,Bo ,x,1,\n')
+    boat.write("t-3.tsv", "id\ta\tb\n1\t\t\n2\tx\t\n")
     boat.write("u.csv", "a\nx\n   \n")
     found = boat.ingest()
     assert {name: (each.state, each.notes) for name, each in found.items()} == {
         "t-1.csv": ("loaded", []),
         "t-2.csv": ("loaded", ["blanks around text are kept in b, a, e.g. 'Lee\t' in line 12"]),
+        "t-3.tsv": ("loaded", []),
         "u.csv": ("loaded", ["blanks around text are kept in a, e.g. '   ' in line 3"]),
     }
     assert boat.query("select a from s.t where a like ' %'") == [" Ann"]
