@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from rowboat.cli.commands import main
-from rowboat.ingest.lost_rows import holds_all
+from rowboat.ingest.changes.lost_rows import holds_all
 from tests.conftest import Boat
 from tests.support.restoring import carried_out, order, take, undone
 
