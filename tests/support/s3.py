@@ -18,6 +18,7 @@ from rowboat.storage.s3 import Credentials, _make_client, use_credentials
 
 Answer = tuple[int, str]  # status and code of an error
 OURSELVES = "the-test"
+USER, SECRET, REGION = "rower", "a-secret-of-the-test", "us-east-1"
 
 
 class Requests:
@@ -113,25 +114,34 @@ class Bucket:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[tuple[str, Requests]]:
-    """The server's address, and what stands before it."""
+def s3_server() -> Iterator[tuple[str, Requests, Any]]:
+    """The server's address, what stands before it, and a client that is not Rowboat's."""
     getLogger("werkzeug").setLevel("ERROR")
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     requests = Requests(server._server.app)
     server._server.app = requests
-    yield "http://{}:{}".format(*server.get_host_and_port()), requests
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    client = get_session().create_client(
+        "s3", endpoint_url=endpoint, region_name=REGION, aws_access_key_id=USER,
+        aws_secret_access_key=SECRET,
+        config=Config(user_agent=OURSELVES, s3={"addressing_style": "path"}),
+    )  # fmt: skip
+    yield endpoint, requests, client
+    client.close()
     server.stop()
 
 
 @pytest.fixture
-def bucket(s3_server: tuple[str, Requests], monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+def bucket(
+    s3_server: tuple[str, Requests, Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bucket]:
     """An empty bucket, and the settings by which Rowboat finds the server."""
-    endpoint, requests = s3_server
+    endpoint, requests, client = s3_server
     known = {
-        "AWS_ACCESS_KEY_ID": "rower",
-        "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-test",
-        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": USER,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": REGION,
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -141,13 +151,10 @@ def bucket(s3_server: tuple[str, Requests], monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     _make_client.cache_clear()  # what a test before made with other credentials
-    config = Config(user_agent=OURSELVES, s3={"addressing_style": "path"})
-    client = get_session().create_client("s3", endpoint_url=endpoint, config=config)
     name = f"test-{uuid4().hex}"
     client.create_bucket(Bucket=name)
     requests.reset()
     yield Bucket(name, endpoint, requests, client)
     requests.reset()
-    client.close()
     use_credentials(Credentials())
     settings.cache_clear()
