@@ -25,14 +25,22 @@ from rowboat.ingest.reports import MOST_REASONS
 blueprint = Blueprint("files", __name__)
 
 PAGE = 100  # files on a page
-_KINDS = {"loaded": "good", "failed": "bad", "unmatched": "warn", "gone": "warn"}
+_KINDS = {
+    "loaded": "good",
+    "failed": "bad",
+    "unmatched": "warn",
+    "unloaded": "warn",
+    "gone": "warn",
+}
 
 
 class FileQuery(forms.Form, strict=False):
     """Which files to show: those whose name contains `q`, of a state, last loaded by a run."""
 
     q: str = ""
-    state: Literal["", "loading", "waiting", "failed", "unmatched", "loaded", "gone"] = ""
+    state: Literal[
+        "", "loading", "waiting", "failed", "unmatched", "loaded", "unloaded", "gone"
+    ] = ""
     run: str = ""
     page: int = Field(1, ge=1)
 

@@ -11,7 +11,7 @@ from rowboat.ingest.position import Position
 HIDDEN: dict[type[Any], tuple[str, ...]] = {
     Position: (
         "id", "version", "dialect", "file_version", "pass_bytes", "prefix_sha256", "dictionary",
-        "relation", "types",
+        "relation", "types", "unloaded_from",
     ),
 }  # fmt: skip
 

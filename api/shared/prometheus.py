@@ -172,7 +172,7 @@ def _gauge(name: str, words: str, value: float) -> GaugeMetricFamily:
 DAGS = ("ingest", "backup", "verify", "drill", "restore", "undo")
 _RUN_STATES = ("queued", "running", "success", "failed")
 _PATIENCE = 2.0  # seconds that Airflow has to answer
-_STATES = ("loading", "loaded", "failed", "unmatched")
+_STATES = ("loading", "loaded", "failed", "unmatched", "unloaded")
 _OF_DATABASE = {
     "ingest_lag_seconds": "Age of the oldest load still in progress or failed; 0 if none.",
     "quarantine_rows": "Refused rows in quarantine.",

@@ -305,6 +305,13 @@ class PlanChanged(RestoreRefused):
     hint = "look at the new plan, then restore again"
 
 
+class UnloadRefused(RowboatError):
+    """the file cannot be unloaded"""
+
+    hint = "`rowboat unload FILE --plan` shows what became of its rows"
+    status = 409
+
+
 class UnknownRestore(RowboatError):
     """there is no such restore"""
 

@@ -29,6 +29,7 @@ from (
         count(*) filter (where state = 'loaded') as loaded,
         count(*) filter (where state = 'failed') as failed,
         count(*) filter (where state = 'unmatched') as unmatched,
+        count(*) filter (where state = 'unloaded') as unloaded,
         coalesce(extract(epoch from now() - min(coalesce(started_at, finished_at)) filter (
             where state in ('loading', 'failed')
         )), 0)::float as ingest_lag_seconds

@@ -132,7 +132,7 @@ def restore_(
 @_plan
 @_yes
 def undo(number: int, cascade: bool, plan_only: bool, yes: bool) -> Any:
-    """Undo a restore: bring back the rows that it overwrote."""
+    """Undo a restore or an unload: bring back the rows that were there before."""
     with connections.session("loader") as connection:
         order = restore.undo_order(connection, number, getpass.getuser())
         order.cascade = cascade

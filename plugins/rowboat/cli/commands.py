@@ -12,7 +12,7 @@ from rowboat import address, status
 from rowboat.address import Address
 from rowboat.catalog import migrations
 from rowboat.catalog.tables import read_catalog
-from rowboat.cli import backups, health, keys, metrics, sql
+from rowboat.cli import backups, health, keys, metrics, sql, unload
 from rowboat.cli.terminal import command, main, progress_bars
 from rowboat.database import connections
 from rowboat.database.connections import transaction
@@ -23,7 +23,7 @@ from rowboat.ingest.run import ingest_files
 from rowboat.rendering import loads
 from rowboat.rows.read import trace
 
-__all__ = ["backups", "health", "keys", "main", "metrics", "sql"]  # each adds to `main`
+__all__ = ["backups", "health", "keys", "main", "metrics", "sql", "unload"]  # each adds to `main`
 
 
 @command(main)

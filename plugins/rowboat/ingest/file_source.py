@@ -41,7 +41,7 @@ class Opening:
     @property
     def is_tail(self) -> bool:
         """Whether all that precedes is loaded, so that only appended text can follow."""
-        return self.before is not None and self.before.state == "loaded" and not self.rewritten
+        return self.before is not None and self.before.is_complete and not self.rewritten
 
     @property
     def is_continued(self) -> bool:
@@ -83,7 +83,8 @@ def open_at_position(
     With `again`, or if it belonged to another table, it is opened as if it had been rewritten.
 
     An interrupted pass that had found equal rows starts again too: only its session knew which ones
-    these were, and without them a repeated key cannot be told from an update.
+    these were, and without them a repeated key cannot be told from an update. A file that goes on
+    after it was unloaded starts again, as nothing of its beginning is in the table.
     """
     text = FileText(path)
     if before is None or before.loaded_bytes == 0:
@@ -91,12 +92,13 @@ def open_at_position(
     if again or before.table_name != table.full_name:
         return Opening(text, Prefix(), table, before, rewritten=True)
     prefix = text.prefix(before.loaded_bytes)
-    interrupted = before.state != "loaded" and before.unchanged > 0
+    interrupted = not before.is_complete and before.unchanged > 0
     # Text appended to an unfinished last line would change a row that has been loaded.
     grew = not prefix.ends_line and text.peek(1) != b""
     continues = not grew or text.peek(1) in (b"\n", b"\r")
     same = (prefix.size, prefix.sha256) == (before.loaded_bytes, before.prefix_sha256)
-    if same and continues and not interrupted:
+    goes_on = before.unloaded_from is not None and text.peek(1) != b""
+    if same and continues and not interrupted and not goes_on:
         return Opening(text, prefix, table, before, last_line_grew=grew)
     text.close()
     return Opening(FileText(path), Prefix(), table, before, True, same and grew)

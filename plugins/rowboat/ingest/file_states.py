@@ -12,15 +12,15 @@ from rowboat.ingest.position import Position
 from rowboat.ingest.reports import told_state
 from rowboat.storage.file_names import PACKED, natural_key
 
-STATES = ("loading", "waiting", "failed", "unmatched", "loaded", "gone")
+STATES = ("loading", "waiting", "failed", "unmatched", "loaded", "unloaded", "gone")
 
 
 @dataclass(frozen=True)
 class FileState:
     """A file that is in raw_data now, or was loaded earlier; `size` is None if it is gone.
 
-    A file is `waiting` if it is new or has changed since it was loaded. `problem` says why it is
-    not loaded.
+    A file is `waiting` if it is new or has changed since it was loaded or unloaded. `problem` says
+    why it is not loaded.
     """
 
     name: str
@@ -79,7 +79,7 @@ def _present(found: FoundFile, before: Position | None) -> FileState:
     if before and before.state == "loading":
         state = "loading"
     elif before and before.covers(found.table.full_name, found.size, found.version):
-        state = "loaded"
+        state = before.state
     elif before and before.state == "failed":
         problem = before.error
         if (before.file_size, before.file_version) == (found.size, found.version):

@@ -113,7 +113,7 @@ def _load(connection: Connection, catalog: Catalog, setup: LoadSetup) -> None:
             and before.covers(table.full_name, found.size, found.version)
             and not (run.checksum or run.again)
         ):
-            report.state = "unchanged"
+            report.state = before.state_if_unchanged
             _judge_again(setup, before)
             return
         if before is None and not run.again:
@@ -177,8 +177,8 @@ def _load_text(setup: LoadSetup, before: Position | None) -> FileText:
     with opened.text:
         if before and not opened.rewritten:
             _judge_again(setup, before)
-        if opened.is_tail and not opened.text.peek(1):
-            setup.report.state = "unchanged"
+        if opened.is_tail and before and not opened.text.peek(1):
+            setup.report.state = before.state_if_unchanged
         else:
             FilePass.begin(setup, opened).load()
     return opened.text

@@ -52,6 +52,7 @@ class Position:
     dictionary: str | None = None
     relation: int | None = None
     types: dict[str, str] | None = None
+    unloaded_from: str | None = None
 
     @property
     def report(self) -> Report:
@@ -63,10 +64,22 @@ class Position:
         """How many of its rejected rows have not been discarded."""
         return self.rejected - self.discarded
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the file was loaded to its end or unloaded: only a change is to be loaded."""
+        return self.state == "loaded" or self.unloaded_from is not None
+
+    @property
+    def state_if_unchanged(self) -> str:
+        """The state that a run reports if there is nothing to load."""
+        return "unchanged" if self.unloaded_from is None else "unloaded"
+
     def covers(self, table: str, size: int, version: str) -> bool:
-        """Return whether a file of this size and version is in this table completely."""
+        """Return whether a file of this size and version is in this table completely, or was
+        unloaded.
+        """
         same = (self.table_name, self.file_size, self.file_version) == (table, size, version)
-        return self.state == "loaded" and same
+        return self.state in ("loaded", "unloaded") and same
 
 
 def all_positions(cursor: Cursor) -> dict[str, Position]:
@@ -82,10 +95,10 @@ def seen_versions(cursor: Cursor) -> dict[str, tuple[int, str]]:
     return {name: (size, version) for name, size, version in cursor.fetchall()}
 
 
-def loaded_versions(cursor: Cursor) -> dict[str, tuple[str, int, str]]:
-    """Return (table, size, version) of the files that are loaded, by name."""
-    cursor.execute(query("position.loaded"))
-    return {name: (table, size, version) for name, table, size, version in cursor.fetchall()}
+def done_versions(cursor: Cursor) -> dict[str, tuple[str, int, str, str]]:
+    """Return (table, size, version, state if unchanged) of loaded and unloaded files by name."""
+    cursor.execute(query("position.done"))
+    return {name: (*facts,) for name, *facts in cursor.fetchall()}
 
 
 def read_position(cursor: Cursor, file_name: str) -> Position | None:

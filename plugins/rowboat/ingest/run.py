@@ -69,18 +69,20 @@ def triage_files(
     with transaction(connection) as cursor:
         if not run.dry_run:
             dictionary.remember_unknown(cursor, catalog)
-        loaded = position.loaded_versions(cursor)
+        done = position.done_versions(cursor)
         changed = dictionary.changed_files(cursor, catalog)
     todo, reports = [], []
     for each in found:
         if each.table is None:
             reports.append(_refuse(connection, each, run))
-        elif not (run.checksum or run.again or each.name in changed) and loaded.get(each.name) == (
+        elif not (run.checksum or run.again or each.name in changed) and done.get(each.name, ())[
+            :3
+        ] == (
             each.table.full_name,
             each.size,
             each.version,
         ):
-            reports.append(FileReport(each.name, each.table.full_name, "unchanged"))
+            reports.append(FileReport(each.name, each.table.full_name, done[each.name][3]))
         else:
             todo.append(each)
     _note_lost_rows(connection, catalog, reports, run)

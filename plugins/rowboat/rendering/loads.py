@@ -13,7 +13,13 @@ from rowboat.rows.read.trace import LineTrace, Origin, RowTrace
 from rowboat.status import Status
 
 COUNTS = ("read", "inserted", "updated", "unchanged", "rejected")
-_COLOURS = {"loaded": "green", "failed": "red", "unmatched": "yellow", "loading": "cyan"}
+_COLOURS = {
+    "loaded": "green",
+    "failed": "red",
+    "unmatched": "yellow",
+    "unloaded": "yellow",
+    "loading": "cyan",
+}
 
 
 def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType:
@@ -38,6 +44,8 @@ def ingest_table(reports: Sequence[FileReport], dry_run: bool) -> RenderableType
             parts.append(
                 Text(f"{each.file}: {each.vanished_count:,} keys are no longer in the file: {some}")
             )
+    if any(each.state == "unloaded" for each in reports):
+        parts.append(Text("`rowboat ingest --again FILE` loads an unloaded file", style="cyan"))
     if dry_run:
         parts.append(Text("dry run: nothing was changed", style="cyan"))
     elif sums.rejected:
@@ -134,7 +142,8 @@ def _origin(origin: Origin) -> str:
 def _load(load: dict[str, Any]) -> str:
     run = f" in run {load['run']}" if load["run"] else ""
     at = f"{load['finished_at']:%Y-%m-%d %H:%M:%S} UTC"
-    return f"load {load['id']} of {load['source_name']} by {load['actor']}{run} at {at}"
+    kind = "unload" if load["source"] == "unload" else "load"
+    return f"{kind} {load['id']} of {load['source_name']} by {load['actor']}{run} at {at}"
 
 
 def _state(state: str) -> str:

@@ -112,6 +112,31 @@ values (
 )
 returning id;
 
+-- name: undo_unload
+-- If what was undone is an unload, and its file has not been loaded since: give the file its state back,
+-- and reopen what was refused of it.
+with undone as (
+    select r.source_name, r.started_at, r.finished_at
+    from backup_status.restores as r
+    join ingest_status.ingest_status as f
+        on f.file_name = r.source_name and f.unloaded_from is not null
+    where r.id = %(undoes)s and r.mode = 'unload'
+), reopened as (
+    update ingest_status.rejected_rows as q
+    set settled_at = null, settled_as = null, discarded_by = null, discarded_because = null
+    from undone as u
+    where q.source = 'file' and q.source_name = u.source_name and q.settled_as = 'discarded'
+        and q.settled_at between u.started_at and u.finished_at
+    returning q.id
+)
+update ingest_status.ingest_status as f
+set
+    state = f.unloaded_from, unloaded_from = null,
+    error = case f.unloaded_from when 'failed' then 'its load had failed before it was unloaded' end,
+    discarded = f.discarded - (select count(*) from reopened)
+from undone as u
+where f.file_name = u.source_name;
+
 -- name: is_safety_set
 -- Whether the set is the safety copy of a recorded restore.
 select exists (select from backup_status.restores where safety_set = %(set)s);

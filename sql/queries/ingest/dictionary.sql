@@ -4,7 +4,8 @@
 -- The files with refused rows, and those that failed, with the dictionary by which that was decided.
 select file_name, table_name, dictionary, rejected
 from ingest_status.ingest_status
-where dictionary is not null and table_name is not null and (rejected > 0 or state = 'failed');
+where dictionary is not null and table_name is not null and unloaded_from is null
+    and (rejected > 0 or state = 'failed');
 
 -- name: unknown
 -- The tables of files of which it is not known by what they were judged.

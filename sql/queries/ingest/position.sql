@@ -8,10 +8,13 @@ select * from ingest_status.ingest_status;
 -- Size and version of every known file as last seen.
 select file_name, file_size, file_version from ingest_status.ingest_status;
 
--- name: loaded
--- Table, size and version of every file that is loaded.
-select file_name, table_name, file_size, file_version
-from ingest_status.ingest_status where state = 'loaded';
+-- name: done
+-- Table, size and version of every file that is loaded or unloaded, and its state in a run that finds
+-- it unchanged.
+select
+    file_name, table_name, file_size, file_version,
+    case state when 'unloaded' then state else 'unchanged' end
+from ingest_status.ingest_status where state in ('loaded', 'unloaded');
 
 -- name: lock_file
 -- Let one loader at a time work on a file; the session keeps the lock for the whole pass.
@@ -45,6 +48,7 @@ on conflict (file_name) do update set
     dialect = case when p.loaded_bytes = 0 then excluded.dialect else p.dialect end,
     pass_bytes = case when p.state = 'loaded' then p.loaded_bytes else p.pass_bytes end,
     error = null,
+    unloaded_from = null,
     actor = excluded.actor,
     run = excluded.run,
     started_at = excluded.started_at,
@@ -62,7 +66,7 @@ order by file_name;
 -- name: rename
 -- Give the position, loads and refused rows of a file to its new name.
 update ingest_status.loads set source_name = %(file_name)s
-where source in ('file', 'retry') and source_name = %(known)s;
+where source in ('file', 'retry', 'unload') and source_name = %(known)s;
 update ingest_status.rejected_rows set source_name = %(file_name)s
 where source = 'file' and source_name = %(known)s;
 update ingest_status.ingest_status set
@@ -148,11 +152,13 @@ where file_name = %(file_name)s and loaded_bytes = %(from_bytes)s and version = 
 returning *;
 
 -- name: finish
--- Record that a pass has ended; the records of earlier versions are of no more use.
+-- Record that a pass has ended; the records of earlier versions are of no more use. If there was
+-- nothing to load, an unloaded file stays unloaded.
 delete from ingest_status.record_hashes as r using ingest_status.ingest_status as p
 where p.file_name = %(file_name)s and r.file_id = p.id and r.version < p.version;
 update ingest_status.ingest_status set
-    state = 'loaded', file_size = %(file_size)s, file_version = %(file_version)s,
+    state = case when unloaded_from is null then 'loaded' else 'unloaded' end,
+    file_size = %(file_size)s, file_version = %(file_version)s,
     vanished = vanished + %(vanished)s, error = null, finished_at = clock_timestamp()
 where file_name = %(file_name)s
 returning *;

@@ -61,6 +61,13 @@ where l.source = 'file' and l.source_name = %(file_name)s
     and %(line)s between l.first_line and l.last_line
 order by l.id;
 
+-- name: unload
+-- The last time that a file was unloaded after one of its loads.
+select * from ingest_status.loads
+where source = 'unload' and source_name = %(source_name)s and table_name = %(table_name)s
+    and id > %(id)s
+order by id desc limit 1;
+
 -- name: rejected_line
 -- The newest quarantined row of a line in the present version of a file, unless its load was taken
 -- back.

@@ -21,7 +21,9 @@ values
     ('b.csv', 'failed', 't', now() - interval '9 days', now() - interval '20 minutes', now()),
     ('c.csv', 'failed', 't', now() - interval '9 days', null, now() - interval '5 minutes'),
     ('d.csv', 'loaded', 't', now() - interval '9 days', now() - interval '8 days', now()),
-    ('e.csv', 'unmatched', 't', now() - interval '9 days', null, now() - interval '8 days')
+    ('e.csv', 'unmatched', 't', now() - interval '9 days', null, now() - interval '8 days');
+insert into ingest_status.ingest_status (file_name, state, unloaded_from, actor)
+values ('f.csv', 'unloaded', 'loaded', 't');
 """
 BACKUPS = """
 insert into backup_status.backup_status
@@ -55,6 +57,7 @@ def test_files_that_wait(boat: Boat, numbers: Numbers) -> None:
         'rowboat_files{state="loaded"}': 1,
         'rowboat_files{state="failed"}': 2,
         'rowboat_files{state="unmatched"}': 1,
+        'rowboat_files{state="unloaded"}': 1,
     }
     assert found["rowboat_ingest_lag_seconds"] == pytest.approx(20 * 60, abs=60)
 

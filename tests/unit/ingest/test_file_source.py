@@ -71,7 +71,9 @@ def test_unfinished_line_of_a_growing_file_is_left(path: Path) -> None:
         assert list(cut_text(text, whole_lines)) == [b"1,a\n"]
 
 
-def position(content: bytes, state: str = "loaded", unchanged: int = 0) -> Position:
+def position(
+    content: bytes, state: str = "loaded", unchanged: int = 0, unloaded_from: str | None = None
+) -> Position:
     """Return the position of a file of which this content is loaded."""
     now = datetime(2024, 2, 29, tzinfo=UTC)
     return Position(
@@ -101,6 +103,7 @@ def position(content: bytes, state: str = "loaded", unchanged: int = 0) -> Posit
         first_seen_at=now,
         started_at=now,
         finished_at=now,
+        unloaded_from=unloaded_from,
     )
 
 
@@ -117,10 +120,14 @@ def position(content: bytes, state: str = "loaded", unchanged: int = 0) -> Posit
         (position(b"1,a\n2,b\n"), b"1,a\n", True, False, b"1,a\n"),
         (position(b"1,a\n", "loading"), b"1,a\n2,b\n", False, False, b"2,b\n"),
         (position(b"1,a\n", "loading", 1), b"1,a\n2,b\n", True, False, b"1,a\n2,b\n"),
+        (position(b"1,a\n", "unloaded", 1, "loaded"), b"1,a\n", False, True, b""),
+        (position(b"1,a\n", "unloaded", 0, "loaded"), b"1,a\n2,b\n", True, False, b"1,a\n2,b\n"),
+        (position(b"1,a\n", "failed", 1, "loaded"), b"1,a\n", False, True, b""),
     ],
     ids=[
         "new", "nothing loaded", "appended", "newline appended", "unchanged", "line continued",
         "changed", "shortened", "interrupted", "interrupted after equal rows",
+        "unloaded", "unloaded and appended", "unloaded, then failed in between",
     ],
 )  # fmt: skip
 def test_a_file_is_opened_at_its_position(

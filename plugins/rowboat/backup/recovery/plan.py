@@ -58,10 +58,10 @@ class TablePlan:
 
 @dataclass
 class Plan:
-    """The plan for one or more tables, parents first."""
+    """The plan for one or more tables, parents first; an unload is recorded like one, too."""
 
     set: str
-    mode: Mode
+    mode: Mode | Literal["unload"]
     tables: list[TablePlan]
 
     def to_json(self) -> dict[str, Any]:

@@ -116,6 +116,37 @@ def list_restores(
     return fetch_rows(cursor)
 
 
+def record_restore(
+    cursor: Cursor,
+    done: Plan,
+    touched: Sequence[str],
+    safety_set: str,
+    actor: str,
+    run: str | None = None,
+    undoes: int | None = None,
+    cascades: bool = False,
+) -> int:
+    """Record what was done to the `touched` tables, of which a safety set holds the rows from
+    before; return its number. If an unload was undone, its file is again as it was.
+    """
+    facts = {
+        "source_name": done.set,
+        "tables": list(touched),
+        "mode": done.mode,
+        "cascades": cascades,
+        "safety_set": safety_set,
+        "undoes": undoes,
+        "report": Json(done.to_json()),
+        "actor": actor,
+        "run": run,
+    }
+    cursor.execute(query("restore.record"), facts)
+    number: int = fetch_one(cursor)[0]
+    if undoes is not None:
+        cursor.execute(query("restore.undo_unload"), facts)
+    return number
+
+
 def back_up_first(connection: Connection, order: RestoreOrder) -> str:
     """Take and verify a safety copy of what the order may overwrite; return its set."""
     with sets.only_writer(connection), transaction(connection) as cursor:
@@ -204,21 +235,10 @@ def _restore(connection: Connection, order: RestoreOrder) -> Restored:
             if held is None or not safety.still_holds(cursor, catalog, held, touched):
                 held = taken = safety.take_safety_copy(cursor, catalog, touched, order.progress)
             done = carry_out(cursor, catalog, order, touched)
-            cursor.execute(
-                query("restore.record"),
-                {
-                    "source_name": order.set,
-                    "tables": touched,
-                    "mode": order.mode,
-                    "cascades": order.cascade,
-                    "safety_set": held,
-                    "undoes": order.undoes,
-                    "report": Json(done.to_json()),
-                    "actor": order.actor,
-                    "run": order.run,
-                },
+            number = record_restore(
+                cursor, done, touched, held, order.actor, order.run, order.undoes, order.cascade
             )
-            return Restored(fetch_one(cursor)[0], done, held)
+            return Restored(number, done, held)
     except BaseException:
         if taken is not None:  # needed nevertheless if only the answer to the commit was lost
             safety.drop_unused(connection, taken)

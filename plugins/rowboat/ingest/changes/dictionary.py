@@ -119,8 +119,12 @@ def judge_again(steps: Steps, catalog: Catalog, before: Position, run: Run) -> s
 
 
 def _changed_table(before: Position | None, catalog: Catalog) -> Table | None:
-    """Return the table of a file if it has changed since the rows of the file were judged."""
+    """Return the table of a file if it has changed since the rows of the file were judged, unless
+    these were taken out.
+    """
     if before is None or before.dictionary is None or before.table_name is None:
+        return None
+    if before.unloaded_from is not None:
         return None
     table = catalog.by_name.get(before.table_name)
     return table if table and table.fingerprint != before.dictionary else None

@@ -82,6 +82,7 @@ IS_ROW = "is the present row"
 WAS_ROW = "was the row until another load changed it"
 EQUALLED = "was equal to a row that already existed"
 GONE = "was loaded; the row has been deleted since"
+UNLOADED = "was loaded; its file has been unloaded since, and the row is no longer there"
 QUARANTINED = "is in quarantine"
 SETTLED = "was in quarantine and was loaded later"
 DISCARDED = "was refused, and discarded"
@@ -159,7 +160,9 @@ def _loaded_line(cursor: Cursor, table: Table, load: Load, number: int) -> LineT
         return trace
     found = _row(cursor, table, trace.key)
     if found is None:
-        trace.state = GONE
+        cursor.execute(query("trace.unload"), load)
+        unload = next(iter(fetch_rows(cursor)), None)
+        trace.state, trace.load = (UNLOADED, unload) if unload else (GONE, load)
         return trace
     writers = _writers(cursor, table, found["xmin"])
     before = _earlier(cursor, table, writers, found["key"])
