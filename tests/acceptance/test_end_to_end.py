@@ -17,7 +17,7 @@ KILLS: list[tuple[type[Work], str]] = [
 
 
 def test_traffic(system: System) -> None:
-    report = Traffic(system, SEED, minutes=tries(1, 8) / 4).run()
+    report = Traffic(system, SEED, minutes=tries(1, 4) / 2).run()
     assert {"post", "read", "metric", "upload", "operate"} == set(report.took), str(report)
 
 
