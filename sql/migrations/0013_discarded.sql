@@ -11,8 +11,7 @@ comment on column ingest_status.rejected_rows.discarded_by is 'Who decided that 
 comment on column ingest_status.rejected_rows.discarded_because is 'Why, in the words of that person.';
 
 alter table ingest_status.ingest_status
-    add column discarded bigint not null default 0,
-    add constraint only_rejected_rows_are_discarded check (discarded between 0 and rejected);
+    add column discarded bigint not null default 0;
 comment on column ingest_status.ingest_status.discarded is 'Those of its rejected rows that were discarded.';
 
 -- migrate:down
