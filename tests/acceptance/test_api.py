@@ -66,8 +66,8 @@ def test_everything_is_ready(system: System, api: httpx.Client) -> None:
     assert "rowboat_database_up 1.0" in api.get("/metrics").text
     found = httpx.Response(200, text=system.rowboat("check", "--json").stdout).json()
     assert {each["part"]: each["ok"] for each in found if each["part"] not in OTHERS} == {
-        "postgres": True, "schema": True, "rights": True, "raw_data": True, "backups": True,
-        "airflow": True, "api": True,
+        "postgres": True, "schema": True, "rights": True, "raw_data": True,
+        "loaded rows": True, "backups": True, "airflow": True, "api": True,
     }  # fmt: skip
 
 
