@@ -68,9 +68,10 @@ def migrate(connection: Connection, to: int | None = None) -> list[str]:
             ran.append(step)
         if target:  # rolled back to 0, there are no tables to grant rights on
             with transaction(connection) as cursor:
-                grant_rights(cursor)
-                _count_writes(cursor)
-                outline.write_outline(tables.read_catalog(cursor))
+                catalog = tables.read_catalog(cursor)
+                grant_rights(cursor, catalog)
+                _count_writes(cursor, catalog)
+                outline.write_outline(catalog)
     return ran
 
 
@@ -187,19 +188,19 @@ def _check(done: dict[int, str], known: dict[int, Migration]) -> None:
             )
 
 
-def _count_writes(cursor: Cursor) -> None:
+def _count_writes(cursor: Cursor, catalog: tables.Catalog) -> None:
     """Let every managed table count its writes, so that cached metrics notice changes."""
-    managed = sorted({table.schema for table in tables.read_catalog(cursor)})
+    managed = sorted({table.schema for table in catalog})
     cursor.execute(query("migrations.uncounted"), {"schemas": managed})
     for schema, name in cursor.fetchall():
         cursor.execute(query("migrations.count_writes", table=sql.Identifier(schema, name)))
 
 
-def grant_rights(cursor: Cursor) -> None:
+def grant_rights(cursor: Cursor, catalog: tables.Catalog) -> None:
     """Grant each role what its work needs on every table that exists now, and no more."""
     cursor.execute(query("migrations.roles"))
     roles = {row["rolname"] for row in fetch_rows(cursor)}
-    managed = sorted({table.schema for table in tables.read_catalog(cursor)})
+    managed = sorted({table.schema for table in catalog})
     for role in sorted(roles):
         name = sql.Identifier(role)
         cursor.execute(query(f"grants.{role.removeprefix('rowboat_')}_service", role=name))

@@ -316,9 +316,31 @@ class Catalog:
 def read_catalog(cursor: Cursor) -> Catalog:
     """Read the catalog of the managed tables."""
     family = query("catalog.family", table=sql.SQL("c.oid"))
-    statement = query("catalog.tables", family=family, enforced=query("catalog.enforced"))
+    statement = query(
+        "catalog.tables",
+        family=family,
+        enforced=query("catalog.enforced"),
+        equality=query("catalog.equality", type=sql.SQL("t.oid")),
+    )
     cursor.execute(statement, {"schemas": list(settings().schemas)})
-    return Catalog(tuple(_with_rings([_table(row) for row in fetch_rows(cursor)])))
+    found = fetch_rows(cursor)
+    _add_nodes(cursor, [each for row in found for each in row["columns"] or ()])
+    return Catalog(tuple(_with_rings([_table(row) for row in found])))
+
+
+def _add_nodes(cursor: Cursor, columns: Sequence[dict[str, Any]]) -> None:
+    """Add to columns of a type that is made of others the `nodes` of that type."""
+    made_of = [each.pop("made_of") for each in columns]
+    types = sorted({tuple(each) for each in made_of if each})
+    nodes = {}
+    if types:  # which is rare, and the statement takes as long as that for the tables
+        ids, modifiers = zip(*types, strict=True)
+        equality = query("catalog.equality", type=sql.SQL("y.oid"))
+        facts = {"ids": list(ids), "modifiers": list(modifiers)}
+        cursor.execute(query("catalog.nodes", equality=equality), facts)
+        nodes = {(id_, modifier): found for id_, modifier, found in cursor.fetchall()}
+    for column, type_ in zip(columns, made_of, strict=True):
+        column["nodes"] = nodes[tuple(type_)] if type_ else None
 
 
 def _with_rings(tables: Sequence[Table]) -> Iterator[Table]:
@@ -351,7 +373,10 @@ def _with_rings(tables: Sequence[Table]) -> Iterator[Table]:
 
 
 def _column(row: dict[str, Any]) -> Column:
-    nodes = {tuple(each.pop("path")): each for each in row.pop("nodes") or ()}
+    nodes = {
+        tuple(each["path"]): {name: each[name] for name in each if name != "path"}
+        for each in row.pop("nodes") or ()
+    }
     column = Column(**row | {"labels": row["labels"] and tuple(row["labels"]), "element": None})
     return _of_node(column, nodes, ()) if nodes else column
 

@@ -78,74 +78,10 @@ select
                     join pg_namespace as n on n.oid = k.collnamespace
                     where k.oid = a.attcollation and k.oid <> t.typcollation
                 ),
-                -- of a type that an extension brings, or a domain over one
-                'equality', case when t.typnamespace <> 'pg_catalog'::regnamespace then (
-                    with recursive y (id, base) as (
-                        select t.oid, t.typbasetype
-                        union all
-                        select b.oid, b.typbasetype from y join pg_type as b on b.oid = y.base
-                    )
-                    select format('operator(%%I.%%s)', n.nspname, o.oprname)
-                    from y
-                    join pg_opclass as f on f.opcintype = y.id and f.opcdefault
-                    join pg_am as m on m.oid = f.opcmethod and m.amname = 'btree'
-                    join pg_amop as s on s.amopfamily = f.opcfamily and s.amopstrategy = 3
-                        and s.amoplefttype = y.id and s.amoprighttype = y.id
-                    join pg_operator as o on o.oid = s.amopopr
-                    join pg_namespace as n on n.oid = o.oprnamespace
-                    where n.oid <> 'pg_catalog'::regnamespace
-                ) end,
-                -- a type that is made of others, and all of these: by their place in it
-                'nodes', case when t.typtype in ('d', 'c', 'r', 'm') or t.typcategory = 'A' then (
-                    with recursive node (path, id, modifier) as (
-                        select array[]::bigint[], a.atttypid, a.atttypmod
-                        union all
-                        select f.path || m.place, m.id, m.modifier
-                        from node as f
-                        join pg_type as y on y.oid = f.id
-                        cross join lateral (
-                            select 1, y.typbasetype, y.typtypmod where y.typtype = 'd'
-                            union all
-                            select 1, y.typelem, f.modifier where y.typinput = 'array_in'::regproc
-                            union all
-                            select 1, g.rngsubtype, -1 from pg_range as g where g.rngtypid = y.oid
-                            union all
-                            select 1, g.rngtypid, -1 from pg_range as g where g.rngmultitypid = y.oid
-                            union all
-                            select row_number() over (order by p.attnum), p.atttypid, p.atttypmod
-                            from pg_attribute as p
-                            where
-                                y.typtype = 'c' and p.attrelid = y.typrelid
-                                and p.attnum > 0 and not p.attisdropped
-                        ) as m (place, id, modifier)
-                    )
-                    select json_agg(
-                        json_build_object(
-                            'path', f.path,
-                            'kind', case
-                                when y.typinput = 'array_in'::regproc then 'a' else y.typtype
-                            end,
-                            'type', format_type(f.id, f.modifier),
-                            'base', y.typname,
-                            'modifier', f.modifier,
-                            'category', y.typcategory,
-                            'not_null', y.typnotnull,
-                            'rules', case y.typtype
-                                when 'd' then (
-                                    select json_agg(pg_get_constraintdef(k.oid) order by k.conname)
-                                    from pg_constraint as k where k.contypid = y.oid
-                                )
-                                when 'e' then (
-                                    select json_agg(e.enumlabel order by e.enumsortorder)
-                                    from pg_enum as e where e.enumtypid = y.oid
-                                )
-                            end
-                        )
-                        order by f.path
-                    )
-                    from node as f
-                    join pg_type as y on y.oid = f.id
-                ) end
+                'equality', {equality},
+                'made_of', case when t.typtype in ('d', 'c', 'r', 'm') or t.typcategory = 'A' then
+                    json_build_array(a.atttypid::bigint, a.atttypmod)
+                end
             )
             order by a.attnum
         )
@@ -222,4 +158,69 @@ with recursive family (id) as (
     select {table}::regclass::oid
     union
     select i.inhrelid from family as f join pg_inherits as i on i.inhparent = f.id
+)
+
+-- name: nodes
+-- Return types that are made of others, each with all of these: by their place in it.
+select t.id, t.modifier, (
+    with recursive node (path, id, modifier) as (
+        select array[]::bigint[], t.id, t.modifier
+        union all
+        select f.path || m.place, m.id, m.modifier
+        from node as f
+        join pg_type as y on y.oid = f.id
+        cross join lateral (
+            select 1, y.typbasetype, y.typtypmod where y.typtype = 'd'
+            union all
+            select 1, y.typelem, f.modifier where y.typinput = 'array_in'::regproc
+            union all
+            select 1, g.rngsubtype, -1 from pg_range as g where g.rngtypid = y.oid
+            union all
+            select 1, g.rngtypid, -1 from pg_range as g where g.rngmultitypid = y.oid
+            union all
+            select row_number() over (order by p.attnum), p.atttypid, p.atttypmod
+            from pg_attribute as p
+            where
+                y.typtype = 'c' and p.attrelid = y.typrelid
+                and p.attnum > 0 and not p.attisdropped
+        ) as m (place, id, modifier)
+    )
+    select json_agg(
+        json_build_object(
+            'path', f.path,
+            'kind', case
+                when y.typinput = 'array_in'::regproc then 'a' else y.typtype
+            end,
+            'type', format_type(f.id, f.modifier),
+            'base', y.typname,
+            'modifier', f.modifier,
+            'category', y.typcategory,
+            'not_null', y.typnotnull,
+            'equality', {equality},
+            'rules', case y.typtype
+                when 'd' then (
+                    select json_agg(pg_get_constraintdef(k.oid) order by k.conname)
+                    from pg_constraint as k where k.contypid = y.oid
+                )
+                when 'e' then (
+                    select json_agg(e.enumlabel order by e.enumsortorder)
+                    from pg_enum as e where e.enumtypid = y.oid
+                )
+            end
+        )
+        order by f.path
+    )
+    from node as f
+    join pg_type as y on y.oid = f.id
+)
+from unnest(%(ids)s::oid[], %(modifiers)s::integer[]) as t (id, modifier);
+
+-- fragment: equality
+-- The operator for equal values of a type that an extension brings.
+(
+    select format('operator(%%I.=)', n.nspname)
+    from pg_operator as o
+    join pg_namespace as n on n.oid = o.oprnamespace
+    where o.oprname = '=' and o.oprleft = {type} and o.oprright = {type}
+        and n.oid <> 'pg_catalog'::regnamespace
 )

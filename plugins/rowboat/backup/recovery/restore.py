@@ -173,13 +173,14 @@ def restore_into(
                 f"{like.schema}.{name} is there already", "name another table with --into"
             )
         cursor.execute(query("restore.create_like", into=target, table=like.identifier))
-        created = read_catalog(cursor).table(f"{like.schema}.{name}")
+        catalog = read_catalog(cursor)
+        created = catalog.table(f"{like.schema}.{name}")
         order = RestoreOrder({created.full_name: source}, "replace", actor)
         step = TableRestore(created, source, order, 0)
         step.prepare(cursor)
         report = step.let_in(cursor, step.judge(cursor, {}))
         step.check(cursor, report)
-        migrations.grant_rights(cursor)
+        migrations.grant_rights(cursor, catalog)
     return report
 
 
