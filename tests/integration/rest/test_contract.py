@@ -30,7 +30,7 @@ from tests.conftest import Boat
 from tests.support.effort import tries
 
 MANY = 1_500
-CALLS = int(os.environ.get("ROWBOAT_CONTRACT_CALLS", tries(150, MANY)))
+CALLS = int(os.environ.get("ROWBOAT_CONTRACT_CALLS", tries(100, MANY)))
 ALL = 10_000
 TABLES = """
 create schema cargo;
