@@ -114,10 +114,16 @@ class DiskFolder:
             ) from None
 
     def entry(self, path: Address) -> StoredFile:
-        """Return the entry of a file, here or elsewhere, even if there is no such file."""
+        """Return the entry of a file, here or elsewhere, even if there is no such file.
+
+        A name that is relative to the folder, as `rowboat status` shows it, will do.
+        """
         if not isinstance(path, Path):
             wrong = f"is not in {self._path}"
             return StoredFile(str(path), path, 0, "", wrong, "name a file of raw_data")
+        with suppress(OSError):  # such as a name that is too long, which is told below
+            if not path.exists() and (self._path / path).exists():
+                path = self._path / path
         absolute = path.absolute()  # not resolved, or `_problem` would not see a link
         folder = self._path.absolute()
         inside = absolute.is_relative_to(folder)

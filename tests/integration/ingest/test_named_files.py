@@ -125,3 +125,8 @@ def test_named_files_in_airflow(
         assert raised.value.fact.endswith(f"could not be loaded: {', '.join(refused)}")
     else:
         tasks.report.function()
+
+
+def test_file_may_be_named_as_status_shows_it(filled: Boat) -> None:
+    code, reports = ingest("jobs/may.csv")
+    assert (code, reports["jobs/may.csv"]["state"]) == (0, "loaded")
