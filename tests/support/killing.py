@@ -38,14 +38,12 @@ print(json.dumps("ready"), flush=True)
 for line in sys.stdin:
     print(json.dumps(reports_to_json(ingest_files([Path(line.strip())], Run("racer")))), flush=True)
 """
-# For each number on stdin a loader that dies right after so many commits, before it can do anything
-# else; answers with its exit code.
-DIES_AFTER_COMMIT = """
+# A process whose connections kill it right after `Mortal.left` commits, before it can do anything
+# else.
+MORTAL = """
 import os, signal, sys
 import psycopg2
 from psycopg2.extensions import connection
-from rowboat.ingest.run import ingest_files
-from rowboat.ingest.reports import Run
 class Mortal(connection):
     left = 0
     def commit(self):
@@ -55,6 +53,12 @@ class Mortal(connection):
             os.kill(os.getpid(), signal.SIGKILL)
 connect = psycopg2.connect
 psycopg2.connect = lambda *args, **more: connect(*args, **more, connection_factory=Mortal)
+"""
+# For each number on stdin a loader that dies after so many commits; answers with its exit code.
+DIES_AFTER_COMMIT = f"""
+{MORTAL}
+from rowboat.ingest.run import ingest_files
+from rowboat.ingest.reports import Run
 for line in sys.stdin:
     Mortal.left = int(line)
     pid = os.fork()

@@ -18,26 +18,17 @@ from rowboat.ingest import file_states
 from rowboat.unload import UnloadOrder
 from rowboat_airflow.watcher import listing, news
 from tests.conftest import Boat, counts
+from tests.support.killing import MORTAL
 from tests.support.unloading import content, of_table, planned, refused, state, unloaded
 
 DEPARTMENTS = "hired_employees.departments"
 EMPLOYEES = "hired_employees.hired_employees"
 FILE = "departments.csv"
 # Unloads a file, and dies right after so many commits.
-KILLED = """
-import os, signal, sys
-import psycopg2
-from psycopg2.extensions import connection
+KILLED = f"""
+{MORTAL}
 from rowboat.cli.commands import main
-class Mortal(connection):
-    left = int(sys.argv[1])
-    def commit(self):
-        super().commit()
-        Mortal.left -= 1
-        if Mortal.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-connect = psycopg2.connect
-psycopg2.connect = lambda *args, **more: connect(*args, **more, connection_factory=Mortal)
+Mortal.left = int(sys.argv[1])
 main(["unload", sys.argv[2], "--yes"])
 """
 
